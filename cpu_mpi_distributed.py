@@ -1,0 +1,209 @@
+"""One rank on a CPU: mindspore_lite runs what lies between the collectives, MPI does the collectives.
+
+mindspore_lite has no collectives on the CPU, so Model below cuts the rank's shard at them: it builds each stage as a
+mindspore_lite model of its own and predicts stage, collective, stage, ... To its caller it is like mslite.Model, and
+the shards are those that run on Ascend and on NVIDIA GPUs.
+
+    mpirun -n 2 python3 cpu_mpi_distributed.py --model_path=models/Matmul.mindir
+
+Each rank inserts its number: rank 1 loads models/Matmul1.mindir.
+"""
+
+import argparse
+import ctypes
+import os
+import tempfile
+
+import mindspore_lite as mslite
+import mpi4py
+import numpy as np
+
+import inference
+import mindir
+
+mpi4py.rc.initialize = False  # inference.world() does, after a look at who started this process
+mpi4py.rc.finalize = True
+from mpi4py import MPI  # noqa: E402  (reads the two settings)
+
+REDUCTIONS = {"sum": MPI.SUM, "max": MPI.MAX, "min": MPI.MIN, "prod": MPI.PROD}
+
+
+def create_context(comm):
+    """Return a Context for the CPU with as many threads as this rank has cores to itself."""
+    server = comm.Split_type(MPI.COMM_TYPE_SHARED)  # the ranks on this server
+    mine = os.sched_getaffinity(0)
+    sharing = sum(bool(mine & cores) for cores in server.allgather(mine))
+    server.Free()
+    context = mslite.Context()
+    context.target = ["cpu"]
+    context.cpu.thread_num = max(1, len(mine) // sharing)
+    context.cpu.inter_op_parallel_num = 1
+    return context
+
+
+class Model:
+    """The rank's shard with the interface of mslite.Model: build_from_file, get_inputs, resize, predict."""
+
+    def __init__(self, comm):
+        self.comm = comm
+
+    def build_from_file(self, model_path, model_type, context, config_path=""):
+        """Cut the shard at `model_path` at its collectives and build the stages. All ranks call this together.
+
+        Raises, on every rank, where a shard can't be used or the shards aren't one set.
+        """
+        shard = inference.together(self.comm, mindir.load, model_path)
+        plan = inference.together(self.comm, mindir.cut, shard)
+        collectives = [each for each in plan.steps if isinstance(each, mindir.Collective)]
+        summaries = self.comm.allgather(shard.summary()._replace(collectives=collectives))
+        inference.together(self.comm, mindir.check_set, summaries)
+        self.dtypes = [each.dtype for each in shard.outputs]
+        self.inputs = [each._replace(shape=list(each.shape)) for each in shard.inputs]
+        self.dynamic = any(-1 in each.shape for each in shard.inputs)
+        self.taken, self.given = plan.inputs, plan.outputs
+        named = dict(zip(plan.outputs, (each.name for each in shard.outputs)))
+
+        with tempfile.TemporaryDirectory(prefix="stages-") as folder:
+            paths = [
+                mindir.write(step, shard, folder, f"stage{index}") if isinstance(step, mindir.Stage) else None
+                for index, step in enumerate(plan.steps)
+            ]
+            del shard  # the weights are in the files
+            self.steps = []
+            for index, (step, path) in enumerate(zip(plan.steps, paths)):
+                if path:
+                    stage = mslite.Model()
+                    try:
+                        stage.build_from_file(path, model_type, context, config_path)
+                    except RuntimeError as error:
+                        where = f"{model_path}: step {index + 1} of {len(paths)}, which makes {step.outputs[0]}"
+                        message = f"{where}: {error} ([ERROR] lines above say why)"
+                        raise inference.Stop(inference.FAILED, message) from None
+                    self.steps.append((self._predict_with(stage, step), step.inputs, step.outputs))
+                else:
+                    exchange = self._exchange_for(step, named.get(step.output, ""))
+                    self.steps.append((exchange, [step.input], [step.output]))
+        self.last_use = {name: index for index, (_, names, _) in enumerate(self.steps) for name in names}
+        _keep_memory()
+
+    def get_inputs(self):
+        """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them."""
+        tensors = [mslite.Tensor() for _ in self.inputs]
+        for tensor, value in zip(tensors, self.inputs):
+            tensor.name, tensor.dtype, tensor.shape = value.name, mslite.DataType[value.dtype.upper()], value.shape
+        return tensors
+
+    def resize(self, inputs, dims):
+        """Give the inputs the shapes `dims`, seen in the next get_inputs(); the stages follow in predict()."""
+        self.inputs = [value._replace(shape=list(shape)) for value, shape in zip(self.inputs, dims)]
+
+    def predict(self, inputs):
+        """Return the outputs for `inputs`, lists of mslite.Tensor. All ranks call this together.
+
+        As with mslite.Model, the next predict writes to the same memory: copy what has to stay.
+        """
+        values = dict(zip(self.taken, inputs))
+        for index, (run, names, made) in enumerate(self.steps):
+            values.update(zip(made, run([values[name] for name in names])))
+            for name in names:
+                if self.last_use[name] == index and name not in self.given:
+                    values.pop(name, None)
+        return [_as_dtype(values[name], dtype) for name, dtype in zip(self.given, self.dtypes)]
+
+    def _predict_with(self, stage, step):
+        """Return the function that runs a stage: Tensors in, Tensors out."""
+        dtypes = [inference.dtype_of(each) for each in stage.get_inputs()]
+        converted = [index for index, name in enumerate(step.inputs) if name in self.taken]
+
+        def run(tensors):
+            for index in converted:
+                tensors[index] = _as_dtype(tensors[index], dtypes[index])
+            if self.dynamic:
+                shapes, built = ([each.shape for each in group] for group in (tensors, stage.get_inputs()))
+                if shapes != built:
+                    stage.resize(stage.get_inputs(), shapes)
+            return stage.predict(tensors)
+
+        return run
+
+    def _exchange_for(self, collective, name):
+        """Return the function that does a collective: a Tensor in, a Tensor out, always in the same memory."""
+        comm, ranks, op = self.comm, self.comm.size, collective.op
+        reduction, buffer, result = REDUCTIONS.get(collective.reduction), None, None
+
+        def exchange(tensors):
+            nonlocal buffer, result
+            data = tensors[0].get_data_to_numpy()
+            shape = data.shape
+            if op == "AllGather":
+                shape = (shape[0] * ranks,) + shape[1:]
+            elif op == "ReduceScatter":
+                shape = (shape[0] // ranks,) + shape[1:]
+            if buffer is None or buffer.shape != shape:
+                buffer = np.empty(shape, data.dtype)
+                result = inference.new_tensor(buffer, name)
+            if op == "AllGather":
+                integers = f"i{data.itemsize}"  # any type of this size will do, and MPI has no float16
+                comm.Allgather(data.view(integers), buffer.view(integers))
+            elif data.dtype == np.float16:
+                total = np.empty(shape, np.float32)
+                _reduce(data.astype(np.float32), total)
+                buffer[...] = total
+            else:
+                _reduce(data, buffer)
+            return [result]
+
+        def _reduce(data, total):
+            (comm.Allreduce if op == "AllReduce" else comm.Reduce_scatter_block)(data, total, reduction)
+
+        return exchange
+
+
+def _as_dtype(tensor, dtype):
+    """Return the tensor in this dtype: the CPU's mindspore_lite takes float16 as float32 and int64 as int32."""
+    if inference.dtype_of(tensor) == dtype:
+        return tensor
+    array = tensor.get_data_to_numpy()
+    converted = array.astype(dtype)
+    if array.dtype.kind == "i" and (converted != array).any():
+        raise inference.Stop(
+            inference.FAILED, f"input {tensor.name} has values that don't fit {dtype}, which the CPU computes in"
+        )
+    return inference.new_tensor(converted, tensor.name)
+
+
+def _keep_memory():
+    """Have malloc keep what is freed: fresh pages for every stage's outputs cost more than the stage itself."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc
+        libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: never give memory back ...
+        libc.mallopt(-4, 0)  # M_MMAP_MAX: ... and take none that has to be
+
+
+def main(comm):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--model_path", required=True, help="X.mindir where the shards are X0.mindir, X1.mindir, ...")
+    parser.add_argument("--config_file", default="", help="mindspore_lite's configuration file")
+    args = parser.parse_args()
+
+    # init context: threads
+    context = create_context(comm)
+
+    # create Model and build Model
+    model_path = inference.shard_path(args.model_path, comm)
+    model = Model(comm)
+    model.build_from_file(model_path, mslite.ModelType.MINDIR, context, args.config_file)
+
+    # set model input as ones
+    inputs = model.get_inputs()
+    inputs, _ = inference.fill_inputs(model, inputs)
+
+    # execute inference
+    outputs = model.predict(inputs)
+
+    # get output and print
+    inference.print_outputs(outputs, comm)
+
+
+if __name__ == "__main__":
+    inference.run(main, inference.world(MPI))

@@ -1,0 +1,180 @@
+"""One rank on any back end: what run.sh starts.
+
+    mpirun -n 2 python3 main.py --model_path=models/Matmul.mindir
+
+Each rank inserts its number into the path (models/Matmul0.mindir, models/Matmul1.mindir), loads that shard, predicts
+and prints its outputs; they are compared with those of the unsharded model where models/Matmul.mindir is there.
+"""
+
+import argparse
+import functools
+import glob
+import json
+import sys
+import time
+
+import mindspore_lite as mslite
+import numpy as np
+
+import inference
+import mindir
+
+DEVICES = {"ascend": "/dev/davinci[0-9]*", "gpu": "/dev/nvidia[0-9]*"}  # what the driver makes, one a device
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.error = lambda message: inference.refuse(inference.REFUSED, f"main.py: {message} (main.py --help)")
+
+    model = parser.add_argument_group("model")
+    model.add_argument("--model_path", required=True, help="X.mindir where the shards are X0.mindir, X1.mindir, ...")
+    model.add_argument("--config_file", default="", help="mindspore_lite's configuration file")
+    model.add_argument("--input", metavar="FILE", help=".npz by input name, or .npy for a single input (default: ones)")
+    model.add_argument("--output", metavar="FILE", help="write rank 0's outputs to this .npz")
+
+    back_end = parser.add_argument_group("back end")
+    back_end.add_argument("--backend", choices=("auto", "cpu", "gpu", "ascend"), default="auto")
+    back_end.add_argument("--device_id", type=int, help="Ascend: the device of this rank (default: rank_id)")
+    back_end.add_argument("--rank_id", type=int, help="Ascend: the number of this rank; mpirun gives it elsewhere")
+
+    run = parser.add_argument_group("run")
+    run.add_argument("--warmup", type=int, default=0, metavar="N", help="predicts that aren't timed (default: 0)")
+    run.add_argument("--repeat", type=int, default=1, metavar="N", help="predicts that are timed (default: 1)")
+    run.add_argument("--json", metavar="FILE", help="write the times, the check and what ran to FILE")
+    check = "compare with the unsharded model X.mindir (default: auto, if it is there)"
+    run.add_argument("--check", choices=("auto", "on", "off"), default="auto", help=check)
+    args = parser.parse_args()
+    if args.warmup < 0 or args.repeat < 1:
+        parser.error(f"--warmup {args.warmup} --repeat {args.repeat}: at least 0 and 1")
+    if args.backend == "auto":
+        args.backend = next((name for name, device in DEVICES.items() if glob.glob(device)), "cpu")
+    elif args.backend in DEVICES and not glob.glob(DEVICES[args.backend]):
+        advice = "install its driver or take --backend cpu"
+        inference.refuse(
+            inference.UNAVAILABLE, f"--backend {args.backend}: no device here (no {DEVICES[args.backend]}): {advice}"
+        )
+    if args.backend != "ascend" and (args.rank_id is not None or args.device_id is not None):
+        parser.error(f"--rank_id and --device_id are for ascend: on {args.backend} they come from mpirun")
+    if args.backend == "ascend" and args.rank_id is None:
+        parser.error("--rank_id is missing: on ascend it says which rank this is")
+    return args
+
+
+def communicator(args):
+    """Return what this rank talks to the others with."""
+    if args.backend == "ascend":  # its ranks are processes of their own: as many as there are shards
+        count = 0
+        while inference.existing(inference.insert(args.model_path, count)):
+            count += 1
+        return inference.alone(args.rank_id, max(count, args.rank_id + 1))
+    try:
+        import mpi4py
+
+        mpi4py.rc.initialize, mpi4py.rc.finalize = False, True  # inference.world() starts it
+        from mpi4py import MPI
+    except ImportError as error:
+        advice = f"{sys.executable} -m pip install mpi4py, with the MPI's mpicc on the PATH"
+        inference.refuse(inference.UNAVAILABLE, f"--backend {args.backend} needs mpi4py: {error}: {advice}")
+    return inference.world(MPI)
+
+
+def create_context(args, comm):
+    """Return the Context of the back end and the Model that takes it: all that differs between back ends."""
+    if args.backend == "cpu":
+        import cpu_mpi_distributed as backend
+
+        return backend.create_context(comm), backend.Model(comm)
+    if args.backend == "gpu":
+        import gpu_trt_distributed as backend
+
+        return backend.create_context(comm), mslite.Model()
+    import ascend_ge_distributed as backend
+
+    device_id = args.rank_id if args.device_id is None else args.device_id
+    return backend.create_context(device_id, args.rank_id), mslite.Model()
+
+
+def unsharded(args):
+    """Return what the unsharded model's file holds (mindir.Shard); None where there is nothing to check against."""
+    if args.check == "off" or args.check == "auto" and not inference.existing(args.model_path):
+        return None
+    return mindir.load(args.model_path).summary()
+
+
+def same_inputs(reference, inputs):
+    """Make sure that the unsharded model takes what the shards take."""
+    mine = [(inference.dtype_of(each), tuple(each.shape)) for each in inputs]
+    if reference and mine != [(each.dtype, each.shape) for each in reference.inputs]:
+        takes = ", ".join(f"{each.dtype} {each.shape}" for each in reference.inputs)
+        given = ", ".join(f"{dtype} {shape}" for dtype, shape in mine)
+        advice = "it isn't the model that they were made from: remove it or --check off"
+        raise inference.Stop(inference.REFUSED, f"{reference.path}: takes {takes}, the shards {given}: {advice}")
+
+
+def save(args, report, outputs):
+    """Write --output and --json, as a whole or not at all."""
+    if args.output:
+        arrays = {output.name.rstrip(): output.get_data_to_numpy() for output in outputs}
+        inference.write(args.output, lambda file: np.savez(file, **arrays))
+    if args.json:
+        report["outputs"] = [
+            {"name": each.name.rstrip(), "dtype": str(inference.dtype_of(each)), "shape": each.shape}
+            for each in outputs
+        ]
+        python = sys.version.split()[0]
+        report["versions"] = {"mindspore_lite": mslite.__version__, "numpy": np.__version__, "python": python}
+        inference.write(args.json, lambda file: file.write(json.dumps(report, indent=1).encode() + b"\n"))
+
+
+def main(args, comm):
+    everywhere = functools.partial(inference.together, comm)  # what one rank can't do, no rank goes on from
+
+    # files first: nothing is built that couldn't come to its end
+    arrays = everywhere(inference.load_arrays, args.input)
+    everywhere(inference.check_writable, args.output, args.json)
+    model_path = inference.shard_path(args.model_path, comm)
+    reference = everywhere(unsharded, args)
+    if args.backend != "cpu":  # whose model does this as it cuts the shard
+        shard = everywhere(mindir.load, model_path)
+        everywhere(mindir.check_set, comm.allgather(shard.summary()))
+
+    # init context
+    context, model = everywhere(create_context, args, comm)
+
+    # build Model
+    start = time.perf_counter()
+    model.build_from_file(model_path, mslite.ModelType.MINDIR, context, args.config_file)
+    build_ms = (time.perf_counter() - start) * 1e3
+
+    # set model input
+    inputs = model.get_inputs()
+    everywhere(same_inputs, reference, inputs)
+    inputs, arrays = everywhere(inference.fill_inputs, model, inputs, arrays)
+
+    # execute inference
+    outputs, times = inference.timed_predict(model, inputs, comm, args.warmup, args.repeat)
+
+    # get output and print
+    inference.print_outputs(outputs, comm)
+    figures = inference.statistics(times)
+    if comm.rank == 0 and args.repeat > 1:
+        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        print(f"predict: {text} ms  (the slowest rank's in each of {args.repeat})")
+
+    # check
+    check = {"result": "none"}
+    if reference:
+        check = inference.check(comm, reference.path, [each.dtype for each in reference.outputs], arrays, outputs)
+    if comm.rank == 0:
+        report = {"model_path": args.model_path, "backend": args.backend, "ranks": comm.size, "build_ms": build_ms}
+        report.update(predict_ms=figures, warmup=args.warmup, repeat=args.repeat, check=check)
+        save(args, report, outputs)
+        if reference:
+            print(inference.verdict(check), flush=True)
+    if check["result"] == "FAIL":
+        raise inference.Stop(inference.DIFFERENT, check["reason"], agreed=args.backend != "ascend")
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()
+    inference.run(functools.partial(main, arguments), communicator(arguments))

@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# Run a distributed model, one process a rank, and check the result against the unsharded model.
+#
+#   ./run.sh                                                    # models/Matmul, on what this machine has
+#   ./run.sh --model_path=models/Matmul.mindir --backend=cpu --repeat=100
+#
+#   --model_path X.mindir         the shards are X0.mindir, X1.mindir, ...      (default: models/Matmul.mindir)
+#   --backend auto|cpu|gpu|ascend where the ranks run                           (default: auto, what is there)
+#   --ranks N                     how many ranks to start                       (default: as many as there are shards)
+#   --config_file FILE            mindspore_lite's configuration file           (default: none)
+#   all other options go to main.py: ./run.sh --help shows them
+#
+# Everything that the ranks need is installed once, into .venv beside this file, unless $PYTHON (or python3) already
+# has mindspore_lite. Exit status: 0 right, 1 a rank failed, 2 wrong arguments or files, 3 back end not available,
+# 4 wrong result.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+say() { echo "run.sh: $*" >&2; }
+die() { # STATUS MESSAGE...
+  say "${@:2}"
+  exit "$1"
+}
+
+has_lite() { "$1" -c 'import mindspore_lite' >/dev/null 2>&1; }
+is_37() { [ "$("$1" -c 'import sys; print(sys.version_info[:2] == (3, 7))' 2>/dev/null)" = True ]; }
+
+# Print a Python 3.7, the only one that PyPI has mindspore-lite for.
+find_python37() {
+  local each
+  for each in ${PYTHON:+"$PYTHON"} python3.7 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7*/bin/python \
+    "${XDG_DATA_HOME:-$HOME/.local/share}"/uv/python/cpython-3.7*/bin/python3 "$here"/.uv/python/cpython-3.7*/bin/python3; do
+    if is_37 "$each"; then
+      command -v "$each"
+      return
+    fi
+  done
+  say "no Python 3.7 here: fetching one with uv into .uv"
+  if ! { python3 -m venv "$here/.uv" && "$here/.uv/bin/pip" install -q uv &&
+    UV_PYTHON_INSTALL_DIR=$here/.uv/python timeout 600 "$here/.uv/bin/uv" python install 3.7; } >&2; then
+    die 3 "no Python 3.7, the only one that PyPI has mindspore-lite for, and uv could not fetch one. Install it with" \
+      "pyenv (pyenv install 3.7), uv (uv python install 3.7), conda (conda create -n py37 python=3.7) or the system's" \
+      "packages and start again, with PYTHON=/path/to/python3.7 if it isn't found; or set PYTHON to a Python that has" \
+      "the vendor's mindspore_lite"
+  fi
+  is_37 "$here"/.uv/python/cpython-3.7*/bin/python3 || die 3 "the Python that uv fetched doesn't run"
+  echo "$here"/.uv/python/cpython-3.7*/bin/python3
+}
+
+# Make .venv with the Python $1; every step only if the one before it succeeded.
+install() {
+  local pip=("$here/.venv/bin/python" -m pip --disable-pip-version-check install)
+  say "installing what the ranks need into .venv, once (about 2 minutes)" &&
+    "$1" -m venv --clear "$here/.venv" &&
+    "${pip[@]}" -q --upgrade 'pip<24.1' &&
+    say "1/2 mindspore-lite, NumPy, protobuf, Open MPI" &&
+    grep -v '^mpi4py' "$here/requirements.txt" | "${pip[@]}" -r /dev/stdin &&
+    say "2/2 mpi4py, built for that Open MPI: a minute or two" &&
+    PATH=$here/.venv/bin:$PATH "${pip[@]}" --no-cache-dir --no-binary mpi4py -r "$here/requirements.txt" &&
+    cp "$here/requirements.txt" "$here/.venv/installed"
+}
+
+# Set $python to the interpreter that runs the ranks; make .venv if nothing here has mindspore_lite yet.
+set_up() {
+  local found
+  if [ -n "${PYTHON:-}" ] && has_lite "$PYTHON"; then
+    python=$PYTHON
+    return
+  fi
+  python=$here/.venv/bin/python
+  if cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
+    return
+  fi
+  if [ -z "${PYTHON:-}" ] && has_lite python3; then
+    python=python3
+    return
+  fi
+  exec 9<"$here" # two starts at once: one of them installs, the other waits
+  flock 9
+  if ! cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
+    if [ -n "${PYTHON:-}" ] && ! is_37 "$PYTHON"; then
+      die 3 "PYTHON=$PYTHON has no mindspore_lite, and is no Python 3.7 to install it for: correct or unset PYTHON"
+    fi
+    found=$(find_python37)
+    command -v gcc >/dev/null || die 3 "no C compiler (gcc), which mpi4py is built with: install one (Debian: apt install gcc libc6-dev)"
+    say "installing what the ranks need into .venv, once (about 2 minutes)"
+    install "$found" >&2 || die 3 "installing into .venv failed, for the reason above: mend it and start again"
+  fi
+  exec 9<&-
+}
+
+main() {
+  local backend=auto ranks='' model_path=$here/models/Matmul.mindir config_file='' rest=() name value status=0 pids=()
+  [ "$PWD" != "$here" ] || model_path=models/Matmul.mindir
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --backend=* | --ranks=* | --model_path=* | --config_file=*) name=${1%%=*} value=${1#*=} ;;
+      --backend | --ranks | --model_path | --config_file)
+        [ $# -gt 1 ] || die 2 "$1 needs a value"
+        name=$1 value=$2
+        shift
+        ;;
+      *) name=rest ;;
+    esac
+    case $name in
+      --backend) backend=$value ;;
+      --ranks) ranks=$value ;;
+      --model_path) model_path=$value ;;
+      --config_file) config_file=$value ;;
+      rest) rest+=("$1") ;;
+    esac
+    shift
+  done
+
+  case " ${rest[*]} " in *' --help '* | *' -h '*)
+    sed -n '2,/^set /s/^# \{0,1\}//p' "$here/run.sh"
+    set_up
+    exec "$python" "$here/main.py" --help
+    ;;
+  esac
+
+  # which back end, and why
+  shopt -s nullglob
+  ascend=(/dev/davinci[0-9]*) gpu=(/dev/nvidia[0-9]*)
+  why='as asked'
+  if [ "$backend" = auto ]; then
+    if [ ${#ascend[@]} -gt 0 ]; then
+      backend=ascend why="${ascend[0]} is here"
+    elif [ ${#gpu[@]} -gt 0 ]; then
+      backend=gpu why="${gpu[0]} is here"
+    else
+      backend=cpu why='no Ascend device (/dev/davinci0) and no NVIDIA GPU (/dev/nvidia0) here'
+    fi
+  fi
+
+  [ "$backend" != ascend ] || [ ${#ascend[@]} -gt 0 ] ||
+    die 3 "--backend ascend: no device here (no /dev/davinci[0-9]*): install its driver or take --backend cpu"
+
+  # how many ranks
+  if [ -z "$ranks" ]; then
+    ranks=0 stem=${model_path%.mindir}
+    while [ -e "$stem$ranks.mindir" ] || [ -e "$stem${ranks}_graph.mindir" ]; do ranks=$((ranks + 1)); done
+    [ "$ranks" -gt 0 ] || ranks=1 # main.py says what is missing
+  fi
+  [[ $ranks =~ ^[1-9][0-9]*$ ]] || die 2 "--ranks $ranks: a number of at least 1"
+
+  set_up
+  say "back end $backend ($why), $ranks ranks"
+  export GLOG_v=${GLOG_v:-3} # of the engine's log, errors alone
+  command=("$python" "$here/main.py" "--backend=$backend" "--model_path=$model_path"
+    ${config_file:+"--config_file=$config_file"} "${rest[@]}")
+
+  if [ "$backend" = ascend ]; then # one shell process a rank; the first that fails gives the status
+    for ((rank = 0; rank < ranks; rank++)); do
+      "${command[@]}" --rank_id="$rank" --device_id="$rank" &
+      pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || status=$((status ? status : $?)); done
+    exit "$status"
+  fi
+
+  mpirun=$(dirname "$(command -v "$python")")/mpirun
+  [ -x "$mpirun" ] || mpirun=$(command -v mpirun) ||
+    die 3 "no mpirun beside $python or on the PATH: install the MPI that its mpi4py was built with"
+  if [ "$(id -u)" = 0 ]; then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  fi
+  # each rank takes its share of the cores itself (--bind-to none), and there may be fewer of them than ranks
+  "$mpirun" --quiet --bind-to none --oversubscribe -n "$ranks" "${command[@]}" || status=$?
+  [ "$status" -le 128 ] || say "a rank was ended by signal $((status - 128))"
+  exit "$status"
+}
+
+# tests/run.sh reads this file for its functions
+[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"

@@ -1,0 +1,31 @@
+"""One rank of test_export.py's large product: print predict's time over that of the ranks' own matrix products."""
+
+import sys
+import time
+from pathlib import Path
+
+import mindspore_lite as mslite
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import cpu_mpi_distributed as cpu
+import inference
+
+comm = inference.world(cpu.MPI)
+context = cpu.create_context(comm)
+context.cpu.thread_num = 1
+model = cpu.Model(comm)
+model.build_from_file(inference.shard_path(sys.argv[1], comm), mslite.ModelType.MINDIR, context)
+inputs, _ = inference.fill_inputs(model, model.get_inputs())
+product = model.steps[0][0]  # the first stage holds the matrix product and nothing else
+times = {"predict": [], "product": []}
+for _ in range(60):  # in turn, so that a change of the machine's speed meets both
+    for name, call in (("predict", model.predict), ("product", product)):
+        comm.Barrier()
+        start = time.perf_counter()
+        call(list(inputs))
+        times[name].append(time.perf_counter() - start)
+slowest = {name: np.max(comm.allgather(each[10:]), axis=0) for name, each in times.items()}  # of the ranks, each time
+predict, alone = (np.median(slowest[name]) * 1e3 for name in ("predict", "product"))
+if comm.rank == 0:
+    print(f"predict {predict:.2f} ms, product {alone:.2f} ms, ratio {predict / alone:.3f}")

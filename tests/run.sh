@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# All tests but the slow ones, in a clone with nothing prepared: set up, style, pytest. Arguments go to pytest.
+#
+#   tests/run.sh                           all of it
+#   tests/run.sh tests/test_mindir.py -x   one file
+#   tests/run.sh -m slow                   what takes minutes
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=run.sh
+. ./run.sh
+unset PYTHON # the tests run on what the suite installs
+set_up
+
+# Make an environment of its own from a requirements file, once.
+environment() { # FOLDER REQUIREMENTS PYTHON
+  cmp -s "$2" "$1/installed" && return
+  say "installing $2 into $1, once"
+  "$3" -m venv --clear "$1" && "$1/bin/python" -m pip --disable-pip-version-check install -q -r "$2" && cp "$2" "$1/installed"
+}
+exec 9<"$here"
+flock 9
+if ! cmp -s requirements-dev.txt .venv/installed-dev; then
+  say "installing requirements-dev.txt into .venv, once"
+  "$python" -m pip --disable-pip-version-check install -q -r requirements-dev.txt
+  # another MPI, whose mpirun has to be found out; in a folder of its own, as both have an mpirun
+  "$python" -m pip --disable-pip-version-check install -q --prefix .venv/mpich mpich==5.0.2
+  cp requirements-dev.txt .venv/installed-dev
+fi
+environment .venv-export requirements-export.txt "$(find_python37)" # MindSpore, about 1 GB
+exec 9<&-
+
+.venv/bin/ruff check --quiet .
+.venv/bin/ruff format --quiet --check .
+.venv/bin/shellcheck run.sh tests/run.sh .ci/run
+mark=(-m 'not slow and not gpu')
+case " $* " in *' -m '*) mark=() ;; esac
+exec "$python" -m pytest -c tests/pytest.ini --rootdir=tests "${mark[@]}" "${@:-tests}"

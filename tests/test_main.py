@@ -1,0 +1,298 @@
+"""The command lines: what is printed, what is refused, and with which exit status."""
+
+import json
+import re
+import shutil
+import sys
+import time
+
+import nets
+import numpy as np
+import pytest
+from conftest import MODEL, ROOT, assert_refused, command, lines, ranks, run_main
+
+import mindir
+
+FIXTURES = ROOT / "tests" / "fixtures"
+NUMBER = r"-?\d+\.\d+(?:e[+-]\d+)?"
+
+
+def ones_times_weight():
+    weight = np.frombuffer(mindir.load(str(MODEL)).model.graph.parameter[0].raw_data, np.float32).reshape(256, 128)
+    return np.ones((4, 256)) @ weight.astype(np.float64)
+
+
+def test_run_sh_prints_every_rank_and_a_checked_result():
+    done = command("./run.sh")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.splitlines()
+    assert len(text) == 7
+    for rank in (0, 1):
+        header, name, data = text[3 * rank : 3 * rank + 3]
+        assert header == f"rank {rank} of 2:"
+        assert re.fullmatch(r"tensor's name is:\S+ data size is:2048 tensor elements num is:512", name)
+        assert re.fullmatch(rf"output data is: (?:{NUMBER} ){{10}}", data)
+        values = np.array([float(each) for each in data.split(": ")[1].split()])
+        assert np.allclose(values, ones_times_weight()[0, :10], rtol=1e-5, atol=1e-5)
+    assert re.fullmatch(r"check: PASS  max error \S+ \(tolerance 1e-05\) against models/Matmul.mindir", text[6])
+    assert done.stderr.splitlines() == [
+        "run.sh: back end cpu (no Ascend device (/dev/davinci0) and no NVIDIA GPU (/dev/nvidia0) here), 2 ranks"
+    ]
+
+
+def test_the_tutorials_command_works():
+    done = ranks(2, "main.py", "--model_path=models/Matmul.mindir")
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
+    assert not done.stderr
+
+
+def test_run_sh_works_from_another_folder_and_passes_options_on(tmp_path):
+    done = command(
+        *(ROOT / "run.sh", "--backend", "cpu", "--model_path", MODEL, "--warmup=2", "--repeat", "5"),
+        *("--json=report.json", "--output", "result.npz"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["backend"], report["ranks"], report["warmup"], report["repeat"]) == ("cpu", 2, 2, 5)
+    assert report["check"]["result"] == "PASS"
+    times = report["predict_ms"]
+    assert 0 < times["p50"] <= times["p90"] <= times["p99"]
+    assert 0 < times["mean"] <= times["p99"]
+    assert re.search(rf"predict: p50 {NUMBER}  p90 {NUMBER}  p99 {NUMBER}  mean {NUMBER} ms", done.stdout)
+    (output,) = np.load(str(tmp_path / "result.npz")).values()
+    assert np.max(np.abs(output - ones_times_weight())) <= 1e-5 * np.max(np.abs(output))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["report.json", "result.npz"]
+
+
+def test_inputs_come_from_a_file(tmp_path):
+    given = nets.inputs("branches")
+    np.savez(str(tmp_path / "in.npz"), **given)
+    words = ("--input", tmp_path / "in.npz", "--output", tmp_path / "out.npz")
+    done = run_main(2, FIXTURES / "branches" / "2" / "Net.mindir", *words)
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
+    (output,) = np.load(str(tmp_path / "out.npz")).values()
+    (expected,) = nets.expected("branches", given, 2)
+    assert np.max(np.abs(output - expected)) <= 2e-6 * np.max(np.abs(expected))
+
+
+def test_an_open_shape_asks_for_input_and_takes_it(tmp_path):
+    model = FIXTURES / "dynamic" / "2" / "Net.mindir"
+    assert_refused(run_main(2, model), 2, "input x has the open shape [-1, 8]", "--input")
+    np.save(str(tmp_path / "x.npy"), nets.inputs("dynamic")["x"][:5])
+    done = run_main(2, model, "--input", tmp_path / "x.npy")
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
+    assert "elements num is:40" in done.stdout
+
+
+def test_four_values_are_printed_where_there_are_no_more(tmp_path):
+    np.save(str(tmp_path / "x.npy"), nets.inputs("dynamic")["x"][:1])
+    done = run_main(2, FIXTURES / "dynamic" / "2" / "Net.mindir", "--input", tmp_path / "x.npy")
+    (first, second) = (line for line in done.stdout.splitlines() if line.startswith("output data is:"))
+    assert re.fullmatch(rf"output data is: (?:{NUMBER} ){{8}}", first)
+    assert first == second
+
+
+# what can't be right
+
+
+def test_too_many_and_too_few_ranks_say_both_numbers(model):
+    assert_refused(run_main(3, model), 2, "2 shards, started with 3 ranks")
+    assert_refused(run_main(1, model), 2, "2 shards, started with 1 rank:")
+    done = command("./run.sh", "--ranks", "3")
+    assert done.returncode == 2
+    assert "2 shards, started with 3 ranks" in lines(done.stderr)[-1]
+
+
+def test_a_missing_shard_is_named(model):
+    (model.parent / "Matmul0.mindir").unlink()
+    assert_refused(run_main(2, model), 2, "Matmul0.mindir: no such file", "Matmul1.mindir is there")
+    (model.parent / "Matmul1.mindir").unlink()
+    assert_refused(run_main(2, model), 2, "Matmul0.mindir: no such file")
+
+
+def test_a_shard_of_another_group_size(model):
+    shutil.copy(str(model.parent / "Matmul1.mindir"), str(model.parent / "Matmul2.mindir"))
+    assert_refused(run_main(3, model), 2, "Matmul0.mindir: made for 2 ranks, started with 3")
+
+
+def test_shards_of_two_models(model):
+    shutil.copy(str(FIXTURES / "mlp-reduce_scatter" / "2" / "Net1.mindir"), str(model.parent / "Matmul1.mindir"))
+    assert_refused(run_main(2, model), 2, "rank 1: ", "Matmul1.mindir: inputs ", "different models")
+
+
+def test_a_set_that_is_not_the_unsharded_models(model):
+    shutil.copy(str(FIXTURES / "branches" / "2" / "Net.mindir"), str(model))
+    assert_refused(run_main(2, model), 2, "Matmul.mindir: takes float32 (12, 8), float32 (12, 24), the shards float32")
+
+
+@pytest.mark.parametrize("name", ["Matmul.mindir", "Matmul1.mindir"])
+@pytest.mark.parametrize("damage", ["cut off", "empty", "random", "text"])
+def test_a_damaged_file_is_refused_before_the_engine_sees_it(model, damage, name):
+    path = model.parent / name
+    data = path.read_bytes()
+    path.write_bytes(
+        {
+            "cut off": data[: len(data) // 2],
+            "empty": b"",
+            "random": np.random.RandomState(0).bytes(5000),
+            "text": b"Matmul\n" * 100,
+        }[damage]
+    )
+    done = run_main(2, model)
+    assert_refused(done, 2, name)
+    assert "ERROR" not in done.stderr  # which is how the engine would say it
+
+
+@pytest.mark.parametrize(
+    "arrays, texts",
+    [
+        ({"y": np.ones((4, 256), np.float32)}, ["has y, the model takes x"]),
+        ({"x": np.ones((256, 4), np.float32)}, ["x is float32 [256, 4], the model takes float32 [4, 256]"]),
+        ({"x": np.ones((4, 256))}, ["x is float64 [4, 256], the model takes float32 [4, 256]"]),
+        ({"x": np.full((4, 256), np.nan, np.float32)}, ["x has 1024 NaN among 1024 values"]),
+    ],
+)
+def test_an_input_that_does_not_fit(model, tmp_path, arrays, texts):
+    np.savez(str(tmp_path / "in.npz"), **arrays)
+    assert_refused(run_main(2, model, "--input", tmp_path / "in.npz"), 2, *texts)
+
+
+def test_an_input_file_that_is_none(model, tmp_path):
+    (tmp_path / "in.npz").write_text("no arrays")
+    assert_refused(run_main(2, model, "--input", tmp_path / "in.npz"), 2, "in.npz: can't be read as .npy or .npz")
+    assert_refused(run_main(2, model, "--input", tmp_path / "none.npz"), 2, "none.npz: can't be read")
+
+
+@pytest.mark.parametrize("option", ["--output", "--json"])
+def test_a_file_that_cannot_be_written(model, tmp_path, option):
+    assert_refused(run_main(2, model, option, "/no/such/folder/x"), 2, "/no/such/folder/x: can't be written")
+    assert_refused(run_main(2, model, option, tmp_path), 2, f"{tmp_path}: can't be written: is a directory")
+
+
+def test_a_check_without_the_unsharded_model(model):
+    model.unlink()
+    done = run_main(2, model)
+    assert done.returncode == 0, done.stderr
+    assert "check" not in done.stdout
+    assert_refused(run_main(2, model, "--check=on"), 2, "Matmul.mindir: no such file")
+
+
+@pytest.mark.parametrize(
+    "words", [["--repeat=0"], ["--warmup=-1"], ["--bogus"], ["--rank_id=0"], ["--model_path=x.onnx"], ["--check=maybe"]]
+)
+def test_wrong_arguments(words):
+    assert_refused(run_main(2, MODEL, *words), 2)
+
+
+def test_run_sh_refuses_wrong_arguments():
+    assert_refused(command("./run.sh", "--ranks=two"), 2, "--ranks two")
+    assert_refused(command("./run.sh", "--model_path"), 2, "--model_path needs a value")
+
+
+@pytest.mark.parametrize("backend, device", [("gpu", "/dev/nvidia"), ("ascend", "/dev/davinci")])
+def test_a_back_end_that_is_not_here_never_becomes_another(backend, device):
+    done = command("./run.sh", "--backend", backend)
+    assert done.returncode == 3
+    assert f"--backend {backend}: no device here (no {device}" in lines(done.stderr)[-1]
+    assert done.stderr.count("no device here") == 1
+    assert not done.stdout
+
+
+def test_without_mpi4py(tmp_path):
+    """The interpreter that .venv was made from, with all of .venv's packages but mpi4py."""
+    for package in (ROOT / ".venv" / "lib" / "python3.7" / "site-packages").iterdir():
+        if "mpi4py" not in package.name:
+            (tmp_path / package.name).symlink_to(package)
+    python = command(sys.executable, "-c", "import sys; print(sys.base_prefix)").stdout.strip() + "/bin/python3.7"
+    done = command(python, "-S", "main.py", "--backend=cpu", f"--model_path={MODEL}", PYTHONPATH=str(tmp_path))
+    assert_refused(done, 3, "--backend cpu needs mpi4py: No module named 'mpi4py'", "pip install mpi4py")
+
+
+def test_an_mpirun_of_another_mpi_is_found_out():
+    mpirun = ROOT / ".venv" / "mpich" / "bin" / "mpirun"
+    done = command(mpirun, "-n", "2", sys.executable, "main.py", "--backend=cpu", f"--model_path={MODEL}")
+    assert_refused(done, 3, "mpirun started 2 ranks, but mpi4py would see 1: that mpirun is MPICH or a relative's")
+
+
+def test_one_rank_needs_no_mpirun():
+    done = command(sys.executable, "main.py", f"--model_path={FIXTURES / 'skip' / '1' / 'Net.mindir'}")
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
+    assert_refused(command(sys.executable, "main.py", f"--model_path={MODEL}"), 2, "2 shards, started with 1 rank:")
+
+
+def test_a_rank_that_raises_ends_the_others(model):
+    """Rank 1 raises in predict while rank 0 waits for it in a collective."""
+    program = """
+import cpu_mpi_distributed as cpu, inference, main, functools
+predict = cpu.Model.predict
+def broken(self, inputs):
+    if self.comm.rank == 1:
+        raise RuntimeError("predict failed!")
+    return predict(self, inputs)
+cpu.Model.predict = broken
+arguments = main.parse_arguments()
+inference.run(functools.partial(main.main, arguments), main.communicator(arguments))
+"""
+    start = time.monotonic()
+    done = ranks(2, "-c", program, f"--model_path={model}", PYTHONPATH=str(ROOT))
+    assert done.returncode == 1
+    assert lines(done.stderr)[-1] == "rank 1: RuntimeError: predict failed!"
+    assert time.monotonic() - start < 60  # the limit of a hang, not of speed
+
+
+def test_a_stage_that_does_not_build_is_named(model):
+    """An operator that this engine doesn't have."""
+    path = str(model.parent / "Matmul1.mindir")
+    message = mindir.load(path).model
+    next(each for each in message.primitives if each.op_type == "MatMul").op_type = "NoSuchOperator"
+    (model.parent / "Matmul1.mindir").write_bytes(message.SerializeToString())
+    done = run_main(2, model)
+    assert done.returncode == 1
+    assert "Matmul1.mindir: step 1 of 3" in lines(done.stderr)[-1]
+
+
+# the check has to fail
+
+
+def weights_changed(path, change):
+    """Change the values of the file's parameter."""
+    message = mindir.load(str(path)).model
+    (tensor,) = message.graph.parameter
+    tensor.raw_data = change(np.frombuffer(tensor.raw_data, np.float32)).astype(np.float32).tobytes()
+    path.write_bytes(message.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        (lambda values: values + 1e-4, "output 0 differs: max error"),
+        (lambda values: np.where(np.arange(values.size) == 77, np.nan, values), "values that aren't finite"),
+        (lambda values: values[::-1], "output 0 differs: max error"),
+    ],
+    ids=["offset", "NaN", "order"],
+)
+def test_a_wrong_shard_fails_the_check(model, tmp_path, change, text):
+    weights_changed(model.parent / "Matmul1.mindir", change)
+    done = run_main(2, model, "--json", tmp_path / "report.json")
+    assert done.returncode == 4
+    assert "check: FAIL" in done.stdout.splitlines()[-1]
+    assert len(lines(done.stderr)) == 1
+    assert text in done.stderr
+    assert json.loads((tmp_path / "report.json").read_text())["check"]["result"] == "FAIL"
+
+
+def test_a_wrong_reference_fails_the_check_too(model):
+    weights_changed(model, lambda values: np.full_like(values, np.nan))
+    done = run_main(2, model)
+    assert done.returncode == 4
+    assert "output 0 of the unsharded model has 512 values that aren't finite" in done.stderr
+
+
+def test_the_same_shard_twice_fails_the_check(model):
+    shutil.copy(str(model.parent / "Matmul0.mindir"), str(model.parent / "Matmul1.mindir"))
+    assert run_main(2, model).returncode == 4

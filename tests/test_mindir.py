@@ -1,0 +1,201 @@
+"""mindir.py: what it reads, what it refuses, and that nothing makes it crash."""
+
+import re
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from conftest import MODEL, ROOT, command
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mindir
+
+FIXTURES = ROOT / "tests" / "fixtures"
+SHARD = str(MODEL.with_name("Matmul0.mindir"))
+OTHER = str(MODEL.with_name("Matmul1.mindir"))
+
+
+def changed(path, change, folder):
+    """Write a copy of the model with change(message) done to it; return its path."""
+    model = mindir.load(str(path)).model
+    change(model)
+    target = folder / "Changed.mindir"
+    target.write_bytes(model.SerializeToString())
+    return str(target)
+
+
+def collective_of(model, op):
+    return next(each for each in model.primitives if each.op_type == op)
+
+
+def attribute_of(primitive, name):
+    return next(each for each in primitive.attribute if each.name == name)
+
+
+def test_a_shard_tells_what_it_holds():
+    shard = mindir.load(SHARD)
+    assert shard.inputs == [("x", "float32", (4, 256))]
+    assert [value[1:] for value in shard.outputs] == [("float32", (4, 128))]
+    assert (shard.parameters, shard.nbytes) == (1, 256 * 64 * 4)
+    (gather,) = shard.collectives
+    assert (gather.op, gather.ranks, gather.group) == ("AllGather", 2, "hccl_world_group")
+    assert (gather.dtype, gather.shape) == ("float32", (4, 64))
+    assert shard.producer == "MindSpore 2.0.0"
+
+
+def test_the_command_prints_it_and_knows_a_set():
+    done = command(
+        sys.executable, "mindir.py", "models/Matmul.mindir", "models/Matmul0.mindir", "models/Matmul1.mindir"
+    )
+    assert done.returncode == 0, done.stderr
+    for text in ("x  float32 (4, 256)", "parameters  1, 65536 bytes", "AllGather of float32 (4, 64)", "2 ranks"):
+        assert text in done.stdout
+    assert "one set for 2 ranks" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "files, text",
+    [
+        ([SHARD], "made for 2 ranks, started with 1"),
+        ([SHARD, OTHER, OTHER], "made for 2 ranks, started with 3"),
+        ([SHARD, FIXTURES / "mlp-all_reduce" / "2" / "Net1.mindir"], "different models"),
+        (
+            [FIXTURES / name / "2" / f"Net{rank}.mindir" for rank, name in enumerate(["mlp-all_reduce", "skip"])],
+            "5 collectives, but .* has 1",
+        ),
+        (["models/Matmul9.mindir"], "no such file"),
+        (["run.sh"], "don't parse|no graph"),
+    ],
+)
+def test_the_command_says_why_files_are_no_set(files, text):
+    done = command(sys.executable, "mindir.py", *files)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert re.search(text, done.stderr), done.stderr
+
+
+def test_another_reduction_is_another_set(tmp_path):
+    shards = [str(FIXTURES / "mlp-all_reduce" / "2" / f"Net{rank}.mindir") for rank in (0, 1)]
+
+    def largest(model):
+        attribute_of(collective_of(model, "AllReduce"), "op").s = b"max"
+
+    mindir.check_set([mindir.load(each).summary() for each in shards])
+    shards[1] = changed(shards[1], largest, tmp_path)
+    with pytest.raises(mindir.MindIRError, match=r"collective 1 .* is AllReduce\(max\).* AllReduce\(sum\)"):
+        mindir.check_set([mindir.load(each).summary() for each in shards])
+
+
+def test_what_cannot_be_cut_is_named(tmp_path):
+    def group(model):
+        attribute_of(collective_of(model, "AllGather"), "group").s = b"tp-0"
+
+    def broadcast(model):
+        collective_of(model, "AllGather").op_type = "Broadcast"
+
+    def average(model):
+        attribute_of(collective_of(model, "AllReduce"), "op").s = b"mean"
+
+    reduce = FIXTURES / "mlp-all_reduce" / "2" / "Net0.mindir"
+    for path, change, text in (
+        (SHARD, group, r"AllGather-op\d+: AllGather over the group 'tp-0'"),
+        (SHARD, broadcast, r"AllGather-op\d+: Broadcast isn't one of AllReduce, AllGather, ReduceScatter"),
+        (reduce, average, r"AllReduce-op\d+: AllReduce with 'mean'"),
+        (FIXTURES / "refused" / "If.mindir", None, r"node .*Partial-op\d+: control flow"),
+        (FIXTURES / "refused" / "While.mindir", None, r"node .*: control flow"),
+        (FIXTURES / "refused" / "Assign.mindir", None, r"node .*Assign-op\d+: Assign changes state"),
+    ):
+        path = changed(path, change, tmp_path) if change else str(path)
+        with pytest.raises(mindir.MindIRError, match=text):
+            mindir.cut(mindir.load(path))
+
+
+def large_form(path, folder):
+    """Write the model as MindSpore writes one over 1 GB, Large_graph.mindir; return the path without `_graph`."""
+    model = mindir.load(str(path)).model
+    (folder / "Large_variables").mkdir()
+    data = b"\1".ljust(64, b"\0")
+    for tensor in model.graph.parameter:
+        external = tensor.external_data
+        external.location, external.offset, external.length = "Large_variables/data_0", len(data), len(tensor.raw_data)
+        data += tensor.raw_data
+        tensor.ClearField("raw_data")
+    (folder / "Large_variables" / "data_0").write_bytes(data)
+    (folder / "Large_graph.mindir").write_bytes(model.SerializeToString())
+    return str(folder / "Large.mindir")
+
+
+def test_both_forms_of_a_file_hold_the_same(tmp_path):
+    large = mindir.load(large_form(SHARD, tmp_path))
+    assert large.summary()._replace(path="") == mindir.load(SHARD).summary()._replace(path="")
+
+
+def test_missing_or_short_values_of_a_large_export_are_found(tmp_path):
+    path = large_form(SHARD, tmp_path)
+    data = tmp_path / "Large_variables" / "data_0"
+    data.write_bytes(data.read_bytes()[:-1])
+    with pytest.raises(mindir.MindIRError, match=r"data_0: parameter .* 65536 bytes at 64, the file 65599"):
+        mindir.load(path)
+    data.unlink()
+    with pytest.raises(mindir.MindIRError, match=r"data_0: no such file"):
+        mindir.load(path)
+
+
+def test_a_stage_holds_the_values_of_its_parameters(tmp_path):
+    shard = mindir.load(SHARD)
+    stage = mindir.cut(shard).steps[0]
+    written = mindir.load(mindir.write(stage, shard, str(tmp_path), "stage"))
+    (tensor,) = written.model.graph.parameter
+    values = np.fromfile(str(tmp_path / tensor.external_data.location), np.float32, offset=64)
+    assert np.array_equal(values, np.frombuffer(shard.model.graph.parameter[0].raw_data, np.float32))
+
+
+def refuses_or_cuts(path):
+    """Return whether the file was refused; anything but a MindIRError is a crash."""
+    try:
+        mindir.cut(mindir.load(str(path)))
+    except mindir.MindIRError as error:
+        assert str(path) in str(error)
+        return True
+    return False
+
+
+def test_no_cut_off_file_gets_through(tmp_path):
+    """Wherever the file ends: nothing may be missing from what is accepted."""
+    path = FIXTURES / "branches" / "2" / "Net0.mindir"
+    data, target = path.read_bytes(), tmp_path / "Short.mindir"
+    whole = mindir.load(str(path)).model
+    for end in range(len(data)):
+        target.write_bytes(data[:end])
+        if not refuses_or_cuts(target):
+            model = mindir.load(str(target)).model  # at most what nothing refers to may be gone
+            assert model.graph == whole.graph, end
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_damage_makes_it_crash(tmp_path_factory, data):
+    source = (FIXTURES / data.draw(st.sampled_from(["skip", "branches", "dtypes"])) / "2" / "Net0.mindir").read_bytes()
+    damaged = bytearray(source)
+    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, len(source) - 1), st.integers(0, 255)), min_size=1)):
+        damaged[at] = byte
+    target = tmp_path_factory.mktemp("damaged") / "Net.mindir"
+    target.write_bytes(bytes(damaged))
+    refuses_or_cuts(target)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=4096))
+def test_random_bytes_are_refused(tmp_path_factory, data):
+    target = tmp_path_factory.mktemp("random") / "Net.mindir"
+    target.write_bytes(data)
+    assert refuses_or_cuts(target)
+
+
+def test_only_the_last_ending_takes_the_number(tmp_path):
+    folder = tmp_path / "a.mindir"
+    folder.mkdir()
+    shutil.copy(SHARD, str(folder / "Net0.mindir"))
+    assert mindir.load(str(folder / "Net0.mindir")).parameters == 1
