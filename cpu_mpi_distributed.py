@@ -10,7 +10,6 @@ Each rank inserts its number: rank 1 loads models/Matmul1.mindir.
 """
 
 import argparse
-import ctypes
 import os
 import tempfile
 
@@ -84,7 +83,7 @@ class Model:
                     exchange = self._exchange_for(step, named.get(step.output, ""))
                     self.steps.append((exchange, [step.input], [step.output]))
         self.last_use = {name: index for index, (_, names, _) in enumerate(self.steps) for name in names}
-        _keep_memory()
+        inference.keep_memory()
 
     def get_inputs(self):
         """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them."""
@@ -170,14 +169,6 @@ def _as_dtype(tensor, dtype):
             inference.FAILED, f"input {tensor.name} has values that don't fit {dtype}, which the CPU computes in"
         )
     return inference.new_tensor(converted, tensor.name)
-
-
-def _keep_memory():
-    """Have malloc keep what is freed: fresh pages for every stage's outputs cost more than the stage itself."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # glibc
-        libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: never give memory back ...
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: ... and take none that has to be
 
 
 def main(comm):

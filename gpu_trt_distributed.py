@@ -2,11 +2,15 @@
 
     mpirun -n 2 python3 gpu_trt_distributed.py --model_path=models/Matmul.mindir
 
-mpirun gives every process its rank; the rank is the device, of those in CUDA_VISIBLE_DEVICES, too. Each rank inserts
-its number: rank 1 loads models/Matmul1.mindir.
+mpirun gives every process its rank; on one server the rank is the device, too (of those in CUDA_VISIBLE_DEVICES). Each
+rank inserts its number: rank 1 loads models/Matmul1.mindir.
 """
 
 import argparse
+import ctypes
+import glob
+import os
+import sys
 
 import mindspore_lite as mslite
 import mpi4py
@@ -17,23 +21,80 @@ mpi4py.rc.initialize = False  # inference.world() does, after a look at who star
 mpi4py.rc.finalize = True
 from mpi4py import MPI  # noqa: E402  (reads the two settings)
 
+LIBRARIES = (  # in the order in which they need each other
+    *("libcudart.so.11.0", "libcublasLt.so.11", "libcublas.so.11", "libcurand.so.10", "libnccl.so.2", "libcudnn.so.8"),
+    *("libnvinfer.so.8", "libnvinfer_builder_resource.so.8.5.3"),
+)
+# TensorRT computes float32 products with TF32's 11 bits
+TOLERANCE = {"float32": 2e-3, "float16": 1e-2}
+
+
+def load_libraries():
+    """Load what mindspore_lite's GPU plug-in needs: from the loader's path, else from where pip installs it.
+
+    Raises Stop (status 3) with the loader's reason where the plug-in doesn't load.
+    """
+    for name in LIBRARIES:
+        pip = [path for folder in sys.path for path in glob.glob(f"{folder}/nvidia/*/lib/{name}")]
+        pip += [path for folder in sys.path for path in glob.glob(f"{folder}/tensorrt/{name}")]
+        for path in [name, *pip]:
+            try:
+                ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
+                break
+            except OSError:
+                continue
+    try:
+        ctypes.CDLL(os.path.join(os.path.dirname(mslite.__file__), "lib", "libtensorrt_plugin_python.so"))
+    except OSError as error:
+        advice = f"{sys.executable} -m pip install -r requirements-gpu.txt"
+        message = f"mindspore_lite's GPU plug-in doesn't load: {error}: {advice}"
+        raise inference.Stop(inference.UNAVAILABLE, message) from None
+
+
+def count_devices():
+    """Return how many GPUs this process may use; raise Stop (status 3) where there is no driver or no GPU."""
+    count = ctypes.c_int(0)
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise inference.Stop(inference.UNAVAILABLE, f"no NVIDIA driver here: {error}: install it") from None
+    failed = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
+    if failed or not count.value:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        message = f"no GPU to use (CUDA error {failed}, CUDA_VISIBLE_DEVICES {visible}): see nvidia-smi"
+        raise inference.Stop(inference.UNAVAILABLE, message)
+    return count.value
+
 
 def create_context(comm):
-    """Return a Context for this rank's GPU; raise Stop (status 3) where it doesn't know of the other ranks."""
+    """Return a Context for this rank's GPU; raise Stop (status 3 or 2) where the ranks can't all have one."""
+    load_libraries()
     context = mslite.Context()
     # set GPU target and distributed info
     context.target = ["gpu"]
-    context.gpu.device_id = context.gpu.rank_id
+    seen = context.gpu.rank_id, context.gpu.group_size
+    if seen != (comm.rank, comm.size):  # never two ranks with shard 0
+        ranks = f"reads rank {seen[0]} of {seen[1]}, mpirun gave {comm.rank} of {comm.size}"
+        message = f"mindspore_lite's GPU plug-in {ranks}: it needs the MPI of mpi4py (see [ERROR] lines above)"
+        raise inference.Stop(inference.UNAVAILABLE, message)
+    devices, here = count_devices(), comm.Split_type(MPI.COMM_TYPE_SHARED)  # here: the ranks on this server
+    if here.size > devices:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        message = f"{here.size} ranks on this server, {devices} GPUs (CUDA_VISIBLE_DEVICES {visible})"
+        raise inference.Stop(inference.REFUSED, f"{message}: every rank needs one of its own")
+    context.gpu.device_id = here.rank  # which is context.gpu.rank_id where there is one server
     context.gpu.provider = "tensorrt"
-    # without TensorRT's libraries every process reads rank 0 of 1, with no more than a line in the log
-    if (context.gpu.rank_id, context.gpu.group_size) != (comm.rank, comm.size):
-        seen = f"rank {context.gpu.rank_id} of {context.gpu.group_size}"
-        raise inference.Stop(
-            inference.UNAVAILABLE,
-            f"started as rank {comm.rank} of {comm.size}, but mindspore_lite's GPU plug-in reads {seen}: it doesn't "
-            "load: the [ERROR] lines above name the library that it misses",
-        )
     return context
+
+
+def lock(arrays):
+    """Lock the arrays' pages in memory, so that the GPU reads them itself: they must not be freed before the end."""
+    try:
+        cudart = ctypes.CDLL("libcudart.so.11.0")
+    except OSError:
+        return  # slower, and as right
+    for array in arrays:
+        cudart.cudaHostRegister(ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes), 0)
 
 
 def main(comm):
@@ -43,7 +104,7 @@ def main(comm):
     args = parser.parse_args()
 
     # init context
-    context = create_context(comm)
+    context = inference.together(comm, create_context, comm)
 
     # create Model and build Model
     model_path = inference.shard_path(args.model_path, comm)
@@ -52,7 +113,9 @@ def main(comm):
 
     # set model input as ones
     inputs = model.get_inputs()
-    inputs, _ = inference.fill_inputs(model, inputs)
+    inputs, arrays = inference.fill_inputs(model, inputs)
+    lock(arrays)
+    inference.keep_memory()
 
     # execute inference
     outputs = model.predict(inputs)

@@ -7,10 +7,12 @@ and prints its outputs; they are compared with those of the unsharded model wher
 """
 
 import argparse
+import contextlib
 import functools
 import glob
 import json
 import sys
+import tempfile
 import time
 
 import mindspore_lite as mslite
@@ -37,6 +39,13 @@ def parse_arguments():
     back_end.add_argument("--device_id", type=int, help="Ascend: the device of this rank (default: rank_id)")
     back_end.add_argument("--rank_id", type=int, help="Ascend: the number of this rank; mpirun gives it elsewhere")
 
+    back_end.add_argument(
+        "--precision", choices=("fp32", "fp16"), help="GPU: what TensorRT computes in (default: fp32)"
+    )
+    back_end.add_argument(
+        "--engine_cache", metavar="DIR", help="GPU: keep what TensorRT built there for the next start"
+    )
+
     run = parser.add_argument_group("run")
     run.add_argument("--warmup", type=int, default=0, metavar="N", help="predicts that aren't timed (default: 0)")
     run.add_argument("--repeat", type=int, default=1, metavar="N", help="predicts that are timed (default: 1)")
@@ -55,6 +64,8 @@ def parse_arguments():
         )
     if args.backend != "ascend" and (args.rank_id is not None or args.device_id is not None):
         parser.error(f"--rank_id and --device_id are for ascend: on {args.backend} they come from mpirun")
+    if args.backend != "gpu" and (args.precision or args.engine_cache):
+        parser.error(f"--precision and --engine_cache are for gpu, this is {args.backend}")
     if args.backend == "ascend" and args.rank_id is None:
         parser.error("--rank_id is missing: on ascend it says which rank this is")
     return args
@@ -94,11 +105,46 @@ def create_context(args, comm):
     return backend.create_context(device_id, args.rank_id), mslite.Model()
 
 
+def lock_pages(arrays):
+    """Let the GPU read the inputs where they are and write outputs to pages that are there already."""
+    from gpu_trt_distributed import lock
+
+    lock(arrays)
+    inference.keep_memory()
+
+
+def prepared_files(args, comm, context, model_path):
+    """Return what gives, in a with statement, the model and configuration files to build from."""
+    if args.backend != "gpu":
+        return contextlib.nullcontext((model_path, args.config_file))
+    import trt_engine
+
+    return trt_engine.prepared(comm, context, model_path, args.config_file, args.precision, args.engine_cache)
+
+
 def unsharded(args):
     """Return what the unsharded model's file holds (mindir.Shard); None where there is nothing to check against."""
     if args.check == "off" or args.check == "auto" and not inference.existing(args.model_path):
         return None
     return mindir.load(args.model_path).summary()
+
+
+def unsharded_outputs(comm, reference, arrays):
+    """Return the outputs of the unsharded model on rank 0; None on the others."""
+    if comm.rank:
+        return None
+    with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
+        path = mindir.save(mindir.repair(mindir.load(reference.path)), folder)
+        return inference.run_unsharded(path, arrays)
+
+
+def tolerance(args):
+    """Return the errors allowed, by dtype, for what the back end computes in."""
+    if args.backend == "gpu":
+        from gpu_trt_distributed import TOLERANCE
+
+        return {**TOLERANCE, "float32": TOLERANCE["float16"]} if args.precision == "fp16" else TOLERANCE
+    return inference.TOLERANCE
 
 
 def same_inputs(reference, inputs):
@@ -143,20 +189,23 @@ def main(args, comm):
 
     # build Model
     start = time.perf_counter()
-    model.build_from_file(model_path, mslite.ModelType.MINDIR, context, args.config_file)
+    with prepared_files(args, comm, context, model_path) as (path, config_file):
+        model.build_from_file(path, mslite.ModelType.MINDIR, context, config_file)
     build_ms = (time.perf_counter() - start) * 1e3
 
     # set model input
     inputs = model.get_inputs()
     everywhere(same_inputs, reference, inputs)
     inputs, arrays = everywhere(inference.fill_inputs, model, inputs, arrays)
+    if args.backend == "gpu":
+        lock_pages(arrays)
 
     # execute inference
     outputs, times = inference.timed_predict(model, inputs, comm, args.warmup, args.repeat)
 
     # get output and print
     inference.print_outputs(outputs, comm)
-    figures = inference.statistics(times)
+    figures = inference.statistics(times[args.warmup :])
     if comm.rank == 0 and args.repeat > 1:
         text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
         print(f"predict: {text} ms  (the slowest rank's in each of {args.repeat})")
@@ -164,10 +213,14 @@ def main(args, comm):
     # check
     check = {"result": "none"}
     if reference:
-        check = inference.check(comm, reference.path, [each.dtype for each in reference.outputs], arrays, outputs)
+        expected = comm.bcast(everywhere(unsharded_outputs, comm, reference, arrays))
+        dtypes = [each.dtype for each in reference.outputs]
+        check = inference.check(comm, expected, outputs, dtypes, reference.path, tolerance(args))
     if comm.rank == 0:
         report = {"model_path": args.model_path, "backend": args.backend, "ranks": comm.size, "build_ms": build_ms}
-        report.update(predict_ms=figures, warmup=args.warmup, repeat=args.repeat, check=check)
+        report.update(
+            first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat, check=check
+        )
         save(args, report, outputs)
         if reference:
             print(inference.verdict(check), flush=True)

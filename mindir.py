@@ -40,7 +40,7 @@ DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool",
     10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 17: "float64",
 }  # fmt: skip
-TENSORS, TUPLE, MONADS = 19, 20, (23, 24)  # of AttributeProto.AttributeType
+INT64, TENSORS, TUPLE, MONADS = 7, 19, 20, (23, 24)  # of AttributeProto.AttributeType
 REDUCTIONS = ("sum", "max", "min", "prod")
 COLLECTIVES = ("AllReduce", "AllGather", "ReduceScatter")
 SIDE_EFFECT = "side effect: "
@@ -320,7 +320,7 @@ def cut(shard):
     same stage. Nodes that neither an output nor a collective needs are left out. Raises MindIRError, naming the node,
     for what can't be cut.
     """
-    net = _Net(shard.path, shard.model)
+    net = _Net(shard.path, repair(shard).model)
     collectives = _checked_collectives(net)
     level = dict.fromkeys(net.kind, 0)  # value: the first stage that can use it
     for value, inputs in net.inputs.items():
@@ -417,22 +417,11 @@ def _stage(net, inside, inputs, outputs):
     for each in inputs:  # mindspore_lite shortens names at ':', so a stage has names of its own
         _describe(graph.input.add(name=names[each]).tensor.add(), net.kind[each])
     graph.parameter.extend(each for name, each in net.parameters.items() if name in inside)
-    users = {}  # parameter: the kind of product that takes it
     for value, node in net.nodes.items():
-        if value not in inside:
-            continue
-        taken = [names.get(each, each) for each in net.inputs[value]]
-        for index, each in enumerate(taken if net.op[value] in ("MatMul", "BatchMatMul") else []):
-            # mindspore_lite 2.0.0 transposes a weight in place, also for another product that takes it as it was
-            if each in net.parameters and users.setdefault(each, node.op_type) != node.op_type:
-                taken[index] = f"{each} for {node.op_type}"
-                if taken[index] not in users:
-                    users[taken[index]] = node.op_type
-                    graph.parameter.add().CopyFrom(net.parameters[each])
-                    graph.parameter[-1].name = taken[index]
-        made = graph.node.add()
-        made.CopyFrom(node)
-        made.input[:] = taken
+        if value in inside:
+            made = graph.node.add()
+            made.CopyFrom(node)
+            made.input[:] = [names.get(each, each) for each in net.inputs[value]]
     used = {each.op_type[5:] for each in graph.node}
     model.primitives.extend(each for each in old.primitives if each.name in used)
     if len(outputs) == 1:
@@ -486,7 +475,118 @@ def _values(path, tensor):
     return np.memmap(data_file(path, tensor), np.uint8, "r", external.offset, shape) if external.length else b""
 
 
-def check_set(summaries, path="the shards"):
+def repair(shard):
+    """Rewrite, in place, what mindspore_lite 2.0.0 would compute wrongly without a word; return the shard.
+
+    It transposes a weight in place even if another product takes it as it was: each kind of product gets a weight of
+    its own. And it drops a Transpose before a Reshape if the Transpose's input and output have one shape: a dimension
+    of 1 goes from the last place to the first on the way, so that they don't.
+    """
+    graph, net = shard.model.graph, _Net(shard.path, shard.model)
+    nodes, users = list(graph.node), {}  # parameter: the kind of product that takes it
+    del graph.node[:]
+    for node in nodes:
+        value = node.output[0]
+        op, inputs = net.op[value], net.inputs[value]
+        for index, each in enumerate(inputs if op in ("MatMul", "BatchMatMul") else []):
+            if each in net.parameters and users.setdefault(each, node.op_type) != node.op_type:
+                node.input[index] = f"{each} for {node.op_type}"
+                if node.input[index] not in users:
+                    users[node.input[index]] = node.op_type
+                    graph.parameter.add().CopyFrom(net.parameters[each])
+                    graph.parameter[-1].name = node.input[index]
+        order = _constant(net, inputs[1]) if op == "Transpose" and len(inputs) == 2 else []
+        if order != sorted(order) and net.kind.get(value) == net.kind.get(inputs[0]):
+            _transpose_visibly(shard, node, order, net.kind[value][1])
+        else:
+            graph.node.add().CopyFrom(node)
+    return shard
+
+
+def _transpose_visibly(shard, node, order, shape):
+    """Add Reshape to (shape, 1), Transpose to (1, shape) and Reshape to shape in place of a Transpose node."""
+    if shape.count(-1) > 1:
+        raise MindIRError(f"{shard.path}: node {label(node)} transposes the open shape {shape}: export a fixed one")
+    if not any(each.name == "Reshape:repair" for each in shard.model.primitives):
+        shard.model.primitives.add(name="Reshape:repair", op_type="Reshape", instance_name="reshape")
+    graph, last, value = shard.model.graph, node.input[0], node.output[0]
+    for name, op_type, constant, dims in (
+        (f"{value}~in", "REF::Reshape:repair", (*shape, 1), (*shape, 1)),
+        (f"{value}~turned", node.op_type, (len(shape), *order), (1, *shape)),
+        (value, "REF::Reshape:repair", shape, shape),
+    ):
+        numbers = graph.node.add(name=f"{name}~constant", output=[f"{name}~constant"], op_type="Constant")
+        numbers.attribute.add(name="value", type=TUPLE).values.extend(
+            PROTO["Attribute"](ints=[each], type=INT64) for each in constant
+        )
+        made = graph.node.add()
+        made.CopyFrom(node)
+        made.name, made.domain, made.op_type = name, name.replace(value, label(node)), op_type
+        made.input[:], made.output[:] = [last, numbers.name], [name]
+        _attribute(made, "shape").tensors[0].dims[:] = dims
+        last = name
+
+
+def _attribute(node, name):
+    return next(each for each in node.attribute if each.name == name)
+
+
+def _constant(net, value):
+    """Return the whole numbers of a Constant node, [] for anything else."""
+    if net.op.get(value) != "Constant":
+        return []
+    return [number for each in net.nodes[value].attribute for item in each.values for number in item.ints]
+
+
+def split_all_reduce(shard, ranks):
+    """Rewrite every AllReduce of the shard's model, in place, to ReduceScatter and AllGather, and return the shard.
+
+    mindspore_lite's TensorRT has no AllReduce; the two together are one. Raises MindIRError where the first dimension
+    can't be scattered over the ranks.
+    """
+    graph, primitives = shard.model.graph, shard.model.primitives
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        each = next((each for each in shard.collectives if each.output == node.output[0]), None)
+        if each is None or each.op != "AllReduce":
+            graph.node.add().CopyFrom(node)
+            continue
+        if not each.shape or each.shape[0] % ranks:
+            raise MindIRError(
+                f"{shard.path}: node {each.node}: AllReduce of {each.shape}, whose first dimension can't be split over "
+                f"{ranks} ranks, as TensorRT's ReduceScatter needs: export it with another first dimension"
+            )
+        scatter, gather = graph.node.add(), graph.node.add()
+        for made, op in ((scatter, "ReduceScatter"), (gather, "AllGather")):
+            made.CopyFrom(node)
+            made.op_type, made.domain = f"REF::{op} of {node.op_type[5:]}", f"{node.domain}-{op}"
+            if not any(primitive.name == made.op_type[5:] for primitive in primitives):
+                old = next(primitive for primitive in primitives if primitive.name == node.op_type[5:])
+                new = primitives.add()
+                new.CopyFrom(old)
+                new.name, new.op_type = made.op_type[5:], op
+                new.attribute.add(name="rank_size", i=ranks, type=INT64)
+        scatter.output[0] = scatter.name = f"{each.output}~scattered"
+        gather.input[0] = scatter.output[0]
+        _attribute(scatter, "shape").tensors[0].dims[0] //= ranks
+    return shard
+
+
+def save(shard, folder):
+    """Write the shard's model, as it was rewritten, to `folder` and return its path there."""
+    path = os.path.join(folder, os.path.basename(shard.path))
+    with open(path, "wb") as file:
+        file.write(shard.model.SerializeToString())
+    for tensor in shard.model.graph.parameter:  # the values of a large export stay where they are
+        if tensor.HasField("external_data"):
+            name = tensor.external_data.location.split("/")[0]
+            if not os.path.islink(os.path.join(folder, name)):
+                os.symlink(os.path.abspath(os.path.join(os.path.dirname(shard.path), name)), os.path.join(folder, name))
+    return path
+
+
+def check_set(summaries):
     """Raise MindIRError unless the shards, in rank order, can run together: nobody would wait for ever.
 
     All must have been made for as many ranks as there are shards, with the same inputs and the same collectives in

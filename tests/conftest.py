@@ -41,6 +41,14 @@ def run_main(count, model_path, *words, **options):
     return ranks(count, ROOT / "main.py", "--backend=cpu", f"--model_path={model_path}", *words, **options)
 
 
+def cards():
+    """Return how many NVIDIA GPUs are here."""
+    try:
+        return command("nvidia-smi", "-L").stdout.count("GPU ")
+    except OSError:
+        return 0
+
+
 def lines(text):
     """Return the lines of a text that say something."""
     return [line for line in text.splitlines() if line.strip()]

@@ -128,6 +128,18 @@ class Shared(Net):
         return self.sum(self.matmul_t(self.tanh(self.matmul(x, self.w_w)), self.w_w))
 
 
+class Transposed(Net):
+    """A Transpose that leaves the shape as it was, before a Reshape: mindspore_lite 2.0.0 alone drops it."""
+
+    def __init__(self, name, rank, ranks):
+        super().__init__(name, rank, ranks, {"up": 1, "down": 0})
+
+    def construct(self, x):
+        turned = self.transpose(self.reshape(self.tanh(x), (3, 2, 2, nets.WIDTH)), (0, 2, 1, 3))
+        turned = self.reshape(turned, (nets.BATCH, nets.WIDTH))
+        return self.sum(self.matmul(self.matmul(turned, self.w_up), self.w_down))
+
+
 class Dtypes(Net):
     """float16 and int64 through collectives, float16 from an input straight into one, bool beside them."""
 
@@ -154,7 +166,7 @@ class Dynamic(Net):
 
 NETS = {
     "mlp": Mlp, "branches": Branches, "two_inputs": TwoInputs, "three_outputs": ThreeOutputs, "skip": Skip,
-    "shared": Shared, "dtypes": Dtypes, "dynamic": Dynamic,
+    "shared": Shared, "transposed": Transposed, "dtypes": Dtypes, "dynamic": Dynamic,
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ def weights(name):
             for key, shape in ((f"w{index}", (WIDTH, HIDDEN)), (f"v{index}", (HIDDEN, WIDTH)))
         },
         "shared": {"w": (WIDTH, HIDDEN)},
+        "transposed": {"up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)},
         "dtypes": {"half": (WIDTH, HIDDEN)},
         "dynamic": {"up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)},
     }[name.split("-")[0]]
@@ -72,6 +73,9 @@ def expected(name, given, ranks):
         return [h + np.tanh(x)]
     if name == "shared":
         return [np.tanh(x @ w["w"]) @ w["w"].T]
+    if name == "transposed":
+        turned = np.tanh(x).reshape(3, 2, 2, WIDTH).transpose(0, 2, 1, 3).reshape(BATCH, WIDTH)
+        return [turned @ w["up"] @ w["down"]]
     if name == "dtypes":
         half = given["half"] @ weights(name)["half"].astype(np.float16).astype(np.float64)
         return [half @ np.ones((HIDDEN, 1)), given["long"] * ranks, np.tile(given["half"], (ranks, 1)), ~given["flag"]]
@@ -86,6 +90,7 @@ NAMES = (
     "three_outputs",
     "skip",
     "shared",
+    "transposed",
     "dtypes",
     "dynamic",
 )

@@ -31,12 +31,13 @@ def test_the_committed_files_are_what_it_exports(tmp_path):
 
 
 def test_four_shards_run_and_agree_and_two_replace_them(tmp_path):
-    assert export(tmp_path, "--ranks=4", "--shape=8,64,48").returncode == 0
+    """4 ranks and 4 rows: the Transpose in the net leaves the shape as it was."""
+    assert export(tmp_path, "--ranks=4").returncode == 0
     done = command("./run.sh", "--ranks", "4", "--model_path", tmp_path / "Matmul.mindir")
     assert done.returncode == 0, done.stderr
     assert "rank 3 of 4:" in done.stdout
     assert "check: PASS" in done.stdout
-    done = export(tmp_path, "--ranks=2", "--shape=8,64,48")
+    done = export(tmp_path, "--ranks=2")
     assert "Matmul3.mindir  removed: made for more ranks" in done.stdout
     assert run_main(2, tmp_path / "Matmul.mindir").returncode == 0
 

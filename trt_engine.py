@@ -1,0 +1,140 @@
+"""What TensorRT builds a rank's engine from: the shard in collectives that it has, its precision, and its cache.
+
+An engine is kept in a folder under a name that stands for all that it depends on, with its SHA-256 beside it. It is
+used only if every rank's is there and whole: TensorRT runs the collectives while it builds, so ranks that build would
+wait for ranks that don't.
+"""
+
+import configparser
+import contextlib
+import ctypes
+import functools
+import glob
+import hashlib
+import os
+import shutil
+import tempfile
+
+import mindspore_lite as mslite
+
+import inference
+import mindir
+
+SECTION = "gpu_context"  # of mindspore_lite's configuration file
+PRECISION_MODE = {"fp32": "enforce_fp32", "fp16": "preferred_fp16"}
+
+
+@contextlib.contextmanager
+def prepared(comm, context, model_path, config_file="", precision=None, cache=None):
+    """Give the (model path, configuration file) to build this rank's engine from; once it is built, keep it in `cache`.
+
+    Raises Stop, on every rank, where one rank's shard can't be built.
+    """
+    with tempfile.TemporaryDirectory(prefix="engine-") as folder:
+        config = inference.together(comm, _configuration, config_file, precision)
+        path = inference.together(comm, _in_known_collectives, model_path, comm.size, config, folder)
+        kept = inference.together(comm, _kept_name, cache, comm, context, model_path, config) if cache else None
+        found = kept and all(comm.allgather(_whole(kept)))
+        built = os.path.join(folder, "engine")
+        if cache:
+            config[SECTION]["serialize_path"] = kept if found else built
+        written = os.path.join(folder, "config.ini")
+        with open(written, "w") as file:
+            config.write(file, space_around_delimiters=False)
+        yield path, written
+        if cache and not found:
+            _keep(built, kept)
+
+
+def _in_known_collectives(model_path, ranks, config, folder):
+    """Return the path of a copy of the shard in `folder` that has ReduceScatter and AllGather for AllReduce."""
+    shard, mode = mindir.load(model_path), config[SECTION]["precision_mode"]
+    if shard.collectives and mode != PRECISION_MODE["fp32"]:
+        raise inference.Stop(
+            inference.REFUSED,
+            f"{model_path}: precision {mode} isn't safe with collectives ({shard.collectives[0].node}): mindspore_lite "
+            "tells TensorRT that they take any mixture of types, and each rank times them for itself, so that ranks "
+            "wait for each other or exchange different types: use fp32",
+        )
+    mindir.split_all_reduce(mindir.repair(shard), ranks)
+    return mindir.save(shard, folder)
+
+
+def _configuration(config_file, precision):
+    """Return the user's configuration with this precision in it."""
+    config = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None, default_section="")
+    config.optionxform = str  # keys as they are written
+    try:
+        if config_file:
+            with open(config_file) as file:
+                config.read_file(file)
+    except (OSError, configparser.Error) as error:
+        raise inference.Stop(inference.REFUSED, f"--config_file {config_file}: can't be read: {error}") from None
+    if not config.has_section(SECTION):
+        config.add_section(SECTION)
+    mode = config[SECTION].get("precision_mode", PRECISION_MODE[precision or "fp32"])
+    if precision and mode != PRECISION_MODE[precision]:
+        raise inference.Stop(
+            inference.REFUSED,
+            f"{config_file}: precision_mode={mode}, but --precision {precision}: drop one of them",
+        )
+    config[SECTION]["precision_mode"] = mode
+    return config
+
+
+def _kept_name(cache, comm, context, model_path, config):
+    """Return what the names of this rank's engine in the folder `cache` begin with; make the folder.
+
+    It is the same for the same model, configuration, number of ranks, versions and kind of card, and only then.
+    """
+    cuda, card = ctypes.CDLL("libcuda.so.1"), ctypes.create_string_buffer(256)
+    cuda.cuDeviceGetName(card, len(card), context.gpu.device_id)
+    tensorrt = ctypes.CDLL("libnvinfer.so.8").getInferLibVersion()
+    settings = {section: sorted(config.items(section)) for section in config.sections()}
+    digest = hashlib.sha256(repr((mslite.__version__, tensorrt, card.value, comm.rank, comm.size, settings)).encode())
+    tensors = mindir.load(model_path).model.graph.parameter
+    data = {mindir.data_file(model_path, each) for each in tensors if each.HasField("external_data")}
+    for path in [model_path, *sorted(data)]:
+        _add_file(digest, path)
+    try:
+        os.makedirs(cache, exist_ok=True)
+        inference.check_writable(os.path.join(cache, "engine"))
+    except OSError as error:
+        raise inference.Stop(inference.REFUSED, f"--engine_cache {cache}: can't be made: {error.strerror}") from None
+    return os.path.join(cache, digest.hexdigest()[:32])
+
+
+def _add_file(digest, path):
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest
+
+
+def _sums(kept):
+    """Return the name of the file that lists an engine's files, as sha256sum writes it."""
+    return f"{kept}.sha256"
+
+
+def _whole(kept):
+    """Return whether all files of the engine are there as they were written."""
+    try:
+        with open(_sums(kept)) as file:
+            listed = [line.split() for line in file]
+        folder = os.path.dirname(kept)
+        return bool(listed) and all(
+            _add_file(hashlib.sha256(), os.path.join(folder, name)).hexdigest() == wanted for wanted, name in listed
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def _keep(built, kept):
+    """Move the engine that was written as `built` to where it is kept; its sums come last and stand for the whole."""
+    lines = []
+    for path in sorted(glob.glob(f"{glob.escape(built)}_trt*")):
+        target = kept + path[len(built) :]
+        with open(path, "rb") as source:
+            inference.write(target, functools.partial(shutil.copyfileobj, source))
+        lines.append(f"{_add_file(hashlib.sha256(), path).hexdigest()}  {os.path.basename(target)}\n")
+    inference.write(_sums(kept), lambda file: file.write("".join(lines).encode()))
