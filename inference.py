@@ -6,6 +6,7 @@ A script of one back end needs this file beside it and nothing else of the suite
 
 import ctypes
 import os
+import re
 import sys
 import tempfile
 import time
@@ -162,10 +163,12 @@ def _shard_path(model_path, rank, size):
     if later:
         raise Stop(REFUSED, f"{missing}, but {insert(model_path, later[0])} is there: copy it beside the others")
     if not count:
-        raise Stop(REFUSED, f"{missing}: export one shard a rank, or correct --model_path ({model_path})")
+        number = re.search(r"\d+(_graph)?\.mindir$", model_path)
+        hint = ", which is given without a rank's number" if number and existing(model_path) else ""
+        raise Stop(REFUSED, f"{missing}: export one shard a rank, or correct --model_path ({model_path}){hint}")
     if count != size:
         shards, ranks = f"{count} shard{'s'[: count != 1]}", f"{size} rank{'s'[: size != 1]}"
-        raise Stop(REFUSED, f"{model_path}: {shards}, started with {ranks}: start {count}, or export {size} shards")
+        raise Stop(REFUSED, f"{model_path}: {shards}, started with {ranks}: start {count}, or export {size}")
     return existing(insert(model_path, rank))
 
 
@@ -183,6 +186,16 @@ def load_arrays(file):
             count = np.count_nonzero(np.isnan(array))
             raise Stop(REFUSED, f"--input {file}: {name or 'the array'} has {count} NaN among {array.size} values")
     return arrays
+
+
+def check_readable(*files):
+    """Make sure that the files are there to be read; None or "" stands for no file."""
+    for file in filter(None, files):
+        try:
+            with open(file, "rb"):
+                pass
+        except OSError as error:
+            raise Stop(REFUSED, f"{file}: can't be read: {error.strerror}") from None
 
 
 def check_writable(*files):
@@ -374,6 +387,8 @@ def check(comm, expected, outputs, dtypes, path, tolerances=TOLERANCE):
 
 
 def verdict(check):
-    """Return the line that ends a checked run."""
+    """Return the line that ends a run."""
+    if check["result"] == "none":
+        return f"check: none  ({check['reason']})"
     figures = f"max error {check['max_error']:.1e} (tolerance {check['tolerance']:.0e})"
     return f"check: {check['result']}  {figures} against {check['against']}"

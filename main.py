@@ -177,6 +177,7 @@ def main(args, comm):
 
     # files first: nothing is built that couldn't come to its end
     arrays = everywhere(inference.load_arrays, args.input)
+    everywhere(inference.check_readable, args.config_file)
     everywhere(inference.check_writable, args.output, args.json)
     model_path = inference.shard_path(args.model_path, comm)
     reference = everywhere(unsharded, args)
@@ -211,7 +212,7 @@ def main(args, comm):
         print(f"predict: {text} ms  (the slowest rank's in each of {args.repeat})")
 
     # check
-    check = {"result": "none"}
+    check = {"result": "none", "reason": f"--check {args.check}" if args.check == "off" else f"no {args.model_path}"}
     if reference:
         expected = comm.bcast(everywhere(unsharded_outputs, comm, reference, arrays))
         dtypes = [each.dtype for each in reference.outputs]
@@ -222,8 +223,7 @@ def main(args, comm):
             first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat, check=check
         )
         save(args, report, outputs)
-        if reference:
-            print(inference.verdict(check), flush=True)
+        print(inference.verdict(check), flush=True)
     if check["result"] == "FAIL":
         raise inference.Stop(inference.DIFFERENT, check["reason"], agreed=args.backend != "ascend")
 

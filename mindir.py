@@ -596,10 +596,9 @@ def check_set(summaries):
     for rank, each in enumerate(summaries):
         made_for = {collective.ranks for collective in each.collectives} - {0, ranks}
         if made_for:
-            raise MindIRError(
-                f"rank {rank}: {each.path}: made for {made_for.pop()} ranks, started with {ranks}: "
-                "start as many ranks as it was made for or export it again"
-            )
+            wanted = made_for.pop()
+            advice = "find the missing shard or export it again" if wanted > ranks else f"start {wanted}"
+            raise MindIRError(f"rank {rank}: {each.path}: made for {wanted} ranks, started with {ranks}: {advice}")
     for rank, each in enumerate(summaries):
         where, other = f"rank {rank}: {each.path}", f"{first.path}"
         advice = "shards of different models: export them together"
@@ -638,7 +637,7 @@ def main():
                 made_for = f"{collective.ranks} ranks" if collective.ranks else "any number of ranks"
                 print(f"  collective  {collective.signature()}  {collective.group}, {made_for}  {collective.node}")
         together = [each for each in shards if each.collectives]
-        if together:
+        if len(together) > 1:
             check_set(together)
             print(f"one set for {len(together)} ranks")
     except MindIRError as error:

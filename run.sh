@@ -22,6 +22,7 @@ die() { # STATUS MESSAGE...
   exit "$1"
 }
 
+runs() { "$1" -c '' 2>/dev/null; }
 has_lite() { "$1" -c 'import mindspore_lite' >/dev/null 2>&1; }
 is_37() { [ "$("$1" -c 'import sys; print(sys.version_info[:2] == (3, 7))' 2>/dev/null)" = True ]; }
 
@@ -36,12 +37,13 @@ find_python37() {
     fi
   done
   say "no Python 3.7 here: fetching one with uv into .uv"
-  if ! { python3 -m venv "$here/.uv" && "$here/.uv/bin/pip" install -q uv &&
+  # uv 0.6 is the last that knows Python 3.7
+  if ! { python3 -m venv "$here/.uv" && "$here/.uv/bin/pip" install -q uv==0.6.17 &&
     UV_PYTHON_INSTALL_DIR=$here/.uv/python timeout 600 "$here/.uv/bin/uv" python install 3.7; } >&2; then
     die 3 "no Python 3.7, the only one that PyPI has mindspore-lite for, and uv could not fetch one. Install it with" \
-      "pyenv (pyenv install 3.7), uv (uv python install 3.7), conda (conda create -n py37 python=3.7) or the system's" \
-      "packages and start again, with PYTHON=/path/to/python3.7 if it isn't found; or set PYTHON to a Python that has" \
-      "the vendor's mindspore_lite"
+      "pyenv (pyenv install 3.7), conda (conda create -n py37 python=3.7), uv 0.6 (uv python install 3.7) or the" \
+      "system's packages and start again, with PYTHON=/path/to/python3.7 if it isn't found; or set PYTHON to a Python" \
+      "that has the vendor's mindspore_lite"
   fi
   is_37 "$here"/.uv/python/cpython-3.7*/bin/python3 || die 3 "the Python that uv fetched doesn't run"
   echo "$here"/.uv/python/cpython-3.7*/bin/python3
@@ -63,29 +65,49 @@ install() {
 # Set $python to the interpreter that runs the ranks; make .venv if nothing here has mindspore_lite yet.
 set_up() {
   local found
-  if [ -n "${PYTHON:-}" ] && has_lite "$PYTHON"; then
-    python=$PYTHON
-    return
+  if [ -n "${PYTHON:-}" ]; then
+    runs "$PYTHON" || die 3 "PYTHON=$PYTHON doesn't run: correct or unset it"
+    if has_lite "$PYTHON"; then
+      python=$PYTHON
+      return
+    fi
+    is_37 "$PYTHON" ||
+      die 3 "PYTHON=$PYTHON has no mindspore_lite, and is no Python 3.7 to install it for: correct or unset it"
   fi
   python=$here/.venv/bin/python
   if cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
+    runs "$python" || die 3 "$python -> $(readlink -f "$python") doesn't run for $(id -un): remove .venv and start again"
     return
   fi
   if [ -z "${PYTHON:-}" ] && has_lite python3; then
     python=python3
     return
   fi
+  [ -w "$here" ] || die 3 "$here can't be written by $(id -un), and .venv has to be made there"
+  [[ $here != *[[:space:]]* ]] || die 3 "'$here' has a space in it, where mpi4py can't be built: move the suite"
   exec 9<"$here" # two starts at once: one of them installs, the other waits
-  flock 9
+  flock -n 9 || { say "another start is installing: waiting for it" && flock 9; }
   if ! cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
-    if [ -n "${PYTHON:-}" ] && ! is_37 "$PYTHON"; then
-      die 3 "PYTHON=$PYTHON has no mindspore_lite, and is no Python 3.7 to install it for: correct or unset PYTHON"
-    fi
     found=$(find_python37)
-    command -v gcc >/dev/null || die 3 "no C compiler (gcc), which mpi4py is built with: install one (Debian: apt install gcc libc6-dev)"
-    say "installing what the ranks need into .venv, once (about 2 minutes)"
+    command -v gcc >/dev/null || die 3 "no C compiler (gcc), which mpi4py is built with (Debian: apt install gcc libc6-dev)"
     install "$found" >&2 || die 3 "installing into .venv failed, for the reason above: mend it and start again"
   fi
+  exec 9<&-
+}
+
+# For GPU ranks: NVIDIA's libraries into .venv, unless the GPU plug-in loads without them.
+set_up_gpu() {
+  local load="import sys; sys.path.insert(0, sys.argv[1]); import gpu_trt_distributed as gpu; gpu.load_libraries()"
+  if cmp -s "$here/requirements-gpu.txt" "$here/.venv/installed-gpu" || "$python" -c "$load" "$here" 2>/dev/null; then
+    return
+  fi
+  [ "$python" = "$here/.venv/bin/python" ] || return 0 # not ours to add to: the ranks say what is missing
+  exec 9<"$here"
+  flock -n 9 || { say "another start is installing: waiting for it" && flock 9; }
+  say "installing TensorRT, CUDA 11 and NCCL into .venv, once (2 GB)"
+  "$python" -m pip --disable-pip-version-check install -r "$here/requirements-gpu.txt" >&2 ||
+    die 3 "installing into .venv failed, for the reason above: mend it and start again"
+  cp "$here/requirements-gpu.txt" "$here/.venv/installed-gpu"
   exec 9<&-
 }
 
@@ -135,6 +157,8 @@ main() {
 
   [ "$backend" != ascend ] || [ ${#ascend[@]} -gt 0 ] ||
     die 3 "--backend ascend: no device here (no /dev/davinci[0-9]*): install its driver or take --backend cpu"
+  [ "$backend" != gpu ] || [ ${#gpu[@]} -gt 0 ] ||
+    die 3 "--backend gpu: no device here (no /dev/nvidia[0-9]*): install its driver or take --backend cpu"
 
   # how many ranks
   if [ -z "$ranks" ]; then
@@ -145,7 +169,8 @@ main() {
   [[ $ranks =~ ^[1-9][0-9]*$ ]] || die 2 "--ranks $ranks: a number of at least 1"
 
   set_up
-  say "back end $backend ($why), $ranks ranks"
+  [ "$backend" != gpu ] || set_up_gpu
+  say "back end $backend ($why), $ranks rank$([ "$ranks" = 1 ] || echo s)"
   export GLOG_v=${GLOG_v:-3} # of the engine's log, errors alone
   command=("$python" "$here/main.py" "--backend=$backend" "--model_path=$model_path"
     ${config_file:+"--config_file=$config_file"} "${rest[@]}")

@@ -31,7 +31,7 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
     Raises Stop, on every rank, where one rank's shard can't be built.
     """
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
-        config = inference.together(comm, _configuration, config_file, precision)
+        config = inference.together(comm, _configuration, config_file, precision, cache)
         path = inference.together(comm, _in_known_collectives, model_path, comm.size, config, folder)
         kept = inference.together(comm, _kept_name, cache, comm, context, model_path, config) if cache else None
         found = kept and all(comm.allgather(_whole(kept)))
@@ -60,7 +60,7 @@ def _in_known_collectives(model_path, ranks, config, folder):
     return mindir.save(shard, folder)
 
 
-def _configuration(config_file, precision):
+def _configuration(config_file, precision, cache):
     """Return the user's configuration with this precision in it."""
     config = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None, default_section="")
     config.optionxform = str  # keys as they are written
@@ -77,6 +77,10 @@ def _configuration(config_file, precision):
         raise inference.Stop(
             inference.REFUSED,
             f"{config_file}: precision_mode={mode}, but --precision {precision}: drop one of them",
+        )
+    if cache and "serialize_path" in config[SECTION]:
+        raise inference.Stop(
+            inference.REFUSED, f"{config_file}: serialize_path, but --engine_cache too: drop one of them"
         )
     config[SECTION]["precision_mode"] = mode
     return config

@@ -116,6 +116,9 @@ def main():
         parser.error(f"--shape {args.shape}: three numbers M,K,N")
     if min(args.ranks, m, k, n) < 1 or not args.output.endswith(".mindir"):
         parser.error(f"--ranks {args.ranks} --shape {args.shape}: at least 1; --output {args.output}: X.mindir")
+    folder = os.path.dirname(os.path.abspath(args.output))
+    if not os.path.isdir(folder) or set(args.output) & set(" \t"):
+        parser.error(f"--output {args.output}: no such folder, or a space in it, which MindSpore can't export to")
     try:
         export_matmul(args.ranks, (m, k, n), args.output)
     except (ValueError, OSError) as error:

@@ -110,7 +110,10 @@ def test_too_many_and_too_few_ranks_say_both_numbers(model):
 def test_a_missing_shard_is_named(model):
     (model.parent / "Matmul0.mindir").unlink()
     assert_refused(run_main(2, model), 2, "Matmul0.mindir: no such file", "Matmul1.mindir is there")
-    (model.parent / "Matmul1.mindir").unlink()
+    shutil.move(str(model.parent / "Matmul1.mindir"), str(model.parent / "Matmul0.mindir"))
+    assert_refused(run_main(1, model), 2, "Matmul0.mindir: made for 2 ranks, started with 1", "missing shard")
+    assert_refused(run_main(1, model.parent / "Matmul0.mindir"), 2, "Matmul00.mindir", "without a rank's number")
+    (model.parent / "Matmul0.mindir").unlink()
     assert_refused(run_main(2, model), 2, "Matmul0.mindir: no such file")
 
 
@@ -167,6 +170,10 @@ def test_an_input_file_that_is_none(model, tmp_path):
     assert_refused(run_main(2, model, "--input", tmp_path / "none.npz"), 2, "none.npz: can't be read")
 
 
+def test_a_configuration_file_that_is_not_there(model):
+    assert_refused(run_main(2, model, "--config_file=/no/such.ini"), 2, "/no/such.ini: can't be read: No such file")
+
+
 @pytest.mark.parametrize("option", ["--output", "--json"])
 def test_a_file_that_cannot_be_written(model, tmp_path, option):
     assert_refused(run_main(2, model, option, "/no/such/folder/x"), 2, "/no/such/folder/x: can't be written")
@@ -177,7 +184,7 @@ def test_a_check_without_the_unsharded_model(model):
     model.unlink()
     done = run_main(2, model)
     assert done.returncode == 0, done.stderr
-    assert "check" not in done.stdout
+    assert done.stdout.splitlines()[-1] == f"check: none  (no {model})"
     assert_refused(run_main(2, model, "--check=on"), 2, "Matmul.mindir: no such file")
 
 
@@ -189,6 +196,11 @@ def test_wrong_arguments(words):
 
 
 def test_run_sh_refuses_wrong_arguments():
+    assert_refused(command("./run.sh", PYTHON="/nonexistent"), 3, "PYTHON=/nonexistent doesn't run")
+    python = "/usr/bin/python3"  # the system's, which is no 3.7 and has no mindspore_lite
+    assert_refused(
+        command("./run.sh", PYTHON=python), 3, f"PYTHON={python} has no mindspore_lite, and is no Python 3.7"
+    )
     assert_refused(command("./run.sh", "--ranks=two"), 2, "--ranks two")
     assert_refused(command("./run.sh", "--model_path"), 2, "--model_path needs a value")
 
