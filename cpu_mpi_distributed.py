@@ -41,7 +41,10 @@ def create_context(comm):
 
 
 class Model:
-    """The rank's shard with the interface of mslite.Model: build_from_file, get_inputs, resize, predict."""
+    """The rank's shard with the interface of mslite.Model: build_from_file, get_inputs, resize, predict.
+
+    Building sets malloc to keep memory, for the whole process (inference.keep_memory()).
+    """
 
     def __init__(self, comm):
         self.comm = comm
@@ -56,32 +59,21 @@ class Model:
         collectives = [each for each in plan.steps if isinstance(each, mindir.Collective)]
         summaries = self.comm.allgather(shard.summary()._replace(collectives=collectives))
         inference.together(self.comm, mindir.check_set, summaries)
-        self.dtypes = [each.dtype for each in shard.outputs]
         self.inputs = [each._replace(shape=list(each.shape)) for each in shard.inputs]
-        self.dynamic = any(-1 in each.shape for each in shard.inputs)
-        self.taken, self.given = plan.inputs, plan.outputs
+        self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
+        self.dtypes = [each.dtype for each in shard.outputs]
         named = dict(zip(plan.outputs, (each.name for each in shard.outputs)))
-
         with tempfile.TemporaryDirectory(prefix="stages-") as folder:
-            paths = [
-                mindir.write(step, shard, folder, f"stage{index}") if isinstance(step, mindir.Stage) else None
-                for index, step in enumerate(plan.steps)
-            ]
+            paths = inference.together(self.comm, _write_stages, plan, shard, folder)
             del shard  # the weights are in the files
-            self.steps = []
-            for index, (step, path) in enumerate(zip(plan.steps, paths)):
-                if path:
-                    stage = mslite.Model()
-                    try:
-                        stage.build_from_file(path, model_type, context, config_path)
-                    except RuntimeError as error:
-                        where = f"{model_path}: step {index + 1} of {len(paths)}, which makes {step.outputs[0]}"
-                        message = f"{where}: {error} ([ERROR] lines above say why)"
-                        raise inference.Stop(inference.FAILED, message) from None
-                    self.steps.append((self._predict_with(stage, step), step.inputs, step.outputs))
-                else:
-                    exchange = self._exchange_for(step, named.get(step.output, ""))
-                    self.steps.append((exchange, [step.input], [step.output]))
+            stages = inference.together(self.comm, _build_stages, model_path, paths, model_type, context, config_path)
+        self.steps = []  # (function, names of what it takes, names of what it gives)
+        for step, stage in zip(plan.steps, stages):
+            if stage:
+                self.steps.append((self._predict_with(stage), step.inputs, step.outputs))
+            else:
+                exchange = self._exchange_for(step, named.get(step.output, ""))
+                self.steps.append((exchange, [step.input], [step.output]))
         self.last_use = {name: index for index, (_, names, _) in enumerate(self.steps) for name in names}
         inference.keep_memory()
 
@@ -109,18 +101,18 @@ class Model:
                     values.pop(name, None)
         return [_as_dtype(values[name], dtype) for name, dtype in zip(self.given, self.dtypes)]
 
-    def _predict_with(self, stage, step):
+    def _predict_with(self, stage):
         """Return the function that runs a stage: Tensors in, Tensors out."""
         dtypes = [inference.dtype_of(each) for each in stage.get_inputs()]
-        converted = [index for index, name in enumerate(step.inputs) if name in self.taken]
+        shapes = [each.shape for each in stage.get_inputs()]
 
         def run(tensors):
-            for index in converted:
-                tensors[index] = _as_dtype(tensors[index], dtypes[index])
-            if self.dynamic:
-                shapes, built = ([each.shape for each in group] for group in (tensors, stage.get_inputs()))
-                if shapes != built:
-                    stage.resize(stage.get_inputs(), shapes)
+            nonlocal shapes
+            tensors = [_as_dtype(tensor, dtype) for tensor, dtype in zip(tensors, dtypes)]
+            now = [each.shape for each in tensors]
+            if now != shapes:
+                stage.resize(stage.get_inputs(), now)
+                shapes = now
             return stage.predict(tensors)
 
         return run
@@ -158,6 +150,31 @@ class Model:
         return exchange
 
 
+def _write_stages(plan, shard, folder):
+    """Write the stages to the folder; return their paths, None for a collective."""
+    try:
+        return [
+            mindir.write(step, shard, folder, f"stage{index}") if isinstance(step, mindir.Stage) else None
+            for index, step in enumerate(plan.steps)
+        ]
+    except OSError as error:
+        message = f"{folder}: can't hold the stages of {shard.path}, {shard.nbytes >> 20} MiB: {error.strerror}"
+        raise inference.Stop(inference.FAILED, f"{message}: set TMPDIR to a folder that can") from None
+
+
+def _build_stages(model_path, paths, model_type, context, config_path):
+    """Return the stages as mslite.Model, None for a collective."""
+    stages = [mslite.Model() if path else None for path in paths]
+    for index, (stage, path) in enumerate(zip(stages, paths)):
+        try:
+            if stage:
+                stage.build_from_file(path, model_type, context, config_path)
+        except RuntimeError as error:
+            where = f"{model_path}: step {index + 1} of {len(paths)} (stage or collective)"
+            raise inference.Stop(inference.FAILED, f"{where}: {error} ([ERROR] lines above say why)") from None
+    return stages
+
+
 def _as_dtype(tensor, dtype):
     """Return the tensor in this dtype: the CPU's mindspore_lite takes float16 as float32 and int64 as int32."""
     if inference.dtype_of(tensor) == dtype:
@@ -166,7 +183,7 @@ def _as_dtype(tensor, dtype):
     converted = array.astype(dtype)
     if array.dtype.kind == "i" and (converted != array).any():
         raise inference.Stop(
-            inference.FAILED, f"input {tensor.name} has values that don't fit {dtype}, which the CPU computes in"
+            inference.FAILED, f"{tensor.name}: values that don't fit {dtype}, which mindspore_lite's CPU computes in"
         )
     return inference.new_tensor(converted, tensor.name)
 

@@ -25,7 +25,7 @@ DEVICES = {"ascend": "/dev/davinci[0-9]*", "gpu": "/dev/nvidia[0-9]*"}  # what t
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0], allow_abbrev=False)
     parser.error = lambda message: inference.refuse(inference.REFUSED, f"main.py: {message} (main.py --help)")
 
     model = parser.add_argument_group("model")
@@ -122,8 +122,10 @@ def prepared_files(args, comm, context, model_path):
     return trt_engine.prepared(comm, context, model_path, args.config_file, args.precision, args.engine_cache)
 
 
-def unsharded(args):
-    """Return what the unsharded model's file holds (mindir.Shard); None where there is nothing to check against."""
+def unsharded(args, comm):
+    """Return, on rank 0, what the unsharded model's file holds; None where there is nothing to check against."""
+    if comm.rank:
+        return None
     if args.check == "off" or args.check == "auto" and not inference.existing(args.model_path):
         return None
     return mindir.load(args.model_path).summary()
@@ -160,7 +162,10 @@ def same_inputs(reference, inputs):
 def save(args, report, outputs):
     """Write --output and --json, as a whole or not at all."""
     if args.output:
-        arrays = {output.name.rstrip(): output.get_data_to_numpy() for output in outputs}
+        arrays = {}
+        for index, output in enumerate(outputs):
+            name = output.name.rstrip()
+            arrays[f"{name}.{index}" if name in (*arrays, "file") else name] = output.get_data_to_numpy()
         inference.write(args.output, lambda file: np.savez(file, **arrays))
     if args.json:
         report["outputs"] = [
@@ -169,7 +174,9 @@ def save(args, report, outputs):
         ]
         python = sys.version.split()[0]
         report["versions"] = {"mindspore_lite": mslite.__version__, "numpy": np.__version__, "python": python}
-        inference.write(args.json, lambda file: file.write(json.dumps(report, indent=1).encode() + b"\n"))
+        inference.write(
+            args.json, lambda file: file.write(json.dumps(report, indent=1, allow_nan=False).encode() + b"\n")
+        )
 
 
 def main(args, comm):
@@ -180,7 +187,7 @@ def main(args, comm):
     everywhere(inference.check_readable, args.config_file)
     everywhere(inference.check_writable, args.output, args.json)
     model_path = inference.shard_path(args.model_path, comm)
-    reference = everywhere(unsharded, args)
+    reference = comm.bcast(everywhere(unsharded, args, comm))
     if args.backend != "cpu":  # whose model does this as it cuts the shard
         shard = everywhere(mindir.load, model_path)
         everywhere(mindir.check_set, comm.allgather(shard.summary()))
@@ -218,9 +225,12 @@ def main(args, comm):
         dtypes = [each.dtype for each in reference.outputs]
         check = inference.check(comm, expected, outputs, dtypes, reference.path, tolerance(args))
     if comm.rank == 0:
+        finite = {
+            key: value for key, value in check.items() if not (isinstance(value, float) and not np.isfinite(value))
+        }
         report = {"model_path": args.model_path, "backend": args.backend, "ranks": comm.size, "build_ms": build_ms}
         report.update(
-            first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat, check=check
+            first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat, check=finite
         )
         save(args, report, outputs)
         print(inference.verdict(check), flush=True)

@@ -382,8 +382,7 @@ def _checked_collectives(net):
     for value in net.outputs:
         if value in net.parameters or net.op.get(value) == "Constant" or value not in net.kind:
             raise MindIRError(f"{net.path}: output {net.full_name(value)} isn't a computed tensor")
-    taken = Counter(each for value in _needed(net) for each in net.inputs[value])
-    taken.update(net.outputs)
+    taken = _times_taken(net)
     found = {each.output: each for each in net.collectives}
     for each in net.collectives:
         first = found.get(each.input)
@@ -394,15 +393,16 @@ def _checked_collectives(net):
     return found
 
 
-def _needed(net):
-    """Return the values that the outputs and the collectives are made from."""
-    needed, todo = set(), net.outputs + [each.output for each in net.collectives]
+def _times_taken(net):
+    """Return {value: how often nodes and outputs take it}, counting only what an output or a collective needs."""
+    taken, needed, todo = Counter(net.outputs), set(), net.outputs + [each.output for each in net.collectives]
     while todo:
         value = todo.pop()
         if value in net.nodes and value not in needed:
             needed.add(value)
+            taken.update(net.inputs[value])
             todo += net.inputs[value]
-    return needed
+    return taken
 
 
 def _stage(net, inside, inputs, outputs):
@@ -416,7 +416,9 @@ def _stage(net, inside, inputs, outputs):
     graph.name = "stage"
     for each in inputs:  # mindspore_lite shortens names at ':', so a stage has names of its own
         _describe(graph.input.add(name=names[each]).tensor.add(), net.kind[each])
-    graph.parameter.extend(each for name, each in net.parameters.items() if name in inside)
+    for name, each in net.parameters.items():
+        if name in inside:  # write() adds where the values are
+            graph.parameter.add(name=name, dims=each.dims, data_type=each.data_type)
     for value, node in net.nodes.items():
         if value in inside:
             made = graph.node.add()
@@ -448,15 +450,14 @@ def write(stage, shard, folder, name):
     """Write the stage to `folder` as MindSpore writes a large export, and return the path to build it from.
 
     `NAME_graph.mindir` holds the graph, `NAME_variables/data_0` the parameters: a byte that says little-endian, zeros
-    up to byte 64, then the values where `external_data` says. So no weight is in memory twice.
+    up to byte 64, then the values where `external_data` says. They come from the shard, one parameter at a time.
     """
-    variables = name + "_variables"
+    variables, parameters = name + "_variables", {each.name: each for each in shard.model.graph.parameter}
     os.mkdir(os.path.join(folder, variables))
     with open(os.path.join(folder, variables, "data_0"), "wb") as data:
         data.write(b"\x01".ljust(64, b"\0"))
         for tensor in stage.model.graph.parameter:
-            values = _values(shard.path, tensor)
-            tensor.ClearField("raw_data")
+            values = _values(shard.path, parameters[tensor.name])
             tensor.external_data.location = f"{variables}/data_0"
             tensor.external_data.offset, tensor.external_data.length = data.tell(), len(values)
             data.write(values)
@@ -478,53 +479,60 @@ def _values(path, tensor):
 def repair(shard):
     """Rewrite, in place, what mindspore_lite 2.0.0 would compute wrongly without a word; return the shard.
 
-    It transposes a weight in place even if another product takes it as it was: each kind of product gets a weight of
-    its own. And it drops a Transpose before a Reshape if the Transpose's input and output have one shape: a dimension
-    of 1 goes from the last place to the first on the way, so that they don't.
+    - It transposes a weight in place even if another product takes it as it was: each kind of product gets its own.
+    - It drops a Transpose before a Reshape if the Transpose's input and output have one shape: a dimension of 1 goes
+      from the last place to the first on the way, so that they don't.
+    - It makes a ReLU part of the product before it, also for others that take that product: a Reshape parts them.
     """
     graph, net = shard.model.graph, _Net(shard.path, shard.model)
+    taken = _times_taken(net)
     nodes, users = list(graph.node), {}  # parameter: the kind of product that takes it
     del graph.node[:]
     for node in nodes:
-        value = node.output[0]
-        op, inputs = net.op[value], net.inputs[value]
-        for index, each in enumerate(inputs if op in ("MatMul", "BatchMatMul") else []):
-            if each in net.parameters and users.setdefault(each, node.op_type) != node.op_type:
-                node.input[index] = f"{each} for {node.op_type}"
-                if node.input[index] not in users:
-                    users[node.input[index]] = node.op_type
-                    graph.parameter.add().CopyFrom(net.parameters[each])
-                    graph.parameter[-1].name = node.input[index]
+        value, inputs = node.output[0], net.inputs[node.output[0]]
+        op, kind = net.op[value], net.kind.get(value)
         order = _constant(net, inputs[1]) if op == "Transpose" and len(inputs) == 2 else []
-        if order != sorted(order) and net.kind.get(value) == net.kind.get(inputs[0]):
-            _transpose_visibly(shard, node, order, net.kind[value][1])
-        else:
-            graph.node.add().CopyFrom(node)
+        if op in ("MatMul", "BatchMatMul"):
+            for index, each in enumerate(inputs):
+                if each in net.parameters and users.setdefault(each, node.op_type) != node.op_type:
+                    node.input[index] = f"{each} for {node.op_type}"
+                    if node.input[index] not in users:
+                        users[node.input[index]] = node.op_type
+                        graph.parameter.add().CopyFrom(net.parameters[each])
+                        graph.parameter[-1].name = node.input[index]
+        elif op in ("ReLU", "ReLU6") and taken[inputs[0]] > 1:
+            node.input[0] = _add_with_constant(
+                shard, node, "Reshape", f"{value}~apart", node.input[0], kind[1], kind[1]
+            )
+        elif order != sorted(order) and kind == net.kind.get(inputs[0]):
+            shape, turned = kind[1], (len(order), *order)
+            last = _add_with_constant(shard, node, "Reshape", f"{value}~in", node.input[0], (*shape, 1), (*shape, 1))
+            last = _add_with_constant(shard, node, "Transpose", f"{value}~turned", last, turned, (1, *shape))
+            _add_with_constant(shard, node, "Reshape", value, last, shape, shape)
+            continue
+        graph.node.add().CopyFrom(node)
     return shard
 
 
-def _transpose_visibly(shard, node, order, shape):
-    """Add Reshape to (shape, 1), Transpose to (1, shape) and Reshape to shape in place of a Transpose node."""
+def _add_with_constant(shard, node, op, name, taken, constant, shape):
+    """Add a Reshape or Transpose of the value `taken`, told by a constant, to the graph; return its own value `name`.
+
+    `shape` is what comes out; everything else is as in `node`.
+    """
     if shape.count(-1) > 1:
-        raise MindIRError(f"{shard.path}: node {label(node)} transposes the open shape {shape}: export a fixed one")
-    if not any(each.name == "Reshape:repair" for each in shard.model.primitives):
-        shard.model.primitives.add(name="Reshape:repair", op_type="Reshape", instance_name="reshape")
-    graph, last, value = shard.model.graph, node.input[0], node.output[0]
-    for name, op_type, constant, dims in (
-        (f"{value}~in", "REF::Reshape:repair", (*shape, 1), (*shape, 1)),
-        (f"{value}~turned", node.op_type, (len(shape), *order), (1, *shape)),
-        (value, "REF::Reshape:repair", shape, shape),
-    ):
-        numbers = graph.node.add(name=f"{name}~constant", output=[f"{name}~constant"], op_type="Constant")
-        numbers.attribute.add(name="value", type=TUPLE).values.extend(
-            PROTO["Attribute"](ints=[each], type=INT64) for each in constant
-        )
-        made = graph.node.add()
-        made.CopyFrom(node)
-        made.name, made.domain, made.op_type = name, name.replace(value, label(node)), op_type
-        made.input[:], made.output[:] = [last, numbers.name], [name]
-        _attribute(made, "shape").tensors[0].dims[:] = dims
-        last = name
+        raise MindIRError(f"{shard.path}: node {label(node)} has the open shape {shape}: export it with a fixed one")
+    if not any(each.name == f"{op}:repair" for each in shard.model.primitives):
+        shard.model.primitives.add(name=f"{op}:repair", op_type=op, instance_name=op.lower())
+    numbers = shard.model.graph.node.add(name=f"{name}~constant", output=[f"{name}~constant"], op_type="Constant")
+    items = numbers.attribute.add(name="value", type=TUPLE).values
+    items.extend(PROTO["Attribute"](ints=[each], type=INT64) for each in constant)
+    made = shard.model.graph.node.add()
+    made.CopyFrom(node)
+    made.name, made.op_type = name, f"REF::{op}:repair"
+    made.domain = label(node) if name == node.output[0] else f"{label(node)}-{name.rsplit('~', 1)[-1]}"
+    made.input[:], made.output[:] = [taken, numbers.name], [name]
+    _attribute(made, "shape").tensors[0].dims[:] = shape
+    return name
 
 
 def _attribute(node, name):
@@ -637,6 +645,9 @@ def main():
                 made_for = f"{collective.ranks} ranks" if collective.ranks else "any number of ranks"
                 print(f"  collective  {collective.signature()}  {collective.group}, {made_for}  {collective.node}")
         together = [each for each in shards if each.collectives]
+        alone = [each.path for each in shards if not each.collectives]
+        if len(alone) > 1 or alone and len(shards) == 2:
+            raise MindIRError(f"{alone[-1]}: has no collectives, so it isn't a shard of a set with the others")
         if len(together) > 1:
             check_set(together)
             print(f"one set for {len(together)} ranks")

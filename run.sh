@@ -29,8 +29,8 @@ is_37() { [ "$("$1" -c 'import sys; print(sys.version_info[:2] == (3, 7))' 2>/de
 # Print a Python 3.7, the only one that PyPI has mindspore-lite for.
 find_python37() {
   local each
-  for each in ${PYTHON:+"$PYTHON"} python3.7 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7*/bin/python \
-    "${XDG_DATA_HOME:-$HOME/.local/share}"/uv/python/cpython-3.7*/bin/python3 "$here"/.uv/python/cpython-3.7*/bin/python3; do
+  for each in ${PYTHON:+"$PYTHON"} python3.7 python3 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.7*/bin/python \
+    "${XDG_DATA_HOME:-${HOME:-}/.local/share}"/uv/python/cpython-3.7*/bin/python3 "$here"/.uv/python/cpython-3.7*/bin/python3; do
     if is_37 "$each"; then
       command -v "$each"
       return
@@ -162,7 +162,7 @@ main() {
 
   # how many ranks
   if [ -z "$ranks" ]; then
-    ranks=0 stem=${model_path%.mindir}
+    ranks=0 stem=${model_path%.mindir} stem=${stem%_graph}
     while [ -e "$stem$ranks.mindir" ] || [ -e "$stem${ranks}_graph.mindir" ]; do ranks=$((ranks + 1)); done
     [ "$ranks" -gt 0 ] || ranks=1 # main.py says what is missing
   fi
@@ -191,7 +191,10 @@ main() {
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   fi
   # each rank takes its share of the cores itself (--bind-to none), and there may be fewer of them than ranks
-  "$mpirun" --quiet --bind-to none --oversubscribe -n "$ranks" "${command[@]}" || status=$?
+  "$mpirun" --quiet --bind-to none --oversubscribe -n "$ranks" "${command[@]}" &
+  trap 'kill -TERM $!' INT TERM HUP # whoever ends this ends the ranks
+  wait $! || status=$?
+  while kill -0 $! 2>/dev/null; do wait $! || status=$?; done # wait returns at the signal, mpirun a little later
   [ "$status" -le 128 ] || say "a rank was ended by signal $((status - 128))"
   exit "$status"
 }

@@ -11,6 +11,7 @@ exported beside the shards, to check them against. It takes MindSpore (requireme
 import argparse
 import contextlib
 import os
+import shutil
 import tempfile
 
 import mindspore as ms
@@ -72,10 +73,24 @@ def export(net, x, path):
     net.set_train(False)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         ms.export(net, *x, file_name=os.path.join(temporary, name), file_format="MINDIR")
-        for each in os.listdir(temporary):
-            os.chmod(os.path.join(temporary, each), 0o644)  # MindSpore writes it for its owner alone
+        for parent, _, files in os.walk(temporary):  # MindSpore writes for its owner alone
+            os.chmod(parent, 0o755)
+            for each in files:
+                os.chmod(os.path.join(parent, each), 0o644)
+        remove(path)
+        for each in os.listdir(temporary):  # X.mindir, or over 1 GB X_graph.mindir and the folder X_variables
             os.replace(os.path.join(temporary, each), os.path.join(folder, each))
-    print(f"{path}  {os.path.getsize(path)} bytes")
+            print(os.path.join(os.path.dirname(path), each))
+
+
+def remove(path):
+    """Remove the model X.mindir in either form; return whether it was there."""
+    stem = path[: -len(".mindir")]
+    there = [each for each in (path, f"{stem}_graph.mindir") if os.path.exists(each)]
+    for each in there:
+        os.remove(each)
+    shutil.rmtree(f"{stem}_variables", ignore_errors=True)
+    return bool(there)
 
 
 def export_matmul(ranks, shape, path):
@@ -91,8 +106,7 @@ def export_matmul(ranks, shape, path):
             net = ShardedMatmul(np.ascontiguousarray(columns), ranks)
         export(net, x, insert(path, rank))
     rank = ranks
-    while os.path.exists(insert(path, rank)):  # of an earlier export for more ranks: the set would be a mixture
-        os.remove(insert(path, rank))
+    while remove(insert(path, rank)):  # of an earlier export for more ranks: the set would be a mixture
         print(f"{insert(path, rank)}  removed: made for more ranks")
         rank += 1
 

@@ -140,6 +140,41 @@ class Transposed(Net):
         return self.sum(self.matmul(self.matmul(turned, self.w_up), self.w_down))
 
 
+class Reused(Net):
+    """A product that a ReLU takes, and an addition after a collective: mindspore_lite 2.0.0 alone adds the ReLU's."""
+
+    def __init__(self, name, rank, ranks):
+        super().__init__(name, rank, ranks, {"down": 0})
+        self.split = ops.Split(1, self.ranks)
+
+    def construct(self, x):
+        y = self.matmul(x, self.w_up)
+        mine = self.relu(y)
+        mine = self.split(mine)[self.rank] if self.ranks > 1 else mine
+        return self.matmul(self.sum(self.matmul(mine, self.w_down)), self.w_last) + y
+
+
+class Scattered(Net):
+    """A ReduceScatter with a stage before its AllGather."""
+
+    def __init__(self, name, rank, ranks):
+        super().__init__(name, rank, ranks, {"up": 1, "down": 0})
+
+    def construct(self, x):
+        return self.gather(self.tanh(self.scatter(self.matmul(self.matmul(x, self.w_up), self.w_down))))
+
+
+class Converted(Net):
+    """float16 and int64 straight into a collective and from there into a stage, which computes in other types."""
+
+    def __init__(self, name, rank, ranks):
+        super().__init__(name, rank, ranks, {})
+        self.w_half = parameter(nets.weights(name)["half"].astype(np.float16), "w_half_whole")
+
+    def construct(self, half, long, flag):
+        return self.matmul(self.gather(half), self.w_half), self.sum(long) + 1, ops.logical_not(ops.logical_not(flag))
+
+
 class Dtypes(Net):
     """float16 and int64 through collectives, float16 from an input straight into one, bool beside them."""
 
@@ -166,7 +201,8 @@ class Dynamic(Net):
 
 NETS = {
     "mlp": Mlp, "branches": Branches, "two_inputs": TwoInputs, "three_outputs": ThreeOutputs, "skip": Skip,
-    "shared": Shared, "transposed": Transposed, "dtypes": Dtypes, "dynamic": Dynamic,
+    "shared": Shared, "transposed": Transposed, "reused": Reused,
+    "scattered": Scattered, "converted": Converted, "dtypes": Dtypes, "dynamic": Dynamic,
 }  # fmt: skip
 
 
@@ -176,7 +212,7 @@ def export_fixture(name, ranks, path):
     if name == "dynamic":
         x = [ms.Tensor(shape=[None, nets.WIDTH], dtype=ms.float32)]
     net = NETS[name.split("-")[0]]
-    if not name.startswith(("three", "two", "dtypes", "shared")):
+    if not name.startswith(("three", "two", "dtypes", "shared", "converted")):
         export(net(name, 0, None), x, path)
     for rank in range(ranks):
         with group_of(ranks, rank):
@@ -184,7 +220,40 @@ def export_fixture(name, ranks, path):
         export(sharded, x, insert(path, rank))
 
 
+class If(nn.Cell):
+    def construct(self, x):
+        return x * 2 if x.sum() > 0 else x + 1
+
+
+class While(nn.Cell):
+    def construct(self, x):
+        count = ms.Tensor(0, ms.int32)
+        while count < 3:
+            x, count = x * 2, count + 1
+        return x
+
+
+class Assign(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.total = parameter(np.zeros((4, 4), np.float32), "total")
+
+    def construct(self, x):
+        self.total += x
+        return self.total * 2
+
+
+def export_refused():
+    """Export what can't be cut."""
+    folder = os.path.join(here, "fixtures", "refused")
+    os.makedirs(folder, exist_ok=True)
+    for net in (If, While, Assign):
+        x = [ms.Tensor(np.ones((4, 4), np.float32))]
+        export(net(), x, os.path.join(folder, f"{net.__name__}.mindir"))
+
+
 def main():
+    export_refused()
     for name in sys.argv[1:] or nets.NAMES:
         for ranks in nets.RANKS:
             folder = os.path.join(here, "fixtures", name, str(ranks))

@@ -23,6 +23,9 @@ def weights(name):
             for key, shape in ((f"w{index}", (WIDTH, HIDDEN)), (f"v{index}", (HIDDEN, WIDTH)))
         },
         "shared": {"w": (WIDTH, HIDDEN)},
+        "reused": {"up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH), "last": (WIDTH, HIDDEN)},
+        "scattered": {"up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)},
+        "converted": {"half": (WIDTH, HIDDEN)},
         "transposed": {"up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)},
         "dtypes": {"half": (WIDTH, HIDDEN)},
         "dynamic": {"up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)},
@@ -43,7 +46,7 @@ def inputs(name, seed=1):
         return {"x": x, "ids": random.randint(0, ROWS, BATCH).astype(np.int32)}
     if name == "branches":
         return {"x": x, "z": random.standard_normal((BATCH, HIDDEN)).astype(np.float32)}
-    if name == "dtypes":
+    if name in ("dtypes", "converted"):
         return {
             "half": (x / 4).astype(np.float16),
             "long": random.randint(-(2**20), 2**20, BATCH),
@@ -76,6 +79,14 @@ def expected(name, given, ranks):
     if name == "transposed":
         turned = np.tanh(x).reshape(3, 2, 2, WIDTH).transpose(0, 2, 1, 3).reshape(BATCH, WIDTH)
         return [turned @ w["up"] @ w["down"]]
+    if name == "reused":
+        y = x @ w["up"]
+        return [np.maximum(y, 0) @ w["down"] @ w["last"] + y]
+    if name == "scattered":
+        return [np.tanh(x @ w["up"] @ w["down"])]
+    if name == "converted":
+        half = weights(name)["half"].astype(np.float16).astype(np.float64)
+        return [np.tile(given["half"], (ranks, 1)) @ half, given["long"] * ranks + 1, given["flag"]]
     if name == "dtypes":
         half = given["half"] @ weights(name)["half"].astype(np.float16).astype(np.float64)
         return [half @ np.ones((HIDDEN, 1)), given["long"] * ranks, np.tile(given["half"], (ranks, 1)), ~given["flag"]]
@@ -91,6 +102,9 @@ NAMES = (
     "skip",
     "shared",
     "transposed",
+    "reused",
+    "scattered",
+    "converted",
     "dtypes",
     "dynamic",
 )

@@ -3,13 +3,16 @@
 import json
 import re
 import shutil
+import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import nets
 import numpy as np
 import pytest
-from conftest import MODEL, ROOT, assert_refused, command, lines, ranks, run_main
+from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines, ranks, run_main
 
 import mindir
 
@@ -164,7 +167,16 @@ def test_an_input_that_does_not_fit(model, tmp_path, arrays, texts):
     assert_refused(run_main(2, model, "--input", tmp_path / "in.npz"), 2, *texts)
 
 
+def test_an_input_without_rows(tmp_path):
+    np.save(str(tmp_path / "x.npy"), np.ones((0, 8), np.float32))
+    model = FIXTURES / "dynamic" / "2" / "Net.mindir"
+    assert_refused(run_main(2, model, "--input", tmp_path / "x.npy"), 2, "x is float32 [0, 8], the model takes")
+
+
 def test_an_input_file_that_is_none(model, tmp_path):
+    with zipfile.ZipFile(str(tmp_path / "other.npz"), "w") as file:
+        file.writestr("x.txt", "no array")
+    assert_refused(run_main(2, model, "--input", tmp_path / "other.npz"), 2, "other.npz: can't be read")
     (tmp_path / "in.npz").write_text("no arrays")
     assert_refused(run_main(2, model, "--input", tmp_path / "in.npz"), 2, "in.npz: can't be read as .npy or .npz")
     assert_refused(run_main(2, model, "--input", tmp_path / "none.npz"), 2, "none.npz: can't be read")
@@ -257,15 +269,64 @@ inference.run(functools.partial(main.main, arguments), main.communicator(argumen
     assert time.monotonic() - start < 60  # the limit of a hang, not of speed
 
 
-def test_a_stage_that_does_not_build_is_named(model):
+def test_a_stage_that_does_not_build_is_named_and_nothing_stays(model):
     """An operator that this engine doesn't have."""
+    temporary = model.parent / "temporary"
+    temporary.mkdir()
     path = str(model.parent / "Matmul1.mindir")
     message = mindir.load(path).model
     next(each for each in message.primitives if each.op_type == "MatMul").op_type = "NoSuchOperator"
     (model.parent / "Matmul1.mindir").write_bytes(message.SerializeToString())
-    done = run_main(2, model)
+    done = run_main(2, model, TMPDIR=str(temporary))
     assert done.returncode == 1
     assert "Matmul1.mindir: step 1 of 3" in lines(done.stderr)[-1]
+    assert not [each for each in temporary.iterdir() if each.name.startswith("stages-")]
+
+
+def test_a_reference_that_does_not_build_is_named(model):
+    message = mindir.load(str(model)).model
+    next(each for each in message.primitives if each.op_type == "MatMul").op_type = "NoSuchOperator"
+    model.write_bytes(message.SerializeToString())
+    done = run_main(2, model)
+    assert done.returncode == 1
+    assert "Matmul.mindir: the unsharded model doesn't build on the CPU" in lines(done.stderr)[-1]
+
+
+def test_an_output_goes_to_a_pipe_as_it_is(model, tmp_path):
+    """What isn't a plain file is written to, not replaced."""
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    assert run_main(2, model, "--json", tmp_path / "link.json").returncode == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["check"]["result"] == "PASS"
+
+
+def test_a_launcher_that_says_nothing_is_believed(model):
+    """As srun with PMIx: mpi4py knows the ranks, the environment doesn't."""
+    hidden = ("env", "-u", "OMPI_COMM_WORLD_SIZE", "-u", "OMPI_COMM_WORLD_RANK", sys.executable)
+    mpirun = Path(sys.executable).with_name("mpirun")
+    done = command(mpirun, "--quiet", "--oversubscribe", "-n", "2", *hidden, "main.py", f"--model_path={model}")
+    assert done.returncode == 0, done.stderr
+    assert "rank 1 of 2:" in done.stdout
+
+
+def test_ending_run_sh_ends_the_ranks(model):
+    job = subprocess.Popen(
+        ["./run.sh", f"--model_path={model}", "--repeat=100000000"],
+        cwd=str(ROOT),
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+    )
+    pattern = f"main.py --backend=cpu --model_path={model}"
+    try:
+        while len(command("pgrep", "-f", pattern).stdout.split()) < 3:  # mpirun and two ranks
+            time.sleep(0.2)
+        time.sleep(2)
+        job.terminate()
+        assert job.wait(timeout=30) != 0
+        assert not command("pgrep", "-f", pattern).stdout
+    finally:
+        command("pkill", "-9", "-f", pattern)
+        job.stderr.close()
 
 
 # the check has to fail

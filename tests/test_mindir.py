@@ -1,7 +1,6 @@
 """mindir.py: what it reads, what it refuses, and that nothing makes it crash."""
 
 import re
-import shutil
 import sys
 
 import numpy as np
@@ -65,6 +64,8 @@ def test_the_command_prints_it_and_knows_a_set():
             [FIXTURES / name / "2" / f"Net{rank}.mindir" for rank, name in enumerate(["mlp-all_reduce", "skip"])],
             "5 collectives, but .* has 1",
         ),
+        ([FIXTURES / "skip" / "2" / "Net.mindir", SHARD, MODEL], "Matmul.mindir: has no collectives"),
+        ([SHARD, MODEL], "has no collectives"),
         (["models/Matmul9.mindir"], "no such file"),
         (["run.sh"], "don't parse|no graph"),
     ],
@@ -112,19 +113,23 @@ def test_what_cannot_be_cut_is_named(tmp_path):
             mindir.cut(mindir.load(path))
 
 
-def large_form(path, folder):
-    """Write the model as MindSpore writes one over 1 GB, Large_graph.mindir; return the path without `_graph`."""
+def large_form(path, folder, name="Large"):
+    """Write the model as MindSpore writes one over 1 GB, NAME_graph.mindir; return the path without `_graph`."""
     model = mindir.load(str(path)).model
-    (folder / "Large_variables").mkdir()
+    (folder / f"{name}_variables").mkdir()
     data = b"\1".ljust(64, b"\0")
     for tensor in model.graph.parameter:
         external = tensor.external_data
-        external.location, external.offset, external.length = "Large_variables/data_0", len(data), len(tensor.raw_data)
+        external.location, external.offset, external.length = (
+            f"{name}_variables/data_0",
+            len(data),
+            len(tensor.raw_data),
+        )
         data += tensor.raw_data
         tensor.ClearField("raw_data")
-    (folder / "Large_variables" / "data_0").write_bytes(data)
-    (folder / "Large_graph.mindir").write_bytes(model.SerializeToString())
-    return str(folder / "Large.mindir")
+    (folder / f"{name}_variables" / "data_0").write_bytes(data)
+    (folder / f"{name}_graph.mindir").write_bytes(model.SerializeToString())
+    return str(folder / f"{name}.mindir")
 
 
 def test_both_forms_of_a_file_hold_the_same(tmp_path):
@@ -194,8 +199,10 @@ def test_random_bytes_are_refused(tmp_path_factory, data):
     assert refuses_or_cuts(target)
 
 
-def test_only_the_last_ending_takes_the_number(tmp_path):
-    folder = tmp_path / "a.mindir"
-    folder.mkdir()
-    shutil.copy(SHARD, str(folder / "Net0.mindir"))
-    assert mindir.load(str(folder / "Net0.mindir")).parameters == 1
+def test_only_the_last_ending_takes_the_number():
+    import inference
+
+    assert inference.insert("a.mindir/b.mindir.d/Net.mindir", 12) == "a.mindir/b.mindir.d/Net12.mindir"
+    assert inference.insert("Net_graph.mindir", 1) == "Net1_graph.mindir"
+    with pytest.raises(inference.Stop, match="must end in .mindir"):
+        inference.insert("a.mindir/Net.onnx", 0)
