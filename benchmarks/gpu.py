@@ -102,6 +102,8 @@ def speed(folder):
             model = resized(*shape, folder / name)
         cache = folder / f"cache {name}"
         for how in ("cold", "from the cache", "one engine damaged"):
+            if how.startswith("one") and shape:
+                continue
             if how.startswith("one"):
                 engine = sorted(cache.glob("*.bin_0"))[0]
                 engine.write_bytes(engine.read_bytes()[:-1])
@@ -119,7 +121,6 @@ def pages(folder):
     say("\n## Host memory: one process a rank, the same predicts in turn\n")
     for name, model in (
         ("4×256×128", ROOT / "models" / "Matmul.mindir"),
-        ("16×16384×8192", folder / "16×16384×8192" / "Matmul.mindir"),
         ("2048×8192×8192", folder / "2048×8192×8192" / "Matmul.mindir"),
     ):
         status, stdout, stderr, _ = mpirun("benchmarks/rank_gpu.py", model, limit=90)
@@ -144,7 +145,7 @@ def mixed_precision(folder):
     ):
         values = []
         for words in ([], [f"--config_file={config}"]):
-            status, stdout, _, seconds = mpirun("gpu_trt_distributed.py", f"--model_path={model}", *words, limit=45)
+            status, stdout, _, seconds = mpirun("gpu_trt_distributed.py", f"--model_path={model}", *words, limit=40)
             values.append([line for line in stdout.splitlines() if line.startswith("output data is")])
             say(f"- {name}, {'preferred_fp16' if words else 'fp32'}: status {status} after {seconds:.1f} s")
         if all(values):
