@@ -56,6 +56,10 @@ def _in_known_collectives(model_path, ranks, config, folder):
             "tells TensorRT that they take any mixture of types, and each rank times them for itself, so that ranks "
             "wait for each other or exchange different types: use fp32",
         )
+    for each in shard.collectives:
+        if each.reduction not in ("", "sum"):  # seen on two cards: the largest value came out as the sum
+            message = f"{model_path}: node {each.node}: {each.op} with {each.reduction}"
+            raise inference.Stop(inference.REFUSED, f"{message}: mindspore_lite's TensorRT only sums: run it elsewhere")
     mindir.split_all_reduce(mindir.repair(shard), ranks)
     return mindir.save(shard, folder)
 

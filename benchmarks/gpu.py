@@ -196,7 +196,7 @@ def failures(folder):
         job.kill()
         status = "none: hung"
     ended = time.monotonic() - start
-    time.sleep(1)
+    time.sleep(10)
     left = [rank for rank in ranks if Path(f"/proc/{rank}").exists()]
     say(f"- kill -9 of rank 1 while they predict: status {status} after {ended:.1f} s, processes left: {len(left)}")
 

@@ -26,6 +26,11 @@ if ! cmp -s requirements-dev.txt .venv/installed-dev; then
   "$python" -m pip --disable-pip-version-check install -q --prefix .venv/mpich mpich==5.0.2
   cp requirements-dev.txt .venv/installed-dev
 fi
+if ! cmp -s requirements-gpu.txt .venv/gpu/installed; then
+  say "installing requirements-gpu.txt into .venv/gpu, once: NVIDIA's libraries, 2 GB"
+  "$python" -m pip --disable-pip-version-check install -q --prefix .venv/gpu -r requirements-gpu.txt
+  cp requirements-gpu.txt .venv/gpu/installed
+fi
 environment .venv-export requirements-export.txt "$(find_python37)" # MindSpore, about 1 GB
 exec 9<&-
 

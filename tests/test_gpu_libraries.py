@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from conftest import MODEL, ROOT, assert_refused, cards, lines, ranks
 
+import inference
 import mindir
+import trt_engine
 
 FIXTURES = ROOT / "tests" / "fixtures"
 GPU = ROOT / ".venv" / "gpu" / "lib" / "python3.7" / "site-packages"  # where tests/run.sh puts requirements-gpu.txt
@@ -77,8 +79,7 @@ def test_gpu_options_are_refused_elsewhere():
 # AllReduce, which TensorRT's plug-in lacks
 
 
-@pytest.mark.parametrize("name", ["mlp-all_reduce", "branches", "three_outputs", "skip", "shared"])
-@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("name, count", [("mlp-all_reduce", 2), ("three_outputs", 3), ("skip", 4), ("reused", 2)])
 def test_all_reduce_in_two_parts_is_the_same_model(tmp_path, name, count):
     for rank in range(count):
         shard = mindir.load(str(FIXTURES / name / str(count) / f"Net{rank}.mindir"))
@@ -107,3 +108,92 @@ def test_an_all_reduce_that_cannot_be_scattered_says_so():
         mindir.MindIRError, match=r"AllReduce-op\d+: AllReduce of \(12, 8\), whose first .* over 5 ranks"
     ):
         mindir.split_all_reduce(shard, 5)
+
+
+def files_to_build(name, tmp_path, precision=None, text=""):
+    """Return what trt_engine would give TensorRT, as far as it can be seen without a card."""
+    config = tmp_path / "config.ini"
+    config.write_text(text)
+    path = str(FIXTURES / name / "2" / "Net0.mindir")
+    settings = trt_engine._configuration(str(config), precision, None)
+    return trt_engine._in_known_collectives(path, 2, settings, str(tmp_path)), settings
+
+
+def test_what_tensorrt_gets_has_only_collectives_that_it_has(tmp_path):
+    path, settings = files_to_build("skip", tmp_path, text="# mine\n[gpu_context]\nopt_dims=1,2\n")
+    assert {each.op for each in mindir.load(path).collectives} == {"ReduceScatter", "AllGather"}
+    assert dict(settings["gpu_context"]) == {"opt_dims": "1,2", "precision_mode": "enforce_fp32"}
+
+
+@pytest.mark.parametrize(
+    "name, precision, text, reason",
+    [
+        ("three_outputs", None, "", r"AllReduce-op\d+: AllReduce with (max|min|prod): .* only sums"),
+        ("skip", "fp16", "", r"preferred_fp16 isn't safe with collectives \(Default/AllReduce-op\d+\)"),
+        ("skip", None, "[gpu_context]\nprecision_mode=preferred_fp16\n", "isn't safe with collectives"),
+        ("skip", "fp32", "[gpu_context]\nprecision_mode=preferred_fp16\n", "precision_mode=.* but --precision fp32"),
+        ("skip", None, "[gpu_context\n", "config.ini: can't be read"),
+    ],
+)
+def test_what_tensorrt_would_compute_wrongly_or_never_is_refused(tmp_path, name, precision, text, reason):
+    with pytest.raises(inference.Stop, match=reason) as refused:
+        files_to_build(name, tmp_path, precision, text)
+    assert refused.value.status == 2
+
+
+class Context:
+    """What trt_engine asks of a Context: the device."""
+
+    class gpu:
+        device_id = 0
+
+
+def kept_name(monkeypatch, tmp_path, path, card=b"Card A", version=8503, rank=0, size=2, **settings):
+    """Return the name of an engine; the driver and TensorRT are doubles that only tell a card and a version."""
+
+    class Library:
+        @staticmethod
+        def cuDeviceGetName(buffer, size, device):
+            buffer.value = card
+
+        @staticmethod
+        def getInferLibVersion():
+            return version
+
+    monkeypatch.setattr(trt_engine.ctypes, "CDLL", lambda name: Library)
+    config = trt_engine._configuration("", None, None)
+    config["gpu_context"].update(settings)
+    return trt_engine._kept_name(str(tmp_path), inference.alone(rank, size), Context, str(path), config)
+
+
+def test_an_engines_name_changes_with_all_that_it_depends_on(monkeypatch, tmp_path):
+    shards = [str(MODEL.with_name(name)) for name in ("Matmul0.mindir", "Matmul1.mindir")]
+    same = [kept_name(monkeypatch, tmp_path, shards[0]) for _ in range(2)]
+    assert same[0] == same[1]
+    others = [
+        kept_name(monkeypatch, tmp_path, shards[1]),
+        kept_name(monkeypatch, tmp_path, shards[0], card=b"Card B"),
+        kept_name(monkeypatch, tmp_path, shards[0], version=8601),
+        kept_name(monkeypatch, tmp_path, shards[0], rank=1),
+        kept_name(monkeypatch, tmp_path, shards[0], size=4),
+        kept_name(monkeypatch, tmp_path, shards[0], precision_mode="preferred_fp16"),
+    ]
+    assert len({same[0], *others}) == 7
+
+
+def test_an_engine_is_used_only_as_it_was_written(tmp_path):
+    built, kept = str(tmp_path / "built"), str(tmp_path / "kept")
+    for part in ("_trt0.bin_0", "_trt0.bin_1"):
+        (tmp_path / f"built{part}").write_bytes(part.encode() * 100)
+    assert not trt_engine._whole(kept)
+    trt_engine._keep(built, kept)
+    assert trt_engine._whole(kept)
+    second = tmp_path / "kept_trt0.bin_1"
+    data = second.read_bytes()
+    for damage in (data[:-1], b"x" + data[1:], b""):
+        second.write_bytes(damage)
+        assert not trt_engine._whole(kept)
+    second.unlink()
+    assert not trt_engine._whole(kept)
+    (tmp_path / "kept.sha256").write_text("not a sum\n")
+    assert not trt_engine._whole(kept)
