@@ -12,7 +12,7 @@
 #
 # Everything that the ranks need is installed once, into .venv beside this file, unless $PYTHON (or python3) already
 # has mindspore_lite. Exit status: 0 right, 1 a rank failed, 2 wrong arguments or files, 3 back end not available,
-# 4 wrong result.
+# 4 wrong result, 128 + N signal N ended a rank.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
