@@ -129,6 +129,9 @@ class Model:
             if op == "AllGather":
                 shape = (shape[0] * ranks,) + shape[1:]
             elif op == "ReduceScatter":
+                if shape[0] % ranks:  # an open dimension, or the export would have failed
+                    message = f"node {collective.node}: ReduceScatter of {shape} over {ranks} ranks: not divisible"
+                    raise inference.Stop(inference.FAILED, message)
                 shape = (shape[0] // ranks,) + shape[1:]
             if buffer is None or buffer.shape != shape:
                 buffer = np.empty(shape, data.dtype)

@@ -68,6 +68,7 @@ def count_devices():
 
 def create_context(comm):
     """Return a Context for this rank's GPU; raise Stop (status 3 or 2) where the ranks can't all have one."""
+    here = comm.Split_type(MPI.COMM_TYPE_SHARED)  # the ranks on this server; first, for it waits for all of them
     load_libraries()
     context = mslite.Context()
     # set GPU target and distributed info
@@ -77,7 +78,7 @@ def create_context(comm):
         ranks = f"reads rank {seen[0]} of {seen[1]}, mpirun gave {comm.rank} of {comm.size}"
         message = f"mindspore_lite's GPU plug-in {ranks}: it needs the MPI of mpi4py (see [ERROR] lines above)"
         raise inference.Stop(inference.UNAVAILABLE, message)
-    devices, here = count_devices(), comm.Split_type(MPI.COMM_TYPE_SHARED)  # here: the ranks on this server
+    devices = count_devices()
     if here.size > devices:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
         message = f"{here.size} ranks on this server, {devices} GPUs (CUDA_VISIBLE_DEVICES {visible})"

@@ -38,7 +38,6 @@ def parse_arguments():
     back_end.add_argument("--backend", choices=("auto", "cpu", "gpu", "ascend"), default="auto")
     back_end.add_argument("--device_id", type=int, help="Ascend: the device of this rank (default: rank_id)")
     back_end.add_argument("--rank_id", type=int, help="Ascend: the number of this rank; mpirun gives it elsewhere")
-
     back_end.add_argument(
         "--precision", choices=("fp32", "fp16"), help="GPU: what TensorRT computes in (default: fp32)"
     )
@@ -87,6 +86,16 @@ def communicator(args):
         advice = f"{sys.executable} -m pip install mpi4py, with the MPI's mpicc on the PATH"
         inference.refuse(inference.UNAVAILABLE, f"--backend {args.backend} needs mpi4py: {error}: {advice}")
     return inference.world(MPI)
+
+
+def check_shards(args, comm, model_path):
+    """Make sure that the shards of all ranks are one set. All ranks call this together."""
+    if args.backend == "ascend":  # whose ranks can't ask each other
+        paths = [inference.insert(args.model_path, rank) for rank in range(comm.size)]
+        summaries = [mindir.load(path).summary() for path in paths]
+    else:
+        summaries = comm.allgather(inference.together(comm, mindir.load, model_path).summary())
+    inference.together(comm, mindir.check_set, summaries)
 
 
 def create_context(args, comm):
@@ -189,8 +198,7 @@ def main(args, comm):
     model_path = inference.shard_path(args.model_path, comm)
     reference = comm.bcast(everywhere(unsharded, args, comm))
     if args.backend != "cpu":  # whose model does this as it cuts the shard
-        shard = everywhere(mindir.load, model_path)
-        everywhere(mindir.check_set, comm.allgather(shard.summary()))
+        check_shards(args, comm, model_path)
 
     # init context
     context, model = everywhere(create_context, args, comm)
@@ -198,7 +206,11 @@ def main(args, comm):
     # build Model
     start = time.perf_counter()
     with prepared_files(args, comm, context, model_path) as (path, config_file):
-        model.build_from_file(path, mslite.ModelType.MINDIR, context, config_file)
+        try:
+            model.build_from_file(path, mslite.ModelType.MINDIR, context, config_file)
+        except RuntimeError as error:
+            message = f"{model_path}: {error} ([ERROR] lines above say why)"
+            raise inference.Stop(inference.FAILED, message) from None
     build_ms = (time.perf_counter() - start) * 1e3
 
     # set model input

@@ -63,7 +63,7 @@ def test_the_group_size_must_be_the_launchers():
     program = """
 import types, inference, gpu_trt_distributed as gpu
 inference.world(gpu.MPI)
-inference.run(gpu.create_context, types.SimpleNamespace(rank=0, size=2, Abort=__import__("sys").exit))
+inference.run(gpu.create_context, types.SimpleNamespace(rank=0, size=2, Split_type=print, Abort=exit))
 """
     done = ranks(1, "-c", program, PYTHONPATH=f"{ROOT}:{GPU}", LD_LIBRARY_PATH="")
     assert_refused(done, 3, "reads rank 0 of 1, mpirun gave 0 of 2")
