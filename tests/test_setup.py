@@ -1,0 +1,65 @@
+"""What run.sh does where nothing, or something else, is prepared. (The tests themselves run in what it set up.)"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ENVIRONMENT, ROOT, command, lines
+
+NAMES = ("run.sh", "requirements.txt", "main.py", "inference.py", "mindir.py", "cpu_mpi_distributed.py", "models")
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The suite's files in a folder with nothing prepared."""
+    folder = tmp_path / "suite"
+    folder.mkdir()
+    for name in NAMES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(str(ROOT / name), str(folder / name))
+    return folder
+
+
+def test_a_python_that_has_mindspore_lite_is_used_and_nothing_is_installed(clone):
+    done = command("./run.sh", cwd=clone, PYTHON=sys.executable)
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
+    assert sorted(each.name for each in clone.iterdir() if each.name != "__pycache__") == sorted(NAMES)
+
+
+def test_without_any_python_37_one_message_names_the_ways_to_get_one(clone):
+    """uv finds no network, or no Python: here it is one that fails."""
+    tools = clone.parent / "bin"
+    tools.mkdir()
+    for name in ("bash", "cmp", "dirname", "flock", "id", "python3", "readlink", "timeout"):
+        if name == "python3":
+            (tools / name).write_text("#!/bin/sh\nexit 1\n")
+            (tools / name).chmod(0o755)
+        else:
+            (tools / name).symlink_to(shutil.which(name))
+    done = command("bash", clone / "run.sh", PATH=str(tools), HOME=str(clone.parent), PYENV_ROOT="/none")
+    assert done.returncode == 3
+    for way in ("pyenv install 3.7", "conda create", "uv python install 3.7", "PYTHON=", "vendor's mindspore_lite"):
+        assert way in lines(done.stderr)[-1]
+    assert not (clone / ".venv").exists()
+
+
+def test_a_folder_with_a_space_in_its_path_is_refused_before_anything_is_fetched(clone):
+    spaced = clone.with_name("a suite")
+    clone.rename(spaced)
+    done = command("bash", spaced / "run.sh")
+    assert done.returncode == 3
+    assert "has a space in it" in lines(done.stderr)[-1]
+
+
+def test_a_prepared_start_installs_nothing():
+    """Without pip and the network, with all else: the environment is known to be complete from one file."""
+    program = ". ./run.sh; install() { exit 9; }; find_python37() { exit 9; }; set_up; echo $python"
+    done = subprocess.run(
+        ["bash", "-c", program], cwd=str(ROOT), env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(ROOT / ".venv" / "bin" / "python")
+    assert os.access(done.stdout.strip(), os.X_OK)
