@@ -7,6 +7,7 @@ A script of one back end needs this file beside it and nothing else of the suite
 import ctypes
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -42,8 +43,8 @@ def launched(what):
 
 
 def refuse(status, message):
-    """End this process before the ranks know each other: one line on stderr, from the launcher's rank 0 alone."""
-    if not launched("RANK"):
+    """End this process before the ranks know each other: one line on stderr, from the first rank of each server."""
+    if not int(os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK", launched("RANK") or 0)):
         print(message, file=sys.stderr, flush=True)
     sys.exit(status)
 
@@ -110,8 +111,13 @@ def line(rank, error):
 def run(main, comm):
     """Call main(comm) and end the process: any failure is one line on stderr and its exit status, and no rank waits."""
     agreed, status, message = False, OK, None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that temporary folders go
     try:
         main(comm)
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGTERM:
+            os._exit(end.code)  # MPI's own end would wait for the other ranks
+        raise
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
     except Exception as error:
@@ -178,8 +184,8 @@ def load_arrays(file):
     try:
         data = np.load(file, allow_pickle=False)
         arrays = {None: data} if isinstance(data, np.ndarray) else dict(data)
-        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError("not every member is an array")
+        if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("no arrays, or not arrays alone, are in it")
     except Exception as error:  # NumPy lets through whatever zipfile, ast and tokenize raise for a damaged file
         raise Stop(REFUSED, f"--input {file}: can't be read as .npy or .npz: {error}") from None
     for name, array in arrays.items():
@@ -203,6 +209,7 @@ def check_writable(*files):
     """Make sure that the files can be written when the work is done; None stands for no file."""
     for file in filter(None, files):
         try:
+            file = os.path.realpath(file)
             if os.path.isdir(file):
                 raise IsADirectoryError(0, "is a directory")
             tempfile.TemporaryFile(dir=os.path.dirname(file) or ".").close()
@@ -243,13 +250,18 @@ def new_tensor(array, name=""):
     return tensor
 
 
+def short_name(name):
+    """Return an input's name without what MindSpore may put before it: a scope up to ':' and the letter \u0444."""
+    return name.rstrip().rsplit(":", 1)[-1].lstrip("\u0444")
+
+
 def fill_inputs(model, inputs, arrays=None):
     """Fill the model's inputs with ones, each in its own dtype, or with `arrays` as load_arrays() returns them.
 
     Returns the inputs and the arrays, in the inputs' order. Raises Stop where a name, dtype or shape doesn't fit.
     """
     arrays = dict(arrays or {})
-    names = [each.name.rstrip() for each in inputs]
+    names = [short_name(each.name) for each in inputs]
     if None in arrays and len(inputs) == 1:
         arrays = {names[0]: arrays[None]}
     elif None in arrays:
@@ -344,7 +356,7 @@ def run_unsharded(path, arrays):
         raise Stop(FAILED, f"{message} ([ERROR] lines above say why): correct it or --check=off") from None
     inputs = model.get_inputs()
     arrays = [np.ascontiguousarray(array, dtype_of(tensor)) for tensor, array in zip(inputs, arrays)]
-    inputs, _ = fill_inputs(model, inputs, {tensor.name.rstrip(): array for tensor, array in zip(inputs, arrays)})
+    inputs, _ = fill_inputs(model, inputs, {short_name(tensor.name): array for tensor, array in zip(inputs, arrays)})
     return [output.get_data_to_numpy().copy() for output in model.predict(inputs)]
 
 

@@ -52,6 +52,8 @@ def parse_arguments():
     check = "compare with the unsharded model X.mindir (default: auto, if it is there)"
     run.add_argument("--check", choices=("auto", "on", "off"), default="auto", help=check)
     args = parser.parse_args()
+    if not args.model_path.endswith(".mindir"):
+        parser.error(f"--model_path {args.model_path}: must end in .mindir")
     if args.warmup < 0 or args.repeat < 1:
         parser.error(f"--warmup {args.warmup} --repeat {args.repeat}: at least 0 and 1")
     if args.backend == "auto":
@@ -65,8 +67,8 @@ def parse_arguments():
         parser.error(f"--rank_id and --device_id are for ascend: on {args.backend} they come from mpirun")
     if args.backend != "gpu" and (args.precision or args.engine_cache):
         parser.error(f"--precision and --engine_cache are for gpu, this is {args.backend}")
-    if args.backend == "ascend" and args.rank_id is None:
-        parser.error("--rank_id is missing: on ascend it says which rank this is")
+    if args.backend == "ascend" and (args.rank_id is None or args.rank_id < 0):
+        parser.error(f"--rank_id {args.rank_id}: on ascend it says which rank this is, from 0")
     return args
 
 
@@ -152,9 +154,11 @@ def unsharded_outputs(comm, reference, arrays):
 def tolerance(args):
     """Return the errors allowed, by dtype, for what the back end computes in."""
     if args.backend == "gpu":
+        import trt_engine
         from gpu_trt_distributed import TOLERANCE
 
-        return {**TOLERANCE, "float32": TOLERANCE["float16"]} if args.precision == "fp16" else TOLERANCE
+        mixed = trt_engine.is_mixed(args.config_file, args.precision)
+        return {**TOLERANCE, "float32": TOLERANCE["float16"]} if mixed else TOLERANCE
     return inference.TOLERANCE
 
 
@@ -190,6 +194,11 @@ def save(args, report, outputs):
 
 def main(args, comm):
     everywhere = functools.partial(inference.together, comm)  # what one rank can't do, no rank goes on from
+
+    backends = set(comm.allgather(args.backend))
+    if len(backends) > 1:
+        message = f"ranks on {' and '.join(sorted(backends))}, as their servers have other devices: give --backend"
+        raise inference.Stop(inference.REFUSED, message, agreed=True)
 
     # files first: nothing is built that couldn't come to its end
     arrays = everywhere(inference.load_arrays, args.input)

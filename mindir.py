@@ -7,7 +7,7 @@ names and numbers of MindSpore's mind_ir.proto; protobuf keeps all other fields 
 
     python3 mindir.py models/Matmul0.mindir models/Matmul1.mindir
 
-prints what each file holds and whether the files are one set: status 0 if they are, 2 if not.
+prints what each file holds and, of several, whether they are one set: status 2 if they aren't.
 """
 
 import argparse
@@ -368,17 +368,9 @@ def _checked_collectives(net):
         if op.startswith(SIDE_EFFECT):
             raise MindIRError(f"{where}: {op[len(SIDE_EFFECT) :]} changes state: export the net without it")
     for each in net.collectives:
-        where = f"{net.path}: node {each.node}: {each.op}"
-        if each.op not in COLLECTIVES:
-            raise MindIRError(f"{where} isn't one of {', '.join(COLLECTIVES)}, which every back end has")
-        if each.group not in WORLD:
-            raise MindIRError(f"{where} over the group {each.group!r}: only {WORLD[0]}, all ranks, is possible here")
-        if each.op != "AllGather" and each.reduction not in REDUCTIONS:
-            raise MindIRError(f"{where} with {each.reduction!r} isn't one of {', '.join(REDUCTIONS)}")
-        if each.dtype in ("tuple", "bool") and (each.dtype == "tuple" or each.reduction):
-            raise MindIRError(f"{where} of a {each.dtype} isn't possible here")
+        _check_collective(net.path, each)
         if each.input in net.parameters or net.op.get(each.input) == "Constant":
-            raise MindIRError(f"{where} of a constant: exchange it before the export")
+            raise MindIRError(f"{net.path}: node {each.node}: {each.op} of a constant: exchange it before the export")
     for value in net.outputs:
         if value in net.parameters or net.op.get(value) == "Constant" or value not in net.kind:
             raise MindIRError(f"{net.path}: output {net.full_name(value)} isn't a computed tensor")
@@ -391,6 +383,19 @@ def _checked_collectives(net):
             found[each.output] = first._replace(op="AllReduce", node=node, output=each.output)
             del found[first.output]
     return found
+
+
+def _check_collective(path, each):
+    """Raise MindIRError unless this Collective is one that all back ends have, over all ranks."""
+    where = f"{path}: node {each.node}: {each.op}"
+    if each.op not in COLLECTIVES:
+        raise MindIRError(f"{where} isn't one of {', '.join(COLLECTIVES)}, which every back end has")
+    if each.group not in WORLD:
+        raise MindIRError(f"{where} over the group {each.group!r}: only {WORLD[0]}, all ranks, is possible here")
+    if each.op != "AllGather" and each.reduction not in REDUCTIONS:
+        raise MindIRError(f"{where} with {each.reduction!r} isn't one of {', '.join(REDUCTIONS)}")
+    if each.dtype == "tuple" or each.dtype == "bool" and each.reduction:
+        raise MindIRError(f"{where} of a {each.dtype} isn't possible here")
 
 
 def _times_taken(net):
@@ -500,11 +505,11 @@ def repair(shard):
                         users[node.input[index]] = node.op_type
                         graph.parameter.add().CopyFrom(net.parameters[each])
                         graph.parameter[-1].name = node.input[index]
-        elif op in ("ReLU", "ReLU6") and taken[inputs[0]] > 1:
+        elif op in ("ReLU", "ReLU6") and inputs and kind and taken[inputs[0]] > 1:
             node.input[0] = _add_with_constant(
                 shard, node, "Reshape", f"{value}~apart", node.input[0], kind[1], kind[1]
             )
-        elif order != sorted(order) and kind == net.kind.get(inputs[0]):
+        elif kind and order != sorted(order) and kind == net.kind.get(inputs[0]):
             shape, turned = kind[1], (len(order), *order)
             last = _add_with_constant(shard, node, "Reshape", f"{value}~in", node.input[0], (*shape, 1), (*shape, 1))
             last = _add_with_constant(shard, node, "Transpose", f"{value}~turned", last, turned, (1, *shape))
@@ -584,8 +589,12 @@ def split_all_reduce(shard, ranks):
 def save(shard, folder):
     """Write the shard's model, as it was rewritten, to `folder` and return its path there."""
     path = os.path.join(folder, os.path.basename(shard.path))
-    with open(path, "wb") as file:
-        file.write(shard.model.SerializeToString())
+    try:
+        with open(path, "wb") as file:
+            file.write(shard.model.SerializeToString())
+    except OSError as error:
+        advice = f"{error.strerror}: set TMPDIR to a folder that can"
+        raise MindIRError(f"{folder}: can't hold a copy of {shard.path}: {advice}") from None
     for tensor in shard.model.graph.parameter:  # the values of a large export stay where they are
         if tensor.HasField("external_data"):
             name = tensor.external_data.location.split("/")[0]
@@ -601,6 +610,9 @@ def check_set(summaries):
     the same order. (Two different models may agree in all of that: only the check of the result tells them apart.)
     """
     ranks, first = len(summaries), summaries[0]
+    for each in summaries:
+        for collective in each.collectives:
+            _check_collective(each.path, collective)
     for rank, each in enumerate(summaries):
         made_for = {collective.ranks for collective in each.collectives} - {0, ranks}
         if made_for:

@@ -32,7 +32,7 @@ find_python37() {
   for each in ${PYTHON:+"$PYTHON"} python3.7 python3 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.7*/bin/python \
     "${XDG_DATA_HOME:-${HOME:-}/.local/share}"/uv/python/cpython-3.7*/bin/python3 "$here"/.uv/python/cpython-3.7*/bin/python3; do
     if is_37 "$each"; then
-      command -v "$each"
+      "$each" -c 'import sys; print(sys.base_prefix + "/bin/python3.7")' # .venv's own, if that is active
       return
     fi
   done
@@ -79,7 +79,7 @@ set_up() {
     runs "$python" || die 3 "$python -> $(readlink -f "$python") doesn't run for $(id -un): remove .venv and start again"
     return
   fi
-  if [ -z "${PYTHON:-}" ] && has_lite python3; then
+  if [ -z "${PYTHON:-}${own_python:-}" ] && has_lite python3; then
     python=python3
     return
   fi
@@ -169,6 +169,8 @@ main() {
   [[ $ranks =~ ^[1-9][0-9]*$ ]] || die 2 "--ranks $ranks: a number of at least 1"
 
   set_up
+  "$python" -c 'import google.protobuf' 2>/dev/null ||
+    die 3 "$python has mindspore_lite but not protobuf, which mindir.py reads shards with: $python -m pip install protobuf"
   [ "$backend" != gpu ] || set_up_gpu
   say "back end $backend ($why), $ranks rank$([ "$ranks" = 1 ] || echo s)"
   export GLOG_v=${GLOG_v:-3} # of the engine's log, errors alone
@@ -180,7 +182,10 @@ main() {
       "${command[@]}" --rank_id="$rank" --device_id="$rank" &
       pids+=($!)
     done
-    for pid in "${pids[@]}"; do wait "$pid" || status=$((status ? status : $?)); done
+    trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT # whoever ends this, or fails first, ends the ranks
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    for _ in "${pids[@]}"; do wait -n || { status=$? && break; }; done
     exit "$status"
   fi
 

@@ -33,7 +33,7 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         config = inference.together(comm, _configuration, config_file, precision, cache)
         path = inference.together(comm, _in_known_collectives, model_path, comm.size, config, folder)
-        kept = inference.together(comm, _kept_name, cache, comm, context, model_path, config) if cache else None
+        kept = inference.together(comm, _kept_name, cache, comm, context, path, config) if cache else None
         found = kept and all(comm.allgather(_whole(kept)))
         built = os.path.join(folder, "engine")
         if cache:
@@ -44,6 +44,11 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
         yield path, written
         if cache and not found:
             _keep(built, kept)
+
+
+def is_mixed(config_file, precision):
+    """Return whether the engine may compute in float16."""
+    return _configuration(config_file, precision)[SECTION]["precision_mode"] != PRECISION_MODE["fp32"]
 
 
 def _in_known_collectives(model_path, ranks, config, folder):
@@ -64,15 +69,15 @@ def _in_known_collectives(model_path, ranks, config, folder):
     return mindir.save(shard, folder)
 
 
-def _configuration(config_file, precision, cache):
+def _configuration(config_file, precision, cache=None):
     """Return the user's configuration with this precision in it."""
     config = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None, default_section="")
     config.optionxform = str  # keys as they are written
     try:
         if config_file:
-            with open(config_file) as file:
-                config.read_file(file)
-    except (OSError, configparser.Error) as error:
+            with open(config_file) as file:  # to mindspore_lite an indented line is a line like any other
+                config.read_file((line.strip() for line in file), config_file)
+    except (OSError, UnicodeError, configparser.Error) as error:
         raise inference.Stop(inference.REFUSED, f"--config_file {config_file}: can't be read: {error}") from None
     if not config.has_section(SECTION):
         config.add_section(SECTION)

@@ -65,7 +65,7 @@ def resized(m, k, n, folder):
 
 
 def run(model, *words, limit=120, **environment):
-    """Run main.py on two GPUs; return (status, its report, stderr's last line)."""
+    """Run main.py on two GPUs; return (status, its report, stderr's last line, seconds)."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         status, _, stderr, seconds = mpirun(
@@ -182,7 +182,7 @@ def failures(folder):
     )
     words = ("-c", program, "--backend=gpu", f"--model_path={model}", "--repeat=100000000")
     status, _, stderr, seconds = mpirun(*words, PYTHONPATH=str(ROOT))
-    last = stderr.strip().splitlines()[-1:]
+    last = stderr.strip().splitlines()[-1]
     say(f"- rank 1 raises in its 20th predict: status {status} after {seconds:.1f} s in all: `{last}`")
     command = [str(MPIRUN), "--quiet", "-n", "2", sys.executable, "main.py", "--backend=gpu", f"--model_path={model}"]
     job = subprocess.Popen([*command, "--repeat=100000000"], cwd=str(ROOT), env=ENVIRONMENT)

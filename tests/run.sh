@@ -8,7 +8,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=run.sh
 . ./run.sh
-unset PYTHON # the tests run on what the suite installs
+unset PYTHON
+# shellcheck disable=SC2034  # set_up reads it: the tests run on what the suite installs, not on a Python that is there
+own_python=yes
 set_up
 
 # Make an environment of its own from a requirements file, once.

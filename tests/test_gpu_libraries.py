@@ -1,12 +1,14 @@
 """The GPU back end without a GPU: NVIDIA's libraries, the plug-in and mpirun are real; and the AllReduce rewrite."""
 
 import shutil
+import types
 
 import nets
 import numpy as np
 import pytest
 from conftest import MODEL, ROOT, assert_refused, cards, lines, ranks
 
+import gpu_trt_distributed as gpu
 import inference
 import mindir
 import trt_engine
@@ -67,6 +69,22 @@ inference.run(gpu.create_context, types.SimpleNamespace(rank=0, size=2, Split_ty
 """
     done = ranks(1, "-c", program, PYTHONPATH=f"{ROOT}:{GPU}", LD_LIBRARY_PATH="")
     assert_refused(done, 3, "reads rank 0 of 1, mpirun gave 0 of 2")
+
+
+def test_with_several_servers_the_device_is_the_local_rank(monkeypatch):
+    """World rank 3 of 4 that is rank 1 of the 2 on its server: a double for the Context and the communicators."""
+
+    class Context:
+        gpu = types.SimpleNamespace(rank_id=3, group_size=4)
+
+    comm = types.SimpleNamespace(rank=3, size=4, Split_type=lambda kind: types.SimpleNamespace(rank=1, size=2))
+    monkeypatch.setattr(gpu, "load_libraries", lambda: None)
+    monkeypatch.setattr(gpu.mslite, "Context", Context)
+    monkeypatch.setattr(gpu, "count_devices", lambda: 2)
+    assert gpu.create_context(comm).gpu.device_id == 1
+    monkeypatch.setattr(gpu, "count_devices", lambda: 1)
+    with pytest.raises(inference.Stop, match="2 ranks on this server, 1 GPUs"):
+        gpu.create_context(comm)
 
 
 def test_gpu_options_are_refused_elsewhere():

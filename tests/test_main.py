@@ -1,11 +1,14 @@
 """The command lines: what is printed, what is refused, and with which exit status."""
 
 import json
+import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
+import types
 import zipfile
 from pathlib import Path
 
@@ -177,6 +180,8 @@ def test_an_input_file_that_is_none(model, tmp_path):
     with zipfile.ZipFile(str(tmp_path / "other.npz"), "w") as file:
         file.writestr("x.txt", "no array")
     assert_refused(run_main(2, model, "--input", tmp_path / "other.npz"), 2, "other.npz: can't be read")
+    np.savez(str(tmp_path / "empty.npz"))
+    assert_refused(run_main(2, model, "--input", tmp_path / "empty.npz"), 2, "empty.npz: can't be read", "no arrays")
     (tmp_path / "in.npz").write_text("no arrays")
     assert_refused(run_main(2, model, "--input", tmp_path / "in.npz"), 2, "in.npz: can't be read as .npy or .npz")
     assert_refused(run_main(2, model, "--input", tmp_path / "none.npz"), 2, "none.npz: can't be read")
@@ -292,8 +297,7 @@ def test_a_reference_that_does_not_build_is_named(model):
     assert "Matmul.mindir: the unsharded model doesn't build on the CPU" in lines(done.stderr)[-1]
 
 
-def test_an_output_goes_to_a_pipe_as_it_is(model, tmp_path):
-    """What isn't a plain file is written to, not replaced."""
+def test_an_output_goes_where_a_link_points(model, tmp_path):
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
     assert run_main(2, model, "--json", tmp_path / "link.json").returncode == 0
     assert (tmp_path / "link.json").is_symlink()
@@ -307,6 +311,29 @@ def test_a_launcher_that_says_nothing_is_believed(model):
     done = command(mpirun, "--quiet", "--oversubscribe", "-n", "2", *hidden, "main.py", f"--model_path={model}")
     assert done.returncode == 0, done.stderr
     assert "rank 1 of 2:" in done.stdout
+
+
+def test_an_output_goes_into_a_device_or_pipe_that_is_there(tmp_path):
+    import inference
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(str(pipe))
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    inference.write(str(pipe), lambda file: file.write(b"whole"))
+    assert reader.communicate()[0] == b"whole"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_ascends_ranks_look_at_all_shards(model):
+    """They can't ask each other, so each reads the others' files."""
+    import inference
+    import main
+
+    args = types.SimpleNamespace(backend="ascend", model_path=str(model))
+    main.check_shards(args, inference.alone(1, 2), str(model.with_name("Matmul1.mindir")))
+    shutil.copy(str(FIXTURES / "skip" / "2" / "Net0.mindir"), str(model.with_name("Matmul0.mindir")))
+    with pytest.raises(inference.Stop, match="different models"):
+        main.check_shards(args, inference.alone(1, 2), str(model.with_name("Matmul1.mindir")))
 
 
 def test_ending_run_sh_ends_the_ranks(model):

@@ -89,6 +89,15 @@ def test_another_reduction_is_another_set(tmp_path):
         mindir.check_set([mindir.load(each).summary() for each in shards])
 
 
+def test_a_set_over_a_smaller_group_is_refused_on_every_back_end(tmp_path):
+    summaries = []
+    for rank in (0, 1):
+        shard = mindir.load(str(FIXTURES / "mlp-all_reduce" / "2" / f"Net{rank}.mindir"))
+        summaries.append(shard.summary()._replace(collectives=[shard.collectives[0]._replace(group="tp-0")]))
+    with pytest.raises(mindir.MindIRError, match="over the group 'tp-0': only hccl_world_group"):
+        mindir.check_set(summaries)
+
+
 def test_what_cannot_be_cut_is_named(tmp_path):
     def group(model):
         attribute_of(collective_of(model, "AllGather"), "group").s = b"tp-0"
@@ -182,7 +191,12 @@ def test_no_cut_off_file_gets_through(tmp_path):
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_damage_makes_it_crash(tmp_path_factory, data):
-    source = (FIXTURES / data.draw(st.sampled_from(["skip", "branches", "dtypes"])) / "2" / "Net0.mindir").read_bytes()
+    source = (
+        FIXTURES
+        / data.draw(st.sampled_from(["skip", "branches", "dtypes", "reused", "transposed"]))
+        / "2"
+        / "Net0.mindir"
+    ).read_bytes()
     damaged = bytearray(source)
     for at, byte in data.draw(st.lists(st.tuples(st.integers(0, len(source) - 1), st.integers(0, 255)), min_size=1)):
         damaged[at] = byte
