@@ -110,6 +110,8 @@ def test_all_reduce_in_two_parts_is_the_same_model(tmp_path, name, count):
             part for op in before for part in (("ReduceScatter", "AllGather") if op == "AllReduce" else (op,))
         ]
         assert {each.ranks for each in after.collectives} == {count}
+        for scatter, gather in zip(after.collectives[::2], after.collectives[1::2]):
+            assert gather.shape == (scatter.shape[0] // count, *scatter.shape[1:])
         assert after.outputs == shard.outputs or len(after.outputs) == len(shard.outputs)
     np.savez(str(tmp_path / "in.npz"), **nets.inputs(name))
     words = ("--backend=cpu", f"--model_path={tmp_path / 'Net.mindir'}", "--input", tmp_path / "in.npz")
