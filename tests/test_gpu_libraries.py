@@ -2,6 +2,7 @@
 
 import shutil
 import types
+from pathlib import Path
 
 import nets
 import numpy as np
@@ -168,8 +169,8 @@ class Context:
         device_id = 0
 
 
-def kept_name(monkeypatch, tmp_path, path, card=b"Card A", version=8503, rank=0, size=2, **settings):
-    """Return the name of an engine; the driver and TensorRT are doubles that only tell a card and a version."""
+def no_driver(monkeypatch, card=b"Card A", version=8503):
+    """Put doubles in the places of the driver and of TensorRT that only tell a card and a version."""
 
     class Library:
         @staticmethod
@@ -181,9 +182,40 @@ def kept_name(monkeypatch, tmp_path, path, card=b"Card A", version=8503, rank=0,
             return version
 
     monkeypatch.setattr(trt_engine.ctypes, "CDLL", lambda name: Library)
+
+
+def kept_name(monkeypatch, tmp_path, path, card=b"Card A", version=8503, rank=0, size=2, **settings):
+    no_driver(monkeypatch, card, version)
     config = trt_engine._configuration("", None, None)
     config["gpu_context"].update(settings)
     return trt_engine._kept_name(str(tmp_path), inference.alone(rank, size), Context, str(path), config)
+
+
+def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tmp_path):
+    no_driver(monkeypatch)
+    path, cache = str(FIXTURES / "transposed" / "2" / "Net0.mindir"), tmp_path / "engines"
+
+    def start(comm):
+        """Do as main.py and the engine do; return whether an engine was there."""
+        with trt_engine.prepared(comm, Context, path, cache=str(cache)) as (model, config):
+            assert {each.op for each in mindir.load(model).collectives} == {"ReduceScatter", "AllGather"}
+            settings = Path(config).read_text().splitlines()
+            (engine,) = (line.split("=")[1] for line in settings if line.startswith("serialize_path="))
+            engine = Path(f"{engine}_trt0.bin_0")
+            found = engine.exists()
+            if not found:
+                engine.write_bytes(b"engine")
+        return found
+
+    comm = inference.alone(0, 2)
+    assert [start(comm), start(comm)] == [False, True]
+    without = inference.alone(0, 2)  # the other rank says that it has none
+    without.allgather = lambda value: [value, False] if isinstance(value, bool) else [value]
+    assert [start(without), start(comm)] == [False, True]
+    (kept,) = cache.glob("*.bin_0")
+    kept.write_bytes(b"damaged")
+    assert [start(comm), start(comm)] == [False, True]
+    assert len(list(cache.iterdir())) == 2
 
 
 def test_an_engines_name_changes_with_all_that_it_depends_on(monkeypatch, tmp_path):
