@@ -27,6 +27,7 @@ out = []
 
 
 def say(text=""):
+    text = text.replace(f"{ROOT}/", "").replace(f"{tempfile.gettempdir()}/", "")
     print(text, flush=True)
     out.append(text)
 
