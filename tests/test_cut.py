@@ -1,9 +1,11 @@
 """Shards cut at their collectives and run on MPI ranks, against NumPy in float64."""
 
+import sys
+
 import nets
 import numpy as np
 import pytest
-from conftest import ROOT, ranks
+from conftest import ROOT, command, ranks
 
 import mindir
 
@@ -119,3 +121,46 @@ def test_what_does_not_fit_the_engines_integers_is_refused(tmp_path):
     done = ranks(1, "main.py", "--backend=cpu", f"--model_path={path}", "--input", tmp_path / "in.npz")
     assert done.returncode == 1
     assert "values that don't fit int32" in done.stderr
+
+
+def test_freed_memory_comes_back_without_fresh_pages():
+    """Counted in page faults: 64 MiB are 16384 pages."""
+    program = """
+import resource, numpy as np, inference
+inference.keep_memory()
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(1 << 24, np.float32)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults)
+"""
+    done = command(sys.executable, "-c", program, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 1000
+
+
+def test_ranks_share_the_cores_and_an_exchange_its_memory():
+    program = """
+import os, sys
+import numpy as np
+import cpu_mpi_distributed as cpu, inference
+comm = inference.world(cpu.MPI)
+context = cpu.create_context(comm)
+model = cpu.Model(comm)
+path = inference.shard_path(sys.argv[1], comm)
+model.build_from_file(path, cpu.mslite.ModelType.MINDIR, context)
+inputs, _ = inference.fill_inputs(model, model.get_inputs())
+exchanges = [run for run, names, made in model.steps if run.__name__ == "exchange"]
+places = set()
+for exchange in exchanges:
+    tensor = inference.new_tensor(np.ones((12, 8), np.float32))
+    places.add(tuple(exchange([tensor])[0].get_data_to_numpy().ctypes.data for _ in range(3)))
+kept = all(len(set(place)) == 1 for place in places)
+threads = comm.allgather(context.cpu.thread_num), context.cpu.inter_op_parallel_num
+if comm.rank == 0:
+    print(threads[0], threads[1], max(1, len(os.sched_getaffinity(0)) // comm.size), len(exchanges), kept)
+"""
+    done = ranks(2, "-c", program, FIXTURES / "skip" / "2" / "Net.mindir", PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    share = done.stdout.split()[3]
+    assert done.stdout.split() == [f"[{share},", f"{share}]", "1", share, "5", "True"]
