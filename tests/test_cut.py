@@ -124,7 +124,7 @@ def test_what_does_not_fit_the_engines_integers_is_refused(tmp_path):
 
 
 def test_freed_memory_comes_back_without_fresh_pages():
-    """Counted in page faults: 64 MiB are 16384 pages."""
+    """Counted in page faults: 64 MiB are 16384 pages, or 32 huge ones."""
     program = """
 import resource, numpy as np, inference
 inference.keep_memory()
@@ -136,7 +136,7 @@ print(faults)
 """
     done = command(sys.executable, "-c", program, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 1000
+    assert int(done.stdout) < 10
 
 
 def test_ranks_share_the_cores_and_an_exchange_its_memory():
