@@ -7,7 +7,6 @@ A script of one back end needs this file beside it and nothing else of the suite
 import ctypes
 import os
 import re
-import signal
 import sys
 import tempfile
 import time
@@ -111,13 +110,8 @@ def line(rank, error):
 def run(main, comm):
     """Call main(comm) and end the process: any failure is one line on stderr and its exit status, and no rank waits."""
     agreed, status, message = False, OK, None
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that temporary folders go
     try:
         main(comm)
-    except SystemExit as end:
-        if end.code == 128 + signal.SIGTERM:
-            os._exit(end.code)  # MPI's own end would wait for the other ranks
-        raise
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
     except Exception as error:

@@ -620,7 +620,7 @@ def check_set(summaries):
             advice = "find the missing shard or export it again" if wanted > ranks else f"start {wanted}"
             raise MindIRError(f"rank {rank}: {each.path}: made for {wanted} ranks, started with {ranks}: {advice}")
     for rank, each in enumerate(summaries):
-        where, other = f"rank {rank}: {each.path}", f"{first.path}"
+        where, other = f"rank {rank}: {each.path}", first.path
         advice = "shards of different models: export them together"
         if each.inputs != first.inputs:
             raise MindIRError(f"{where}: inputs {_list(each.inputs)}, but {other} has {_list(first.inputs)}: {advice}")
