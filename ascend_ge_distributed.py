@@ -9,27 +9,64 @@ One process a rank, each with its own shard, device and rank; config_file.ini na
 """
 
 import argparse
+import configparser
+import ctypes
+import os
 
 import mindspore_lite as mslite
 
 import inference
 
+TOLERANCE = {"float32": 1e-2, "float16": 1e-2}  # GE computes float32 in float16 unless the configuration says otherwise
+
 
 def create_context(device_id, rank_id):
-    """Return a Context for this rank's device; raise Stop (status 3) where mindspore_lite can't tell it its rank."""
+    """Return a Context for this rank's device; raise Stop (status 3) where mindspore_lite or CANN can't serve it."""
     context = mslite.Context()
     # set Ascend target and distributed info
     context.target = ["Ascend"]
     # before 2.1 these are no properties: setting them does nothing, and every rank would run alone
-    if not isinstance(getattr(type(context.ascend), "rank_id", None), property):
-        raise inference.Stop(
-            inference.UNAVAILABLE,
-            f"mindspore_lite {mslite.__version__} has no distributed inference on Ascend, 2.1 or later has: install it",
-        )
+    missing = [name for name in ("rank_id", "provider") if not _is_property(context.ascend, name)]
+    if missing:
+        found = f"mindspore_lite {mslite.__version__} has no context.ascend.{missing[0]}"
+        message = f"{found}: distributed inference on Ascend needs the vendor's 2.1 or later: install it"
+        raise inference.Stop(inference.UNAVAILABLE, message)
+    try:
+        ctypes.CDLL("libascendcl.so")
+    except OSError as error:
+        home = os.environ.get("ASCEND_HOME_PATH", "/usr/local/Ascend/ascend-toolkit")
+        message = f"CANN isn't there: {error}: install it, and before the start: source {home}/set_env.sh"
+        raise inference.Stop(inference.UNAVAILABLE, message) from None
     context.ascend.device_id = device_id
     context.ascend.rank_id = rank_id
     context.ascend.provider = "ge"
     return context
+
+
+def _is_property(device, name):
+    return isinstance(getattr(type(device), name, None), property)
+
+
+def rank_table(config_file):
+    """Return what to build with beside the configuration file: its rank table with the path made absolute.
+
+    GE takes a relative path from where the process was started; here it is taken from the configuration file's folder.
+    Raises Stop (status 2) where RANK_TABLE_FILE in the environment, which others read, names another one.
+    """
+    config = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None, strict=False)
+    config.optionxform = str  # keys as they are
+    config.read(config_file, encoding="utf-8")
+    path = config.get("ascend_context", "rank_table_file", fallback="")
+    if not path:
+        return {}
+    path = os.path.join(os.path.dirname(os.path.abspath(config_file)), path)
+    other = os.environ.get("RANK_TABLE_FILE", path)
+    if os.path.realpath(other) != os.path.realpath(path):
+        message = (
+            f"{config_file}: rank_table_file is {path}, but RANK_TABLE_FILE in the environment is {other}: unset it"
+        )
+        raise inference.Stop(inference.REFUSED, message)
+    return {"ascend_context": {"rank_table_file": path}}
 
 
 def main(comm):
@@ -45,7 +82,8 @@ def main(comm):
 
     # create Model and build Model
     model = mslite.Model()
-    model.build_from_file(args.model_path, mslite.ModelType.MINDIR, context, args.config_file)
+    table = rank_table(args.config_file)
+    model.build_from_file(args.model_path, mslite.ModelType.MINDIR, context, args.config_file, table)
 
     # set model input as ones
     inputs = model.get_inputs()

@@ -5,8 +5,11 @@ A script of one back end needs this file beside it and nothing else of the suite
 """
 
 import ctypes
+import faulthandler
+import mmap
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -22,6 +25,19 @@ TOLERANCE = {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}
 LAUNCHERS = {"OMPI_COMM_WORLD_": "Open MPI", "PMI_": "MPICH or a relative"}  # what marks the processes that each starts
 
 
+STEP = 128  # bytes of the page shared with launch.py: the rank's step; after them how it failed
+
+
+def _shared_page():
+    """Return the page of memory that launch.py reads, if that started this process."""
+    if "LAUNCH_PAGE" not in os.environ:
+        return bytearray(4096)
+    return mmap.mmap(int(os.environ.pop("LAUNCH_PAGE")), 4096)  # popped: not for this process's children
+
+
+PAGE = _shared_page()
+
+
 class Stop(Exception):
     """A failure that was foreseen: what is wrong, where, and what to do, in one line, and the exit status.
 
@@ -34,6 +50,11 @@ class Stop(Exception):
 
 
 # The ranks
+
+
+def step(text):
+    """Tell launch.py what this rank does now, such as "build" or "predict 3 of 10": it has a time limit for each."""
+    PAGE[:STEP] = text.encode()[:STEP].ljust(STEP, b"\0")
 
 
 def launched(what):
@@ -75,14 +96,60 @@ def world(MPI):
 
 def alone(rank=0, size=1):
     """Return what stands for a communicator in a process that can't talk to the other ranks."""
+    return communicator(rank, size, [rank], lambda value: [value])
+
+
+def joined(rank, size, here, path):
+    """Return what stands for a communicator among the ranks `here`, those of one server, that launch.py started.
+
+    The first of them listens on the socket `path` and hands round what they send. Where one is lost the others wait
+    until launch.py ends them.
+    """
+    from multiprocessing import connection
+
+    peers = []
+
+    def allgather(value):
+        try:
+            if not peers and rank == here[0]:
+                with connection.Listener(path, "AF_UNIX", len(here)) as listener:
+                    peers.extend(listener.accept() for _ in here[1:])
+            while not peers and rank != here[0]:
+                try:
+                    peers.append(connection.Client(path, "AF_UNIX"))
+                except (FileNotFoundError, ConnectionRefusedError):
+                    time.sleep(0.02)  # the first isn't there yet
+            if rank != here[0]:
+                peers[0].send((here.index(rank), value))
+                return peers[0].recv()
+            values = dict(peer.recv() for peer in peers)
+            values[0] = value
+            for peer in peers:
+                peer.send([values[index] for index in range(len(here))])
+            return [values[index] for index in range(len(here))]
+        except (EOFError, ConnectionError):
+            while True:  # one is lost, and launch.py says which
+                signal.pause()
+
+    return communicator(rank, size, here, allgather if len(here) > 1 else lambda value: [value])
+
+
+def communicator(rank, size, here, allgather):
+    """Return an object with what is used here of mpi4py's communicators, among the ranks `here` of all `size`."""
     return types.SimpleNamespace(
         rank=rank,
         size=size,
-        Barrier=lambda: None,
-        bcast=lambda value: value,
-        allgather=lambda value: [value],
+        here=here,
+        allgather=allgather,
+        bcast=lambda value: allgather(value)[0],
+        Barrier=lambda: allgather(None),
         Abort=sys.exit,
     )
+
+
+def first(comm):
+    """Return whether this rank is the one that prints, checks and writes, for those that it can talk to."""
+    return comm.rank == getattr(comm, "here", [0])[0]
 
 
 def together(comm, function, *arguments):
@@ -110,20 +177,31 @@ def line(rank, error):
 def run(main, comm):
     """Call main(comm) and end the process: any failure is one line on stderr and its exit status, and no rank waits."""
     agreed, status, message = False, OK, None
+    if isinstance(PAGE, mmap.mmap):  # launch.py asks so what a rank does that takes too long
+        faulthandler.register(signal.SIGUSR1)
     try:
         main(comm)
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            status = error.code if isinstance(error.code, int) else FAILED
+            message = f"exit {error.code}"
     except Exception as error:
         agreed, status, message = getattr(error, "agreed", False), getattr(error, "status", None), error
         if status is None:
             traceback.print_exc()
             status, message = FAILED, f"{type(error).__name__}: {error}"
     sys.stdout.flush()
-    if message and not (agreed and comm.rank):
+    if message and (first(comm) or not agreed):
         print(line(comm.rank, message), file=sys.stderr, flush=True)
+    if message and isinstance(PAGE, mmap.mmap):  # launch.py ends the others, without MPI's waiting for any of them
+        said = f"{status} {line(comm.rank, message)}".encode()
+        PAGE[STEP:] = said[: len(PAGE) - STEP].ljust(len(PAGE) - STEP, b"\0")
+        os._exit(status)
     if message and not agreed and comm.size > 1:
         comm.Abort(status)
+    step("end")
     sys.exit(status)
 
 
@@ -297,7 +375,8 @@ def timed_predict(model, inputs, comm, warmup=0, repeat=1):
     The ranks start every predict together, and its time is the slowest rank's.
     """
     times = []
-    for _ in range(warmup + repeat):
+    for index in range(warmup + repeat):
+        step(f"predict {index + 1} of {warmup + repeat}")
         comm.Barrier()
         start = time.perf_counter()
         outputs = model.predict(inputs)
@@ -312,7 +391,7 @@ def statistics(times):
 
 
 def describe(outputs):
-    """Return the text that shows the outputs: name, size in bytes, number of elements, the first ten values."""
+    """Return the lines that show the outputs: name, size in bytes, number of elements, the first ten values."""
     lines = []
     for output in outputs:
         name = output.name.rstrip()
@@ -321,14 +400,15 @@ def describe(outputs):
             f"tensor's name is:{name} data size is:{output.data_size} tensor elements num is:{output.element_num}"
         )
         lines.append("output data is: " + "".join(f"{value} " for value in data[:10]))
-    return "\n".join(lines)
+    return lines
 
 
 def print_outputs(outputs, comm):
-    """Print every rank's outputs, each rank's together, in the order of the ranks."""
-    texts = comm.allgather(f"rank {comm.rank} of {comm.size}:\n{describe(outputs)}")
-    if comm.rank == 0 or len(texts) == 1:
-        print("\n".join(texts), flush=True)
+    """Print every rank's outputs, each rank's together, in the order of the ranks; each line carries its rank."""
+    tag = f"rank {comm.rank}: " if comm.size > 1 else ""
+    everyone = comm.allgather([tag + each for each in describe(outputs)])
+    if first(comm):
+        print("\n".join(each for lines in everyone for each in lines), flush=True)
 
 
 # The check
@@ -391,8 +471,10 @@ def check(comm, expected, outputs, dtypes, path, tolerances=TOLERANCE):
     Returns, on every rank, {"result": "PASS" or "FAIL", "max_error", "tolerance", "against", "reason"}, of the rank
     that is furthest off.
     """
-    results = comm.allgather(compare([each.get_data_to_numpy() for each in outputs], expected, dtypes, tolerances))
-    wrong = [(rank, each) for rank, each in enumerate(results) if each[2]]
+    mine = compare([each.get_data_to_numpy() for each in outputs], expected, dtypes, tolerances)
+    everyone = comm.allgather((comm.rank, mine))
+    results = [each for _, each in everyone]
+    wrong = [(rank, each) for rank, each in everyone if each[2]]
     rank, (error, tolerance, reason) = (
         wrong[0] if wrong else (0, max(results, key=lambda each: each[0] / (each[1] or 1)))
     )

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import glob
 import json
+import os
 import sys
 import tempfile
 import time
@@ -21,7 +22,8 @@ import numpy as np
 import inference
 import mindir
 
-DEVICES = {"ascend": "/dev/davinci[0-9]*", "gpu": "/dev/nvidia[0-9]*"}  # what the driver makes, one a device
+DEV = os.environ.get("LAUNCH_DEV", "/dev")  # as in launch.py
+DEVICES = {"ascend": f"{DEV}/davinci[0-9]*", "gpu": f"{DEV}/nvidia[0-9]*"}  # what the driver makes, one a device
 
 
 def parse_arguments():
@@ -74,8 +76,11 @@ def parse_arguments():
 
 def communicator(args):
     """Return what this rank talks to the others with."""
-    if args.backend == "ascend":  # its ranks are processes of their own: as many as there are shards
-        count = 0
+    if args.backend == "ascend":  # its ranks are processes of their own, joined by launch.py
+        if "LAUNCH_HUB" in os.environ:
+            here = [int(each) for each in os.environ["LAUNCH_HERE"].split(",")]
+            return inference.joined(args.rank_id, int(os.environ["LAUNCH_SIZE"]), here, os.environ["LAUNCH_HUB"])
+        count = 0  # started by hand: as many as there are shards
         while inference.existing(inference.insert(args.model_path, count)):
             count += 1
         return inference.alone(args.rank_id, max(count, args.rank_id + 1))
@@ -92,12 +97,18 @@ def communicator(args):
 
 def check_shards(args, comm, model_path):
     """Make sure that the shards of all ranks are one set. All ranks call this together."""
-    if args.backend == "ascend":  # whose ranks can't ask each other
-        paths = [inference.insert(args.model_path, rank) for rank in range(comm.size)]
-        summaries = [mindir.load(path).summary() for path in paths]
-    else:
-        summaries = comm.allgather(inference.together(comm, mindir.load, model_path).summary())
-    inference.together(comm, mindir.check_set, summaries)
+    mine = inference.together(comm, mindir.load, model_path).summary()
+    summaries = dict(comm.allgather((comm.rank, mine)))
+
+    def check():
+        for rank in range(comm.size if inference.first(comm) else 0):
+            if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
+                path = inference.existing(inference.insert(args.model_path, rank))
+                summaries[rank] = mindir.load(path).summary()
+        if inference.first(comm):
+            mindir.check_set([summaries[rank] for rank in range(comm.size)])
+
+    inference.together(comm, check)
 
 
 def create_context(args, comm):
@@ -125,17 +136,23 @@ def lock_pages(arrays):
 
 
 def prepared_files(args, comm, context, model_path):
-    """Return what gives, in a with statement, the model and configuration files to build from."""
-    if args.backend != "gpu":
-        return contextlib.nullcontext((model_path, args.config_file))
-    import trt_engine
+    """Return what gives, in a with statement, the model and configuration to build from."""
+    if args.backend == "gpu":
+        import trt_engine
 
-    return trt_engine.prepared(comm, context, model_path, args.config_file, args.precision, args.engine_cache)
+        return trt_engine.prepared(comm, context, model_path, args.config_file, args.precision, args.engine_cache)
+    if args.backend == "ascend" and args.config_file:
+        import config_file
+
+        table = inference.together(comm, config_file.rank_table_file, args.config_file)
+        options = {"ascend_context": {"rank_table_file": table}} if table else {}
+        return contextlib.nullcontext((model_path, args.config_file, options))
+    return contextlib.nullcontext((model_path, args.config_file))
 
 
 def unsharded(args, comm):
-    """Return, on rank 0, what the unsharded model's file holds; None where there is nothing to check against."""
-    if comm.rank:
+    """Return, on the first rank, what the unsharded model's file holds; None where nothing is to be checked."""
+    if not inference.first(comm):
         return None
     if args.check == "off" or args.check == "auto" and not inference.existing(args.model_path):
         return None
@@ -143,8 +160,8 @@ def unsharded(args, comm):
 
 
 def unsharded_outputs(comm, reference, arrays):
-    """Return the outputs of the unsharded model on rank 0; None on the others."""
-    if comm.rank:
+    """Return the outputs of the unsharded model on the first rank; None on the others."""
+    if not inference.first(comm):
         return None
     with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
         path = mindir.save(mindir.repair(mindir.load(reference.path)), folder)
@@ -159,6 +176,10 @@ def tolerance(args):
 
         mixed = trt_engine.is_mixed(args.config_file, args.precision)
         return {**TOLERANCE, "float32": TOLERANCE["float16"]} if mixed else TOLERANCE
+    if args.backend == "ascend":
+        from ascend_ge_distributed import TOLERANCE
+
+        return TOLERANCE
     return inference.TOLERANCE
 
 
@@ -200,6 +221,7 @@ def main(args, comm):
         message = f"ranks on {' and '.join(sorted(backends))}, as their servers have other devices: give --backend"
         raise inference.Stop(inference.REFUSED, message, agreed=True)
 
+    inference.step("read")
     # files first: nothing is built that couldn't come to its end
     arrays = everywhere(inference.load_arrays, args.input)
     everywhere(inference.check_readable, args.config_file)
@@ -213,10 +235,11 @@ def main(args, comm):
     context, model = everywhere(create_context, args, comm)
 
     # build Model
+    inference.step("build")
     start = time.perf_counter()
-    with prepared_files(args, comm, context, model_path) as (path, config_file):
+    with prepared_files(args, comm, context, model_path) as (path, *configuration):
         try:
-            model.build_from_file(path, mslite.ModelType.MINDIR, context, config_file)
+            model.build_from_file(path, mslite.ModelType.MINDIR, context, *configuration)
         except RuntimeError as error:
             message = f"{model_path}: {error} ([ERROR] lines above say why)"
             raise inference.Stop(inference.FAILED, message) from None
@@ -235,17 +258,18 @@ def main(args, comm):
     # get output and print
     inference.print_outputs(outputs, comm)
     figures = inference.statistics(times[args.warmup :])
-    if comm.rank == 0 and args.repeat > 1:
+    if inference.first(comm) and args.repeat > 1:
         text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
         print(f"predict: {text} ms  (the slowest rank's in each of {args.repeat})")
 
     # check
+    inference.step("check")
     check = {"result": "none", "reason": f"--check {args.check}" if args.check == "off" else f"no {args.model_path}"}
     if reference:
         expected = comm.bcast(everywhere(unsharded_outputs, comm, reference, arrays))
         dtypes = [each.dtype for each in reference.outputs]
         check = inference.check(comm, expected, outputs, dtypes, reference.path, tolerance(args))
-    if comm.rank == 0:
+    if inference.first(comm):
         finite = {
             key: value for key, value in check.items() if not (isinstance(value, float) and not np.isfinite(value))
         }
@@ -256,7 +280,7 @@ def main(args, comm):
         save(args, report, outputs)
         print(inference.verdict(check), flush=True)
     if check["result"] == "FAIL":
-        raise inference.Stop(inference.DIFFERENT, check["reason"], agreed=args.backend != "ascend")
+        raise inference.Stop(inference.DIFFERENT, check["reason"], agreed=len(comm.allgather(0)) > 1)
 
 
 if __name__ == "__main__":

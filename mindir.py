@@ -636,6 +636,30 @@ def check_set(summaries):
                 raise MindIRError(f"{where}: collective {index + 1} ({node}) is {one}, in {other} {another}: {advice}")
 
 
+def check_shared(one, other):
+    """Raise MindIRError unless two models have the same weights: names, dtypes, shapes and values.
+
+    A device that shares them by name takes those of the model built first, whatever the other file has.
+    """
+    mine, theirs = ({short_name(each.name): each for each in shard.model.graph.parameter} for shard in (one, other))
+    for name in sorted({*mine, *theirs}):
+        if name not in mine or name not in theirs:
+            here, there = (one, other) if name in mine else (other, one)
+            advice = "export both from the same network"
+            raise MindIRError(f"{there.path}: has no weight {name}, which {here.path} has: {advice}")
+        first, second = mine[name], theirs[name]
+        kinds = [f"{DTYPES[each.data_type]} {list(each.dims)}" for each in (first, second)]
+        if kinds[0] != kinds[1]:
+            raise MindIRError(f"{other.path}: weight {name} is {kinds[1]}, in {one.path} {kinds[0]}: export both again")
+        values = [np.frombuffer(_values(shard.path, each), np.uint8) for shard, each in ((one, first), (other, second))]
+        if not np.array_equal(*values):
+            share = np.count_nonzero(values[0] != values[1]) / values[0].size
+            raise MindIRError(
+                f"{other.path}: weight {name} has other values than in {one.path} ({share:.0%} of its bytes): "
+                "export both from the same checkpoint"
+            )
+
+
 def _list(values):
     return ", ".join(str(value) for value in values)
 

@@ -111,97 +111,43 @@ set_up_gpu() {
   exec 9<&-
 }
 
-main() {
-  local backend=auto ranks='' model_path=$here/models/Matmul.mindir config_file='' rest=() name value status=0 pids=()
-  [ "$PWD" != "$here" ] || model_path=models/Matmul.mindir
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --backend=* | --ranks=* | --model_path=* | --config_file=*) name=${1%%=*} value=${1#*=} ;;
-      --backend | --ranks | --model_path | --config_file)
-        [ $# -gt 1 ] || die 2 "$1 needs a value"
-        name=$1 value=$2
-        shift
-        ;;
-      *) name=rest ;;
+# Set $backend and $why from the options: which one, and why.
+find_backend() {
+  local option previous='' ascend gpu
+  backend=auto why='as asked'
+  for option in "$@"; do
+    case $previous/$option in
+      --backend/*) backend=$option ;;
+      */--backend=*) backend=${option#*=} ;;
     esac
-    case $name in
-      --backend) backend=$value ;;
-      --ranks) ranks=$value ;;
-      --model_path) model_path=$value ;;
-      --config_file) config_file=$value ;;
-      rest) rest+=("$1") ;;
-    esac
-    shift
+    previous=$option
   done
-
-  case " ${rest[*]} " in *' --help '* | *' -h '*)
-    sed -n '2,/^set /s/^# \{0,1\}//p' "$here/run.sh"
-    set_up
-    exec "$python" "$here/main.py" --help
-    ;;
-  esac
-
-  # which back end, and why
   shopt -s nullglob
-  ascend=(/dev/davinci[0-9]*) gpu=(/dev/nvidia[0-9]*)
-  why='as asked'
+  local dev=${LAUNCH_DEV:-/dev} # tests have another folder with device files
+  ascend=("$dev"/davinci[0-9]*) gpu=("$dev"/nvidia[0-9]*)
+  shopt -u nullglob
   if [ "$backend" = auto ]; then
     if [ ${#ascend[@]} -gt 0 ]; then
       backend=ascend why="${ascend[0]} is here"
     elif [ ${#gpu[@]} -gt 0 ]; then
       backend=gpu why="${gpu[0]} is here"
     else
-      backend=cpu why='no Ascend device (/dev/davinci0) and no NVIDIA GPU (/dev/nvidia0) here'
+      backend=cpu why="no Ascend device ($dev/davinci0) and no NVIDIA GPU ($dev/nvidia0) here"
     fi
   fi
-
   [ "$backend" != ascend ] || [ ${#ascend[@]} -gt 0 ] ||
-    die 3 "--backend ascend: no device here (no /dev/davinci[0-9]*): install its driver or take --backend cpu"
+    die 3 "--backend ascend: no device here (no $dev/davinci[0-9]*): install its driver or take --backend cpu"
   [ "$backend" != gpu ] || [ ${#gpu[@]} -gt 0 ] ||
-    die 3 "--backend gpu: no device here (no /dev/nvidia[0-9]*): install its driver or take --backend cpu"
+    die 3 "--backend gpu: no device here (no $dev/nvidia[0-9]*): install its driver or take --backend cpu"
+}
 
-  # how many ranks
-  if [ -z "$ranks" ]; then
-    ranks=0 stem=${model_path%.mindir} stem=${stem%_graph}
-    while [ -e "$stem$ranks.mindir" ] || [ -e "$stem${ranks}_graph.mindir" ]; do ranks=$((ranks + 1)); done
-    [ "$ranks" -gt 0 ] || ranks=1 # main.py says what is missing
-  fi
-  [[ $ranks =~ ^[1-9][0-9]*$ ]] || die 2 "--ranks $ranks: a number of at least 1"
-
+main() {
+  find_backend "$@"
   set_up
   "$python" -c 'import google.protobuf' 2>/dev/null ||
     die 3 "$python has mindspore_lite but not protobuf, which mindir.py reads shards with: $python -m pip install protobuf"
   [ "$backend" != gpu ] || set_up_gpu
-  say "back end $backend ($why), $ranks rank$([ "$ranks" = 1 ] || echo s)"
-  export GLOG_v=${GLOG_v:-3} # of the engine's log, errors alone
-  command=("$python" "$here/main.py" "--backend=$backend" "--model_path=$model_path"
-    ${config_file:+"--config_file=$config_file"} "${rest[@]}")
-
-  if [ "$backend" = ascend ]; then # one shell process a rank; the first that fails gives the status
-    for ((rank = 0; rank < ranks; rank++)); do
-      "${command[@]}" --rank_id="$rank" --device_id="$rank" &
-      pids+=($!)
-    done
-    trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT # whoever ends this, or fails first, ends the ranks
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
-    for _ in "${pids[@]}"; do wait -n || { status=$? && break; }; done
-    exit "$status"
-  fi
-
-  mpirun=$(dirname "$(command -v "$python")")/mpirun
-  [ -x "$mpirun" ] || mpirun=$(command -v mpirun) ||
-    die 3 "no mpirun beside $python or on the PATH: install the MPI that its mpi4py was built with"
-  if [ "$(id -u)" = 0 ]; then
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-  fi
-  # each rank takes its share of the cores itself (--bind-to none), and there may be fewer of them than ranks
-  "$mpirun" --quiet --bind-to none --oversubscribe -n "$ranks" "${command[@]}" &
-  trap 'kill -TERM $!' INT TERM HUP # whoever ends this ends the ranks
-  wait $! || status=$?
-  while kill -0 $! 2>/dev/null; do wait $! || status=$?; done # wait returns at the signal, mpirun a little later
-  [ "$status" -le 128 ] || say "a rank was ended by signal $((status - 128))"
-  exit "$status"
+  exec "$python" "$here/launch.py" "$@" --backend="$backend" --why="$why"
 }
 
 # tests/run.sh reads this file for its functions

@@ -8,7 +8,10 @@ import sys
 import pytest
 from conftest import ENVIRONMENT, ROOT, command, lines
 
-NAMES = ("run.sh", "requirements.txt", "main.py", "inference.py", "mindir.py", "cpu_mpi_distributed.py", "models")
+NAMES = (
+    *("run.sh", "launch.py", "requirements.txt", "main.py", "inference.py", "mindir.py", "cpu_mpi_distributed.py"),
+    "models",
+)
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def test_a_python_that_has_mindspore_lite_is_used_and_nothing_is_installed(clone
     done = command("./run.sh", cwd=clone, PYTHON=sys.executable)
     assert done.returncode == 0, done.stderr
     assert "check: PASS" in done.stdout
-    assert sorted(each.name for each in clone.iterdir() if each.name != "__pycache__") == sorted(NAMES)
+    assert sorted(each.name for each in clone.iterdir() if each.name not in ("__pycache__", "logs")) == sorted(NAMES)
 
 
 def test_without_any_python_37_one_message_names_the_ways_to_get_one(clone):
