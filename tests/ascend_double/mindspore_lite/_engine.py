@@ -1,0 +1,433 @@
+"""What stands behind the double's Model: log and faults, configuration and rank table, the ranks, the mathematics."""
+
+import contextlib
+import ctypes
+import importlib.util
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+import time
+import zlib
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+BUILD_FAILED = "build_from_file failed! Error is Common error code."
+PREDICT_FAILED = "predict failed!"
+# sections that some back end of mindspore_lite reads, and the keys of [ascend_context] on GE's way
+SECTIONS = {
+    "ascend_context", "ge_global_options", "ge_session_options", "ge_graph_options", "common_context", "gpu_context",
+    "model_file", "weight", "ms_cache", "execution_plan", "shared_thread_pool", "aoe_global_options",
+    "aoe_tuning_options", "acl_option_cfg_param", "acl_init_options", "acl_build_options",
+}  # fmt: skip
+ASCEND_KEYS = {
+    "rank_table_file", "provider", "model_cache_dir", "model_cache_mode", "parameter_as_refdata", "precision_mode",
+    "variable_weights_file", "variable_weights_list", "ge_variable_memory_max_size", "ge_graph_memory_max_size",
+    "mixprecision_list_path", "profiling_config_file", "dump_config_file", "max_batch_size", "max_seq_length",
+    "enable_custom_op", "plugin_custom_ops", "op_attrs", "aoe_mode", "max_weight_batch", "stream_label_file",
+}  # fmt: skip
+SESSION_KEYS = {"model_cache_dir", "ge_variable_memory_max_size", "ge_graph_memory_max_size", "dump_config_file"}
+REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
+
+
+class Refused(Exception):
+    """What the engine refuses, in words for its log."""
+
+
+@contextlib.contextmanager
+def engine(message):
+    """The time that is spent in the engine: the [ERROR] line and RuntimeError(message) for what it refuses.
+
+    Python's signal handlers don't run meanwhile, as the real engine is C++ on the main thread; a signal without one
+    ends the process at once.
+    """
+    handled = [each for each in range(1, signal.NSIG) if callable(_handler(each))]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+    try:
+        yield
+    except Refused as error:
+        print(f"[ERROR] ME({os.getpid()},double): {error}", file=sys.stderr, flush=True)
+        raise RuntimeError(message) from None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _handler(number):
+    with contextlib.suppress(ValueError):
+        return signal.getsignal(number)
+
+
+# What tests see and do
+
+
+class Log:
+    """Appends every call as one line of JSON to <folder>/rank<rank_id>.jsonl, pid<pid>.jsonl while the rank is open."""
+
+    def __init__(self, folder):
+        self.file = Path(folder) / f"pid{os.getpid()}.jsonl" if folder else None
+
+    def __call__(self, call, **arguments):
+        if self.file:
+            with open(str(self.file), "a") as file:
+                file.write(json.dumps({"call": call, "arguments": arguments}, default=str) + "\n")
+
+    def rank_is(self, rank):
+        """Go on in the file of this rank, with what was written so far."""
+        if self.file and self.file.name != f"rank{rank}.jsonl":
+            old, self.file = self.file, self.file.with_name(f"rank{rank}.jsonl")
+            with open(str(self.file), "a") as file:
+                file.write(old.read_text() if old.exists() else "")
+            if old.exists():
+                old.unlink()
+
+
+class Faults:
+    """ASCEND_DOUBLE_FAULT: what goes wrong on which rank at which step."""
+
+    STEP = r"(context|build|built|predict[1-9]\d*|collective[1-9]\d*\.[1-9]\d*|exit)"
+    ACTION = r"(raise|exit7|kill|segv|stop|hang|busy)"
+
+    def __init__(self, text):
+        self.planned = {}
+        for each in filter(None, text.split(",")):
+            match = re.fullmatch(rf"(\d+):{self.STEP}:{self.ACTION}", each)
+            if not match:  # a fault that never happens would be a test that can't fail
+                raise ValueError(f"ASCEND_DOUBLE_FAULT: {each!r} isn't rank:step:action: {self.STEP}, {self.ACTION}")
+            if match.group(2) == "exit" and match.group(3) in ("raise", "exit7"):
+                raise ValueError(f"ASCEND_DOUBLE_FAULT: {each!r}: at exit that has no effect on the process's status")
+            if match.groups()[:2] in self.planned:
+                raise ValueError(f"ASCEND_DOUBLE_FAULT: {each!r}: this rank has a fault at this step")
+            self.planned[match.groups()[:2]] = match.group(3)
+
+    def __call__(self, rank, step, message):
+        """Do what is planned for this step, once; `message` is the engine's for a failure there."""
+        action = self.planned.pop((str(rank), step), None)
+        if not action:
+            return
+        if os.environ.get("ASCEND_DOUBLE_FIRED"):
+            with open(os.environ["ASCEND_DOUBLE_FIRED"], "a") as file:
+                file.write(f"{rank}:{step}:{action}\n")
+        if action == "exit7":
+            sys.exit(7)
+        elif action == "busy":
+            while True:
+                pass
+        elif action in ("kill", "segv", "stop"):
+            os.kill(os.getpid(), getattr(signal, f"SIG{action.upper()}"))
+        else:
+            with engine(message):
+                if action == "hang":
+                    ctypes.PyDLL(None).sleep(10**6)  # PyDLL keeps the interpreter's lock: no Python thread runs
+                if action == "raise":
+                    raise Refused(f"fault of the double on rank {rank} at {step}")
+
+
+# What the engine reads
+
+
+def read_config(path):
+    """Return {section: {key: value}} of the file as the C++ parser has it; refuse what it would ignore."""
+    sections, section = {}, None
+    with open(path) as file:
+        lines = [line.strip() for line in file]
+    for number, line in enumerate(lines, 1):
+        where = f"{path}, line {number}: {line!r}"
+        if not line or line[0] == "#":
+            continue
+        if line[0] == "[" and line[-1] == "]":
+            section = line[1:-1]
+            if section in sections:
+                raise Refused(f"{where}: the second section of this name is ignored as a whole")
+            sections[section] = {}
+            continue
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if len(line) <= 2 or not equals or section is None:
+            raise Refused(f"{where}: ignored: no key=value below a [section]")
+        if key in sections[section]:
+            raise Refused(f"{where}: the second value of this key is ignored")
+        if value[:1] in ('"', "'") or " #" in value or not value:
+            raise Refused(f"{where}: quotes and what follows a # on the same line are part of the value")
+        sections[section][key] = value
+    return sections
+
+
+def check_config(config):
+    """Refuse sections and keys that nothing reads: the real one ignores them, misspelt ones, too."""
+    unknown = [f"[{each}]" for each in set(config) - SECTIONS]
+    unknown += [f"[ascend_context] {each}" for each in set(config.get("ascend_context", {})) - ASCEND_KEYS]
+    if unknown:
+        raise Refused(f"{', '.join(sorted(unknown))}: nothing reads that")
+
+
+def session_options(config, device_id):
+    """Return what has to be the same in all models of a group: they are in one session of GE."""
+    ascend = config.get("ascend_context", {})
+    mine = {key: ascend[key] for key in SESSION_KEYS & set(ascend)}
+    return {"ge.exec.device_id": device_id, **config.get("ge_session_options", {}), **mine}
+
+
+def read_rank_table(path):
+    """Return (text, {rank_id: device_id}) of an HCCL rank table; raise Refused as HCCL does, without its long waits."""
+    if path.find(".json") != len(path) - len(".json"):
+        raise Refused(f"rank table {path}: the path has to end in .json and to have that nowhere else")
+    try:
+        with open(path) as file:  # relative to the process's folder, not to that of the configuration file
+            text = file.read()
+        table = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise Refused(f"rank table {path}: {error}") from None
+    try:
+        if table["status"] != "completed":
+            raise Refused(f"rank table {path}: status {table['status']!r}: HCCL waits 30 minutes for 'completed'")
+        if table["version"] not in ("1.0", "1.2"):
+            raise Refused(f"rank table {path}: version {table['version']!r}")
+        servers = table["server_list"]
+        devices = [each for server in servers for each in server["device"]]
+        places = [(server["server_id"], each["device_id"]) for server in servers for each in server["device"]]
+        ranks = {int(each["rank_id"]): int(each["device_id"]) for each in devices}
+        texts = [table.get("server_count", "")] + [each[key] for each in devices for key in ("rank_id", "device_id")]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(f"rank table {path}: {type(error).__name__} {error}") from None
+    if not all(isinstance(each, str) for each in texts):
+        raise Refused(f"rank table {path}: every value has to be a string")
+    if table.get("server_count", str(len(servers))) != str(len(servers)):
+        raise Refused(f"rank table {path}: server_count {table['server_count']}, but {len(servers)} in server_list")
+    if len({server["server_id"] for server in servers}) != len(servers) or len(set(places)) != len(places):
+        raise Refused(f"rank table {path}: a server or a device is there twice")
+    if sorted(ranks) != list(range(len(devices))):
+        raise Refused(f"rank table {path}: rank ids {[each['rank_id'] for each in devices]} aren't 0, 1, ... once each")
+    if max(ranks.values()) > (15 if table["version"] == "1.2" else 7):
+        raise Refused(f"rank table {path}: a device_id that no server has")
+    if len(servers) > 1 and not all(each.get("device_ip") for each in devices):
+        raise Refused(f"rank table {path}: several servers, and a device without device_ip")
+    return text, ranks
+
+
+def physical(device_id):
+    """Return the number in rank tables of the device that the process knows as `device_id`."""
+    visible = [each for each in os.environ.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",") if each]
+    if visible and device_id >= len(visible):
+        raise Refused(f"device {device_id}: ASCEND_RT_VISIBLE_DEVICES has {len(visible)}")
+    return int(visible[device_id]) if visible else device_id
+
+
+# The ranks
+
+
+class Ranks:
+    """GE's and HCCL's state, one a process while a model lives: who this rank is, and the connections to the others.
+
+    Rank 0 collects every collective's parts, and hands out the results, over a socket in the folder that
+    ASCEND_DOUBLE_HUB names: it is found there from other network namespaces, too.
+    """
+
+    def __init__(self, rank, device_id, table):
+        self.rank, self.settings, self.connections, self.size = rank, (rank, device_id, table), [], 1
+        self.timeout = float(os.environ.get("HCCL_EXEC_TIMEOUT", 1800))
+        environment = os.environ.get("RANK_TABLE_FILE")
+        if environment and (not table or os.path.realpath(environment) != os.path.realpath(table)):
+            raise Refused(f"RANK_TABLE_FILE={environment} in the environment, but rank_table_file={table or 'none'}")
+        if not table:
+            return
+        text, devices = read_rank_table(table)
+        if rank not in devices:
+            raise Refused(f"rank table {table}: rankId[{rank}] is invalid: it has {len(devices)}")
+        if devices[rank] != physical(device_id):
+            raise Refused(f"rank table config devId[{devices[rank]}],but local devId[{physical(device_id)}]")
+        self.size = len(devices)
+        if self.size > 1:
+            self._meet(zlib.crc32(text.encode()))
+
+    def _meet(self, checksum):
+        if not os.environ.get("ASCEND_DOUBLE_HUB"):
+            raise Refused("ASCEND_DOUBLE_HUB has to name the folder where the double's ranks meet")
+        deadline = time.monotonic() + float(os.environ.get("HCCL_CONNECT_TIMEOUT", 120))
+        folder = os.open(os.environ["ASCEND_DOUBLE_HUB"], os.O_RDONLY)
+        path = f"/proc/self/fd/{folder}/hub"  # a socket's path has room for 107 characters
+        try:
+            if self.rank:
+                self._join(path, checksum, deadline)
+            else:
+                self._gather(path, checksum, deadline)
+        finally:
+            os.close(folder)
+
+    def _join(self, path, checksum, deadline):
+        while True:
+            mine = socket.socket(socket.AF_UNIX)
+            try:
+                mine.connect(path)
+                break
+            except OSError:
+                mine.close()
+            if time.monotonic() > deadline:
+                raise Refused("HCCL_CONNECT_TIMEOUT: rank 0 didn't come")
+            time.sleep(0.02)
+        self.connections = [Connection(mine.detach())]
+        self._send(0, (self.rank, checksum))
+        problem = self._receive(0, deadline)
+        if problem:
+            raise Refused(problem)
+
+    def _gather(self, path, checksum, deadline):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)  # of a job that ended here before
+        listener, others, problem = socket.socket(socket.AF_UNIX), {}, ""
+        listener.bind(path)
+        listener.listen(self.size)
+        while len(others) < self.size - 1 and not problem:
+            listener.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                connection = Connection(listener.accept()[0].detach())
+            except socket.timeout:
+                missing = sorted(set(range(1, self.size)) - set(others))
+                raise Refused(f"HCCL_CONNECT_TIMEOUT: ranks {missing} of {self.size} didn't come") from None
+            try:
+                other, theirs = connection.recv()
+            except (EOFError, OSError):
+                continue  # lost already: its place stays empty
+            if other in others:
+                problem = f"two processes are rank {other}"
+            if theirs != checksum:
+                problem = f"ranks 0 and {other} have different rank tables"
+            others[other] = connection
+        os.remove(path)
+        listener.close()
+        self.connections = [others[each] for each in sorted(others)]
+        for index in range(len(self.connections)):
+            self._send(index, problem)
+        if problem:
+            raise Refused(problem)
+
+    def _send(self, index, value):
+        with contextlib.suppress(OSError):  # of a lost rank the next receive knows
+            self.connections[index].send(value)
+
+    def _receive(self, index, deadline):
+        """Return what comes. A lost rank is no error: HCCL waits for it until the time is over."""
+        try:
+            if self.connections[index].poll(max(deadline - time.monotonic(), 0)):
+                return self.connections[index].recv()
+        except (EOFError, OSError):
+            time.sleep(max(deadline - time.monotonic(), 0))
+        raise Refused(f"rank {self.rank}: HCCL_EXEC_TIMEOUT: another rank didn't come or is lost")
+
+    def exchange(self, tag, op, reduction, array):
+        """Return this rank's result of a collective; `tag` tells it from any other that a rank could be at."""
+        tag, deadline = (*tag, op, reduction, array.dtype.name, array.shape), time.monotonic() + self.timeout
+        if self.rank:
+            self._send(0, (tag, array))
+            problem, result = self._receive(0, deadline)
+            if problem:
+                raise Refused(problem)
+            return result
+        parts, problem = [(tag, array)] + [self._receive(each, deadline) for each in range(self.size - 1)], ""
+        for rank, (theirs, _) in enumerate(parts):
+            if theirs != tag:
+                problem = f"ranks 0 and {rank} are at different collectives: {tag}, {theirs}"
+        results = [None] * self.size if problem else _collect(op, reduction, [part for _, part in parts])
+        for index, result in enumerate(results[1:]):
+            self._send(index, (problem, result))
+        if problem:
+            raise Refused(problem)
+        return results[0]
+
+    def __del__(self):
+        for each in self.connections:
+            each.close()
+
+
+def _collect(op, reduction, parts):
+    """Return every rank's result of a collective along axis 0, from the ranks' parts."""
+    if op == "AllGather":
+        return [np.concatenate(parts)] * len(parts)
+    total = parts[0].astype(np.float32) if parts[0].dtype == np.float16 else parts[0]
+    for each in parts[1:]:  # in the ranks' order: the same sum every time
+        total = REDUCTIONS[reduction](total, each)
+    total = total.astype(parts[0].dtype)
+    return [total] * len(parts) if op == "AllReduce" else np.split(total, len(parts))
+
+
+# The mathematics
+
+
+def _suite_mindir():
+    """Return the suite's mindir.py, wherever the process runs and whatever it calls mindir."""
+    path = Path(__file__).resolve().parents[3] / "mindir.py"
+    spec = importlib.util.spec_from_file_location("ascend_double_mindir", str(path))
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Program:
+    """One shard: its stages as models of the real wheel's CPU, its collectives left to `exchange`."""
+
+    def __init__(self, real, path):
+        self.mindir = sys.modules.get("ascend_double_mindir") or _suite_mindir()
+        try:
+            self.shard = self.mindir.load(path)
+        except self.mindir.MindIRError as error:
+            raise Refused(error) from None
+        self.real, self.path = real, self.shard.path
+        # by the names that loading leaves of them, by which models of a group share
+        self.parameters = {each.name.split(":", 1)[-1]: each for each in self.shard.model.graph.parameter}
+
+    def values(self, name):
+        """Return the bytes of a parameter."""
+        tensor = self.parameters[name]
+        if not tensor.HasField("external_data"):
+            return tensor.raw_data
+        with open(self.mindir.data_file(self.path, tensor), "rb") as file:
+            file.seek(tensor.external_data.offset)
+            return file.read(tensor.external_data.length)
+
+    def check(self, table, size):
+        """Refuse what these ranks can't run: the real one fails or, where shapes agree by chance, is wrong."""
+        for each in self.shard.collectives:
+            if not table:
+                raise Refused(f"node {each.node}: {each.op}, but no rank_table_file: no hccl mode")
+            if each.ranks not in (0, size):
+                raise Refused(f"node {each.node}: {each.op} of {each.ranks} ranks, the rank table has {size}")
+
+    def build(self):
+        """Cut the shard and build its stages."""
+        try:
+            self.plan = self.mindir.cut(self.shard)  # which adds parameters where mindir.repair() needs some
+        except self.mindir.MindIRError as error:
+            raise Refused(error) from None
+        self.stages = []
+        with tempfile.TemporaryDirectory(prefix="ascend-double-") as folder:
+            for index, step in enumerate(self.plan.steps):
+                self.stages.append(None)
+                if isinstance(step, self.mindir.Stage):
+                    context, self.stages[-1] = self.real.Context(), self.real.Model()
+                    context.cpu.thread_num = context.cpu.inter_op_parallel_num = 1
+                    path = self.mindir.write(step, self.shard, folder, f"stage{index}")
+                    self.stages[-1].build_from_file(path, self.real.ModelType.MINDIR, context)
+
+    def run(self, arrays, exchange):
+        """Return the outputs for the inputs; exchange(Collective, array) does the collectives."""
+        values = dict(zip(self.plan.inputs, arrays))
+        for step, stage in zip(self.plan.steps, self.stages):
+            if stage:
+                values.update(zip(step.outputs, _predict(stage, [values[each] for each in step.inputs])))
+            else:
+                values[step.output] = exchange(step, values[step.input].astype(step.dtype))
+        return [values[name].astype(each.dtype) for name, each in zip(self.plan.outputs, self.shard.outputs)]
+
+
+def _predict(stage, arrays):
+    """Return the outputs of a stage; the CPU takes float16 as float32 and int64 as int32."""
+    if [each.shape for each in stage.get_inputs()] != [list(each.shape) for each in arrays]:
+        stage.resize(stage.get_inputs(), [list(each.shape) for each in arrays])
+    inputs = stage.get_inputs()
+    kept = [np.asarray(array, each.dtype.name.lower(), order="C") for array, each in zip(arrays, inputs)]
+    for each, array in zip(inputs, kept):
+        each.set_data_from_numpy(array.view(array.dtype.name))
+    return [each.get_data_to_numpy().copy() for each in stage.predict(inputs)]
