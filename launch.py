@@ -27,7 +27,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIBC = ctypes.CDLL(None)
-FAILED, REFUSED, UNAVAILABLE, TIMEOUT = 1, 2, 3, 124  # exit statuses
+FAILED, REFUSED, UNAVAILABLE, DIFFERENT, TIMEOUT = 1, 2, 3, 4, 124  # exit statuses
 DEV = os.environ.get("LAUNCH_DEV", "/dev")  # where drivers make their device files (tests: another folder)
 # who starts ranks, and where it tells a process its rank, its number on its server and how many ranks there are
 STARTERS = (
@@ -117,14 +117,15 @@ def guard(options, command):
 def guard_in(folder, options, command):
     rank, local_rank, size = identity()
     log_path = os.path.join(options["log_dir"], f"rank_{rank}.log")
-    log, kill_at, expired = None, None, None
+    log, asked, kill_at, expired = None, False, None, None
 
     def tell(**what):
         os.write(2, f"{MARK}{json.dumps({'rank': rank, **what})}\n".encode())
 
     def ask(*_):
         """End the rank: the launcher, or whoever started this process, wants it."""
-        nonlocal kill_at
+        nonlocal asked, kill_at
+        asked = True
         if kill_at is None:
             kill_at = time.monotonic() + GRACE
             child.send_signal(signal.SIGTERM)
@@ -220,7 +221,7 @@ def guard_in(folder, options, command):
     if code == 0 and not expired:
         tell(ended=True)
         return 0
-    if kill_at and not expired and code in (-signal.SIGTERM, -signal.SIGKILL):
+    if asked and not expired and code in (-signal.SIGTERM, -signal.SIGKILL):
         return 0  # as asked, and no failure of its own
     status, _, said = page[STEP:].rstrip(b"\0").decode(errors="replace").partition(" ")
     for line in (*(each for each in errors if each not in last), *last):
@@ -234,7 +235,7 @@ def guard_in(folder, options, command):
     else:
         tell(failed=f"ended in {step} with status {code}", status=code)
     for _ in range(200):  # mpirun would end the others, too, but a second later
-        if kill_at and not expired:
+        if asked:
             return 0
         time.sleep(0.05)
     return code if code > 0 else 128 - code
@@ -568,7 +569,7 @@ def report(failures, logs, steps):
             if each["status"] == TIMEOUT:
                 say(f"rank {each['rank']}: {each['failed']}")
         say("last steps: " + ", ".join(f"rank {each}: {step}" for each, (step, _) in sorted(steps.items())))
-    elif said and status != FAILED:
+    elif said and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # which step it was in adds nothing
         print(f"rank {rank}: {said}", file=sys.stderr, flush=True)
         return status
     elif rank is None:

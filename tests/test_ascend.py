@@ -1,0 +1,404 @@
+"""Ascend without an Ascend: everything up to the card for real, the rest on the double in tests/ascend_double."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import nets
+import numpy as np
+import pytest
+from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines
+
+import mindir
+import rank_table
+
+DOUBLE = ROOT / "tests" / "ascend_double"
+FIXTURES = ROOT / "tests" / "fixtures"
+PAGE, SHARED = "ascend_ge_distributed.py", "ascend_ge_shared_weights.py"
+TUTORIAL = [
+    *("Context", "Context.target", "Context.ascend.device_id", "Context.ascend.rank_id", "Context.ascend.provider"),
+    *("Model", "Model.build_from_file", "ranks met", "Model.get_inputs", "Tensor.set_data_from_numpy", "Model.predict"),
+    "collective",
+]
+
+
+class Server:
+    """A server with an Ascend, as far as a test can have one: device files, CANN's library, double, rank table."""
+
+    def __init__(self, folder):
+        self.folder, self.config, self.calls = folder, folder / "config_file.ini", folder / "calls"
+        for name in ("dev", "lib", "hub", "calls"):
+            (folder / name).mkdir()
+        for number in range(8):
+            (folder / "dev" / f"davinci{number}").touch()
+        # what stands for CANN's library, which is only looked for here
+        subprocess.run(["gcc", "-shared", "-o", str(folder / "lib" / "libascendcl.so"), "-xc", "/dev/null"], check=True)
+        shutil.copy(str(ROOT / "config_file.ini"), str(folder))
+        self.environment = {
+            "LAUNCH_DEV": str(folder / "dev"),
+            "LD_LIBRARY_PATH": str(folder / "lib"),
+            "PYTHONPATH": str(DOUBLE),
+            "ASCEND_DOUBLE_HUB": str(folder / "hub"),
+            "ASCEND_DOUBLE_LOG": str(self.calls),
+        }
+
+    def table(self, *servers):
+        """Write a rank table with so many devices on each server: 10.0.0.1, 10.0.0.2, ..."""
+        tables = []
+        for number, count in enumerate(servers, 1):
+            addresses = {device: f"192.{number}.{device}.6" for device in range(count)}
+            tables.append(rank_table.make(range(count), addresses, f"10.0.0.{number}"))
+        (self.folder / "rank_table.json").write_text(rank_table.dumps(rank_table.merge(tables)))
+
+    def start(self, *words, **environment):
+        """Start run.sh on the double."""
+        return subprocess.Popen(
+            [str(word) for word in ("./run.sh", "--backend=ascend", f"--config_file={self.config}", *words)],
+            cwd=str(ROOT),
+            env={**ENVIRONMENT, **self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+
+    def run(self, *words, timeout=120, **environment):
+        """Run run.sh on the double to its end."""
+        return ended(self.start(*words, f"--log_dir={self.folder / 'logs'}", **environment), timeout)
+
+    def page(self, rank, *words, script=PAGE, **environment):
+        """Start one rank of a page by hand, as the tutorial does."""
+        return subprocess.Popen(
+            [sys.executable, script, *map(str, words), f"--device_id={rank}", f"--rank_id={rank}"],
+            cwd=str(ROOT),
+            env={**ENVIRONMENT, **self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+
+    def called(self, rank):
+        """Return the names of what rank's process called of mindspore_lite, in order."""
+        return [json.loads(line)["call"] for line in (self.calls / f"rank{rank}.jsonl").read_text().splitlines()]
+
+
+def ended(process, timeout=120):
+    stdout, stderr = process.communicate(timeout=timeout)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path)
+    made.table(2)
+    return made
+
+
+# before any card is touched
+
+
+@pytest.mark.parametrize("script", [PAGE, SHARED])
+def test_the_real_wheel_without_ranks_is_refused(script):
+    """2.0.0 takes rank_id and provider without a word, and would run every rank alone."""
+    shard = MODEL.with_name("Matmul0.mindir")
+    paths = [shard] * (1 + (script == SHARED))
+    done = command(sys.executable, script, "--model_path", *paths, "--device_id=0", "--rank_id=0")
+    assert_refused(done, 3)
+    found = "mindspore_lite 2.0.0 has no context.ascend.rank_id"
+    assert done.stderr == (
+        f"rank 0: {found}: distributed inference on Ascend needs the vendor's 2.1 or later: install it\n"
+    )
+
+
+def test_main_refuses_the_real_wheel_too(server):
+    done = server.run(PYTHONPATH="")
+    assert done.returncode == 3
+    assert "has no context.ascend.rank_id: distributed inference on Ascend needs the vendor's 2.1" in done.stderr
+    assert len(lines(done.stderr)) == 2  # run.sh's first line, and this one
+
+
+def test_without_cann_the_loaders_reason_is_told(server):
+    done = ended(server.page(0, f"--model_path={MODEL.with_name('Matmul0.mindir')}", LD_LIBRARY_PATH=""))
+    assert_refused(done, 3, "CANN isn't there: libascendcl.so: cannot open shared object file", "set_env.sh")
+
+
+def test_without_a_device_nothing_starts(server):
+    (server.folder / "dev" / "davinci1").unlink()
+    assert_refused(server.run(), 2, "rank 1 is on device 1, but there is no", "davinci1")
+    for each in (server.folder / "dev").iterdir():
+        each.unlink()
+    assert_refused(server.run(), 3, "--backend ascend: no device here")
+
+
+def test_the_environments_rank_table_must_not_contradict(server):
+    words = (f"--model_path={MODEL.with_name('Matmul0.mindir')}", f"--config_file={server.config}")
+    other = str(server.folder / "other.json")
+    for done in (ended(server.page(0, *words, RANK_TABLE_FILE=other)), server.run(RANK_TABLE_FILE=other)):
+        assert_refused(done, 2, "rank_table", f"RANK_TABLE_FILE in the environment is {other}")
+
+
+def test_ranks_shards_and_rank_table_have_to_agree(server):
+    assert_refused(server.run("--ranks=3"), 2, "rank_table.json: 2 ranks, --ranks 3")
+    server.table(4)
+    done = server.run()
+    assert done.returncode == 2
+    assert "models/Matmul.mindir: 2 shards, started with 4 ranks" in lines(done.stderr)[-1]
+    (server.folder / "rank_table.json").write_text("{}")
+    assert_refused(server.run(), 2, "rank_table.json: version")
+    (server.folder / "rank_table.json").unlink()
+    assert_refused(server.run(), 2, "rank_table_file=rank_table.json: no such file", "rank_table.py --devices")
+    server.config.write_text("[ascend_context]\n")
+    assert_refused(server.run(), 2, "names no rank table")
+
+
+def test_visible_devices_are_counted_from_0(server):
+    server.table(4)
+    table = json.loads((server.folder / "rank_table.json").read_text())
+    del table["server_list"][0]["device"][:2]
+    for number, each in enumerate(table["server_list"][0]["device"]):
+        each["rank_id"] = str(number)  # ranks 0 and 1 on devices 2 and 3
+    (server.folder / "rank_table.json").write_text(json.dumps(table))
+    done = server.run(ASCEND_RT_VISIBLE_DEVICES="3,2")
+    assert done.returncode == 0, done.stderr
+    text = (server.calls / "rank0.jsonl").read_text()
+    assert '{"call": "Context.ascend.device_id", "arguments": {"value": 1}}' in text
+    assert_refused(server.run(ASCEND_RT_VISIBLE_DEVICES="0,2"), 2, "rank 1 is on device 3", "ASCEND_RT_VISIBLE_DEVICES")
+
+
+# the configuration file
+
+HEAD = "[ascend_context]\nrank_table_file=rank_table.json\n"
+
+
+@pytest.mark.parametrize(
+    "text, messages",
+    [
+        ("[ascend_context]\nrank_table_path=rank_table.json\n", (":2: ", "rank_table_path", "rank_table_file?")),
+        ("[ascend_contxt]\nrank_table_file=rank_table.json\n", (":1: ", "[ascend_contxt]", "ascend_context?")),
+        ('[ascend_context]\nrank_table_file="rank_table.json"\n', (":2: ", "quotes")),
+        ("[ascend_context]\nrank_table_file=rank_table.json # mine\n", (":2: ", "comments")),
+        ("rank_table_file=rank_table.json\n", (":1: ", "before any [section]")),
+        ("[ascend_context]\nrank_table_file\n", (":2: ", "neither")),
+        ("[ascend_context]\nrank_table_file=\n", (":2: ", "no value")),
+        (HEAD + "provider=acl\n", ("provider=acl",)),
+        (HEAD + HEAD, (":3: ", "twice")),
+        (HEAD + "rank_table_file=rank_table.json\n", (":3: ", "twice")),
+        (HEAD + "; model_cache_mode=mem_opt\n", (":3: ", "#, not with ;")),
+        (HEAD + "[ge_session_options]\nexternalWeight=1\n", (":4: ", "ge.externalWeight")),
+        (HEAD + "[ge_global_options]\nge.exec.rankTableFile=x.json\n", ("ge.exec.rankTableFile",)),
+        (HEAD + "# variable_weights_file is not set\n", (":3: ", "variable_weights_file")),
+        ("[ascend_context]\nrank_table_file=elsewhere.json\n", ("elsewhere.json: no such file",)),
+        ("[ascend_context]\nrank_table_file=config_file.ini\n", ("must end in .json",)),
+    ],
+)
+def test_a_wrong_configuration_is_found_before_any_rank_starts(server, text, messages):
+    server.config.write_text(text)
+    done = command(sys.executable, "config_file.py", server.config)
+    assert_refused(done, 2, str(server.config), *messages)
+    assert not list(server.calls.iterdir())
+
+
+def test_run_sh_looks_at_the_configuration_first(server):
+    server.config.write_text("[ascend_context]\nrank_table_path=rank_table.json\n")
+    assert_refused(server.run(), 2, "key rank_table_path in [ascend_context]", "did you mean rank_table_file?")
+    assert not list(server.calls.iterdir())
+
+
+def test_every_option_of_the_shipped_configuration_is_known(server):
+    """With all of them switched on, too; and the double, whose list is another's, takes the file."""
+    text = (ROOT / "config_file.ini").read_text()
+    switched_on = [
+        line[2:] if line.startswith("# ") and "=" in line and " " not in line[2:] else line
+        for line in text.splitlines()
+    ]
+    server.config.write_text("\n".join(switched_on))
+    done = command(sys.executable, "config_file.py", server.config)
+    assert done.returncode == 0, done.stderr
+    for option in (
+        *("provider", "model_cache_dir", "model_cache_mode", "parameter_as_refdata", "ge_variable_memory_max_size"),
+        *("ge_graph_memory_max_size", "ge.externalWeight", "ge.exec.precision_mode", "ge.inputShape", "ge.dynamicDims"),
+        *("ge.dynamicNodeType", "ge.exec.hcclExecuteTimeOut"),
+    ):
+        assert option == "provider" or f" {option}=" in done.stdout, option
+
+
+# run.sh on the double
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_run_sh_runs_the_test_nets(server, count):
+    """Every rank's result against the unsharded model, and that of rank 0 against NumPy in float64."""
+    server.table(count)
+    given, output = nets.inputs("mlp-reduce_scatter"), server.folder / "out.npz"
+    np.savez(str(server.folder / "in.npz"), **given)
+    words = (
+        f"--model_path={FIXTURES / 'mlp-reduce_scatter' / str(count) / 'Net.mindir'}",
+        f"--input={server.folder / 'in.npz'}",
+    )
+    done = server.run(*words, f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    assert f"back end ascend (as asked), {count} ranks of {count}, logs in " in done.stderr
+    for rank in range(count):
+        assert f"rank {rank}: tensor's name is:" in done.stdout
+    assert "check: PASS" in done.stdout
+    (result,) = np.load(str(output)).values()
+    (expected,) = nets.expected("mlp-reduce_scatter", given, count)
+    assert np.max(np.abs(result - expected)) <= 2e-6 * np.max(np.abs(expected))
+
+
+def test_eight_ranks(server):
+    folder = server.folder
+    python = ROOT / ".venv-export" / "bin" / "python"
+    export = command(python, "models/export_matmul.py", "--ranks=8", "--output", folder / "Matmul.mindir")
+    assert export.returncode == 0, export.stderr
+    server.table(8)
+    done = server.run(f"--model_path={folder / 'Matmul.mindir'}")
+    assert done.returncode == 0, done.stderr
+    assert "rank 7: tensor's name is:" in done.stdout
+    assert "check: PASS" in done.stdout
+    assert {each.name for each in (folder / "logs").iterdir()} == {f"rank_{rank}.log" for rank in range(8)}
+
+
+def test_the_check_can_fail_on_any_rank(server, model):
+    shutil.copy(str(model.with_name("Matmul0.mindir")), str(model.with_name("Matmul1.mindir")))
+    done = server.run(f"--model_path={model}")
+    assert done.returncode == 4
+    assert "check: FAIL" in done.stdout
+
+
+def test_two_servers_each_start_their_ranks(server):
+    server.table(2, 2)
+    model = FIXTURES / "mlp-reduce_scatter" / "4" / "Net.mindir"
+    assert_refused(server.run(f"--model_path={model}"), 2, "10.0.0.1", "10.0.0.2", "--server_id")
+    jobs = [
+        server.start(
+            *(f"--model_path={model}", f"--server_id=10.0.0.{number}", f"--log_dir={server.folder / str(number)}")
+        )
+        for number in (1, 2)
+    ]
+    for job, here in zip(jobs, ((0, 1), (2, 3))):
+        done = ended(job)
+        assert done.returncode == 0, done.stderr
+        assert "2 ranks of 4" in done.stderr
+        shown = {int(line.split()[1][:-1]) for line in done.stdout.splitlines() if "tensor's name is:" in line}
+        assert shown == set(here)
+        assert f"rank {here[0]}: check: PASS" in done.stdout
+    for rank in range(4):
+        assert f'"value": {rank % 2}' in (server.calls / f"rank{rank}.jsonl").read_text()
+
+
+def test_shards_of_other_models_are_found_across_servers(server, model):
+    """Servers can't ask each other: the first rank of each reads the shards of the others."""
+    server.table(1, 1)
+    shutil.copy(str(FIXTURES / "skip" / "2" / "Net0.mindir"), str(model.with_name("Matmul0.mindir")))
+    done = server.run(f"--model_path={model}", "--server_id=10.0.0.2")
+    assert done.returncode == 2
+    assert "different models" in lines(done.stderr)[-1]
+
+
+@pytest.mark.parametrize(
+    "fault, status, said",
+    [
+        ("1:context:raise", 1, "rank 1 failed in read"),
+        ("0:build:raise", 1, "rank 0 failed in build"),
+        ("1:build:kill", 137, "rank 1 died in build: SIGKILL"),
+        ("1:built:segv", 139, "rank 1 died in build: SIGSEGV"),
+        ("0:predict2:exit7", 7, "rank 0 failed in predict 2 of 3: exit 7"),
+        ("1:collective2.1:kill", 137, "rank 1 died in predict 2 of 3: SIGKILL"),
+        ("1:predict3:hang", 124, "no end in predict 3 of 3 after 2 s"),
+        ("0:build:hang", 124, "no end in build after 2 s"),
+        ("1:predict1:stop", 124, "rank 1: stopped by a signal in predict 1 of 3 after 2 s"),
+        ("1:exit:hang", 124, "rank 1: no end in end after 2 s"),
+    ],
+)
+def test_a_rank_that_fails_ends_the_job_by_name(server, fault, status, said):
+    fired = server.folder / "fired"
+    limits = [f"--{name}_timeout=2" for name in ("build", "predict") if fault.endswith(("hang", "stop"))]
+    done = server.run(*limits, "--repeat=3", ASCEND_DOUBLE_FAULT=fault, ASCEND_DOUBLE_FIRED=str(fired))
+    assert fired.exists()
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert not command("pgrep", "-f", str(server.folder)).stdout
+
+
+# the pages, as the tutorial starts them
+
+
+def test_the_tutorials_commands(server):
+    """Two processes started by hand; the calls are the tutorial's, in its order."""
+    ranks = [
+        server.page(rank, f"--model_path={MODEL.with_name(f'Matmul{rank}.mindir')}", f"--config_file={server.config}")
+        for rank in (0, 1)
+    ]
+    texts = []
+    for rank, process in enumerate(ranks):
+        done = ended(process)
+        assert done.returncode == 0, done.stderr
+        texts.append(done.stdout.splitlines()[1])
+        assert server.called(rank) == TUTORIAL
+    weight = np.frombuffer(mindir.load(str(MODEL)).model.graph.parameter[0].raw_data, np.float32).reshape(256, 128)
+    values = [float(each) for each in texts[0].split(": ")[1].split()]
+    assert np.allclose(values, (np.ones(256) @ weight.astype(np.float64))[:10], rtol=1e-5, atol=1e-5)
+    assert texts[0] == texts[1]
+
+
+def test_two_models_share_their_weights_on_every_rank(server):
+    """Say prefill and decode: here twice the same shards under other names."""
+    ranks = []
+    for rank in (0, 1):
+        for name in ("Prefill", "Decode"):
+            shutil.copy(str(MODEL.with_name(f"Matmul{rank}.mindir")), str(server.folder / f"{name}{rank}.mindir"))
+        paths = [server.folder / f"{name}{rank}.mindir" for name in ("Prefill", "Decode")]
+        ranks.append(server.page(rank, "--model_path", *paths, f"--config_file={server.config}", script=SHARED))
+    for rank, process in enumerate(ranks):
+        done = ended(process)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("tensor's name is:") == 2
+        calls = server.called(rank)
+        assert calls.index("ModelGroup.add_model") < calls.index("Model.build_from_file")
+        assert calls.count("Model.build_from_file") == 2
+        shared = [json.loads(line) for line in (server.calls / f"rank{rank}.jsonl").read_text().splitlines()]
+        (shared,) = [each["arguments"] for each in shared if each["call"] == "shared"]
+        assert 256 * 64 * 4 in shared.values(), shared
+
+
+def changed(path, copy, change):
+    """Write a copy of a model with its only weight changed."""
+    message = mindir.load(str(path)).model
+    (weight,) = message.graph.parameter
+    before = weight.name
+    change(weight)
+    for node in message.graph.node:
+        node.input[:] = [weight.name if name == before else name for name in node.input]
+    copy.write_bytes(message.SerializeToString())
+    return copy
+
+
+def test_weights_that_cant_be_shared_are_refused_before_any_card_is_touched(server):
+    path = MODEL.with_name("Matmul0.mindir")
+
+    def other_name(weight):
+        weight.name = weight.name.replace("weight", "another")
+
+    def other_shape(weight):
+        weight.dims[:] = weight.dims[::-1]
+
+    def other_values(weight):
+        weight.raw_data = weight.raw_data[::-1]
+
+    for change, text in (
+        (other_name, "has no weight another"),
+        (other_shape, "weight weight is float32 [64, 256], in "),
+        (other_values, "weight weight has other values than in "),
+    ):
+        other = changed(path, server.folder / "Other.mindir", change)
+        done = ended(server.page(0, "--model_path", path, other, script=SHARED))
+        assert_refused(done, 2, text)
+    assert not list(server.calls.iterdir())
+
+
+def test_a_mindspore_lite_without_model_groups_is_refused(server):
+    path = MODEL.with_name("Matmul0.mindir")
+    process = server.page(0, "--model_path", path, path, script=SHARED, ASCEND_DOUBLE_WITHOUT="ModelGroup")
+    assert_refused(ended(process), 3, "mindspore_lite 2.3.0+double has no ModelGroup", "2.1 or later")
