@@ -74,6 +74,10 @@ class Model:
             else:
                 exchange = self._exchange_for(step, named.get(step.output, ""))
                 self.steps.append((exchange, [step.input], [step.output]))
+        self.places = [  # where predict() is, for launch.py
+            f"{'stage' if stage else 'collective'} {index + 1}".encode().ljust(32, b"\0")
+            for index, stage in enumerate(stages)
+        ]
         self.last_use = {name: index for index, (_, names, _) in enumerate(self.steps) for name in names}
         inference.keep_memory()
 
@@ -95,6 +99,7 @@ class Model:
         """
         values = dict(zip(self.taken, inputs))
         for index, (run, names, made) in enumerate(self.steps):
+            inference.within(self.places[index])
             values.update(zip(made, run([values[name] for name in names])))
             for name in names:
                 if self.last_use[name] == index and name not in self.given:

@@ -22,10 +22,11 @@ import numpy as np
 OK, FAILED, REFUSED, UNAVAILABLE, DIFFERENT = 0, 1, 2, 3, 4  # exit statuses
 # largest allowed |result - expected| / max |expected| by the dtype that the file gives an output; others must be equal
 TOLERANCE = {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}
-LAUNCHERS = {"OMPI_COMM_WORLD_": "Open MPI", "PMI_": "MPICH or a relative"}  # what marks the processes that each starts
+# what marks the processes that each starts; launch.py's own comes last, for what says nothing else (srun with PMIx)
+LAUNCHERS = {"OMPI_COMM_WORLD_": "Open MPI", "PMI_": "MPICH or a relative", "LAUNCH_": "srun"}
 
 
-STEP = 128  # bytes of the page shared with launch.py: the rank's step; after them how it failed
+STEP, WITHIN = 96, 128  # bytes of the page shared with launch.py: the rank's step, where in it, then how it failed
 
 
 def _shared_page():
@@ -54,7 +55,12 @@ class Stop(Exception):
 
 def step(text):
     """Tell launch.py what this rank does now, such as "build" or "predict 3 of 10": it has a time limit for each."""
-    PAGE[:STEP] = text.encode()[:STEP].ljust(STEP, b"\0")
+    PAGE[:WITHIN] = text.encode()[:STEP].ljust(WITHIN, b"\0")
+
+
+def within(place):
+    """Tell launch.py where in its step this rank is, in 32 bytes, so that who hangs is told from who waits for it."""
+    PAGE[STEP:WITHIN] = place
 
 
 def launched(what):
@@ -85,6 +91,10 @@ def world(MPI):
     seen = 1 if stranger else MPI.COMM_WORLD.size
     if size in (None, seen):
         return MPI.COMM_WORLD
+    if starter == "srun":
+        advice = "set SLURM_MPI_TYPE (srun --mpi=list shows which there are), or leave --launcher srun out"
+        message = f"srun started {size} ranks, but mpi4py would see {seen}: Slurm and its {vendor} don't meet: {advice}"
+        return refuse(UNAVAILABLE, message)
     mpirun = os.path.join(os.path.dirname(sys.executable), "mpirun")
     mine = f" ({mpirun})" if os.path.exists(mpirun) else ""
     return refuse(
@@ -197,11 +207,11 @@ def run(main, comm):
         print(line(comm.rank, message), file=sys.stderr, flush=True)
     if message and isinstance(PAGE, mmap.mmap):  # launch.py ends the others, without MPI's waiting for any of them
         said = f"{status} {line(comm.rank, message)}".encode()
-        PAGE[STEP:] = said[: len(PAGE) - STEP].ljust(len(PAGE) - STEP, b"\0")
+        PAGE[WITHIN:] = said[: len(PAGE) - WITHIN].ljust(len(PAGE) - WITHIN, b"\0")
         os._exit(status)
     if message and not agreed and comm.size > 1:
         comm.Abort(status)
-    step("end")
+    step("exit")
     sys.exit(status)
 
 

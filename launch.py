@@ -37,10 +37,17 @@ STARTERS = (
     ("PMI_RANK", "MPI_LOCALRANKID", "PMI_SIZE"),  # MPICH
 )
 # which limit holds for a step, by its first word (see step() in inference.py)
-LIMITS = {"start": "start", "read": "build", "build": "build", "predict": "predict", "check": "build", "end": "predict"}
+LIMITS = {
+    "start": "start",
+    "read": "build",
+    "build": "build",
+    "predict": "predict",
+    "check": "build",
+    "exit": "predict",
+}
 GRACE = 5  # seconds from SIGTERM to SIGKILL
 SHOWN = 10  # how many lines of a failed rank's log are shown
-STEP, PAGE = 128, 4096  # bytes that a rank shares with its guard: its step, then how it failed, if it can say so
+STEP, WITHIN, PAGE = 96, 128, 4096  # bytes that a rank shares with its guard: its step, where in it, how it failed
 MARK = "@launch "  # begins what a guard tells the launcher, in its stderr
 PASSED_ON = re.compile(r"(ASCEND|CUDA|GLOG|HCCL|MALLOC|MS|NCCL|OMP|UCX)_.*|PYTHON.*|LD_LIBRARY_PATH|RANK_TABLE_FILE")
 
@@ -70,7 +77,7 @@ def adopt_orphans():
 
 
 def below():
-    """Return the process ids of this process's children, grandchildren, ..."""
+    """Return the process ids of this process's children, grandchildren, ... that live."""
     children = {}
     for path in glob.glob("/proc/[0-9]*/stat"):
         try:
@@ -78,7 +85,9 @@ def below():
                 pid, rest = file.read().split(b" (", 1)
         except OSError:
             continue  # has just ended
-        children.setdefault(int(rest.rpartition(b") ")[2].split()[1]), []).append(int(pid))
+        state, parent = rest.rpartition(b") ")[2].split()[:2]
+        if state != b"Z":
+            children.setdefault(int(parent), []).append(int(pid))
     found = [os.getpid()]
     for each in found:
         found.extend(children.get(each, ()))
@@ -208,7 +217,10 @@ def guard_in(folder, options, command):
         if now - since > limit and kill_at is None and not ended:
             with open(f"/proc/{child.pid}/stat") as file:
                 stopped = file.read().rpartition(") ")[2].startswith("T")
-            expired = f"{'stopped by a signal' if stopped else 'no end'} in {step} after {limit:g} s"
+            place = page[STEP:WITHIN].rstrip(b"\0").decode(errors="replace")
+            where = f"{step} ({place})" if place else step
+            option = f"--{LIMITS.get(step.split(' ')[0], 'predict')}_timeout"
+            expired = f"{'stopped by a signal' if stopped else 'still'} in {where} after {limit:g} s ({option})"
             child.send_signal(signal.SIGUSR1)  # writes where it is into the log: run() in inference.py
             kill_at = now + 0.5
         if kill_at and now > kill_at:
@@ -223,11 +235,11 @@ def guard_in(folder, options, command):
         return 0
     if asked and not expired and code in (-signal.SIGTERM, -signal.SIGKILL):
         return 0  # as asked, and no failure of its own
-    status, _, said = page[STEP:].rstrip(b"\0").decode(errors="replace").partition(" ")
+    status, _, said = page[WITHIN:].rstrip(b"\0").decode(errors="replace").partition(" ")
     for line in (*(each for each in errors if each not in last), *last):
         tell(log=line.decode(errors="replace")[:300])
     if expired:
-        tell(failed=expired, status=TIMEOUT)
+        tell(failed=expired, status=TIMEOUT, step=where)
     elif code < 0:
         tell(failed=f"died in {step}: {signal.Signals(-code).name}", status=128 - code)
     elif said and int(status) == code:
@@ -314,7 +326,8 @@ def make_log_dir(log_dir):
         if log_dir:
             os.makedirs(log_dir, exist_ok=True)
             for path in glob.glob(os.path.join(glob.escape(log_dir), "rank_*.log")):
-                os.remove(path)
+                if not os.path.islink(path):  # a link is written through
+                    os.remove(path)
             return os.path.abspath(log_dir)
         name, number = time.strftime("%Y-%m-%d_%H%M%S"), 0
         os.makedirs("logs", exist_ok=True)
@@ -348,13 +361,11 @@ def mpirun_command(args, job, ranks):
     if args.hostfile:
         command += ["--hostfile", args.hostfile, "--prefix", os.path.dirname(os.path.dirname(mpirun))]
         command += [word for name in sorted(os.environ) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
-    else:  # what it leaves behind when it is killed lies where it is found
-        command += ["--mca", "orte_tmpdir_base", job]
-        if os.access("/dev/shm", os.W_OK):
-            shared = os.path.join("/dev/shm", os.path.basename(job))
-            os.makedirs(shared, exist_ok=True)
-            command += ["--mca", "btl_vader_backing_directory", shared]
-    return command
+    elif os.access("/dev/shm", os.W_OK):
+        shared = os.path.join("/dev/shm", os.path.basename(job))
+        os.makedirs(shared, exist_ok=True)
+        command += ["--mca", "btl_vader_backing_directory", shared]
+    return [*command, "--mca", "orte_tmpdir_base", job]  # what it leaves where it is killed lies where it is found
 
 
 def check_servers(args, job, config_file):
@@ -376,7 +387,8 @@ def check_servers(args, job, config_file):
         if each.startswith("missing "):
             stop(REFUSED, "{1}: {2}: no such file: copy it there, under the same path".format(*each.split(" ", 2)))
     if done.returncode or "here" not in said:
-        stop(FAILED, f"the servers of {args.hostfile or 'the allocation'} can't be reached (status {done.returncode})")
+        advice = "ssh to each must work without a password, and Python lie under the same path"
+        stop(FAILED, f"the servers of {args.hostfile or 'the allocation'} can't all be reached: {advice}")
 
 
 def ascend_ranks(args):
@@ -478,16 +490,20 @@ def watch(args, processes, ranks, caught):
         if not line.startswith(MARK.encode()):
             os.write(shown, line)
             return
-        what = json.loads(line[len(MARK) :].decode())
+        try:
+            what = json.loads(line[len(MARK) :].decode())
+        except ValueError:  # mpirun may mix what processes write at the same time
+            say(f"not understood: {line.decode(errors='replace').rstrip()}")
+            return
         rank, now = what["rank"], time.monotonic()
-        if "step" in what:
+        if "failed" in what:
+            failures.append(what)
+        elif "step" in what:
             steps[rank] = what["step"], now
         elif "ended" in what:
             ended.add(rank)
         elif "log" in what:
             logs[rank].append(what["log"])
-        elif "failed" in what:
-            failures.append(what)
         elif status is None:
             print(f"rank {rank}: {what['warning']}", file=sys.stderr, flush=True)
 
@@ -511,21 +527,25 @@ def watch(args, processes, ranks, caught):
         if status is None:
             if not failures:
                 failures += lost(args, processes, ranks, steps, ended, over, now - started)
-            decide_at = decide_at or (now + 0.2 if failures else None)  # the others of that moment
+            if failures and not decide_at:  # the others of that moment may be heard of yet
+                decide_at = now + (0.1 if named_rank(failures[0]) == failures[0]["rank"] else 1)
             if caught:
                 status = 128 + caught[0]
                 say(f"interrupted ({signal.Signals(caught[0]).name})")
             elif failures and (over or now > decide_at):
-                status = report(failures, logs, steps)
+                status = report(failures, logs, steps, ranks)
             elif over:
                 return 0
             if status is not None:
                 for process in processes:
                     process.send_signal(signal.SIGUSR1)  # mpirun and srun pass it on to the guards
-                give_up_at = now + (GRACE - 2 if caught else GRACE + 1)
+                give_up_at = now + (GRACE - 2 if caught or status == TIMEOUT else GRACE + 1)
             elif now - said_at > 5:
                 said_at = now
                 progress(steps, ended, now)
+        # after a failure mpirun alone takes another second, which does nothing where all ranks were here
+        if give_up_at and not args.hostfile and not args.launcher and set(below()) <= {each.pid for each in processes}:
+            over = True
         if over or give_up_at and now > give_up_at:
             return status
 
@@ -551,24 +571,34 @@ def lost(args, processes, ranks, steps, ended, over, seconds):
         for rank, code in zip(ranks, codes):
             if code and code < 0 and rank not in ended:
                 gone.append((rank, f"was lost with its guard: {signal.Signals(-code).name}", 128 - code))
-    return [{"rank": rank, "failed": failed, "status": status} for rank, failed, status in gone]
+    keys = ("rank", "failed", "status", "step")
+    return [dict(zip(keys, (*each, steps.get(each[0], ("start",))[0]))) for each in gone]
 
 
-def report(failures, logs, steps):
+def named_rank(failure):
+    """Return the rank that a failure is of: several stop with the same words, which name it; None if it isn't known."""
+    named = re.match(r"rank (\d+): ", failure.get("said", ""))
+    return int(named.group(1)) if named else None if failure["status"] == TIMEOUT else failure["rank"]
+
+
+def report(failures, logs, steps, ranks):
     """Say which rank failed first and how; return the exit status."""
     first = min(failures, key=lambda each: (each["status"] == 128 + signal.SIGTERM, failures.index(each)))
-    said = first.get("said", "")
-    named = re.match(r"rank (\d+): ", said)
-    if named:  # several stop with the same words: it is the one that they name
-        first = next((each for each in failures if each["rank"] == int(named.group(1))), first)
-        first = dict(first, rank=int(named.group(1)))
-        said = said[named.end() :]
+    said = re.sub(r"^rank \d+: ", "", first.get("said", ""))
+    if first["status"] != TIMEOUT and named_rank(first) != first["rank"]:
+        rank = named_rank(first)
+        first = dict(next((each for each in failures if each["rank"] == rank), first), rank=rank)
     rank, status = first["rank"], first["status"]
     if status == TIMEOUT:
-        for each in failures:
-            if each["status"] == TIMEOUT:
-                say(f"rank {each['rank']}: {each['failed']}")
-        say("last steps: " + ", ".join(f"rank {each}: {step}" for each, (step, _) in sorted(steps.items())))
+        late = [each for each in failures if each["status"] == TIMEOUT]
+        late.sort(key=lambda each: progress_of(each.get("step", "")))  # who is behind has the others wait
+        for each in sorted(set(ranks) - set(steps) - {each["rank"] for each in late}):
+            say(f"rank {each}: never appeared")
+        for each in late:
+            say(f"rank {each['rank']}: {each['failed']}")
+        rank = late[0]["rank"]
+        last = {**{each: step for each, (step, _) in steps.items()}, **{each["rank"]: each["step"] for each in late}}
+        say("last steps: " + ", ".join(f"rank {each}: {step}" for each, step in sorted(last.items())))
     elif said and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # which step it was in adds nothing
         print(f"rank {rank}: {said}", file=sys.stderr, flush=True)
         return status
@@ -579,6 +609,12 @@ def report(failures, logs, steps):
     for line in logs[rank]:
         print(f"  rank {rank} | {line}", file=sys.stderr, flush=True)
     return status
+
+
+def progress_of(step):
+    """Return what orders steps: "predict 3 of 10 (stage 2)" comes after "predict 3 of 10 (collective 1)"."""
+    word, numbers = step.split(" ")[0], [int(each) for each in re.findall(r"\d+", step)]
+    return list(LIMITS).index(word) if word in LIMITS else -1, numbers
 
 
 def progress(steps, ended, now):
@@ -596,6 +632,13 @@ def progress(steps, ended, now):
 def main():
     if sys.argv[1:2] == ["--guard"]:
         return guard(json.loads(sys.argv[2]), sys.argv[3:])
+    for number in (0, 1, 2):  # one that is closed would be the next file that is opened
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+            if number == 1:
+                stop(REFUSED, "stdout is closed: there is nowhere to show the results")
     args, rest = parse_arguments()
     caught = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

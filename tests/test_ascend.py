@@ -306,10 +306,10 @@ def test_shards_of_other_models_are_found_across_servers(server, model):
         ("1:built:segv", 139, "rank 1 died in build: SIGSEGV"),
         ("0:predict2:exit7", 7, "rank 0 failed in predict 2 of 3: exit 7"),
         ("1:collective2.1:kill", 137, "rank 1 died in predict 2 of 3: SIGKILL"),
-        ("1:predict3:hang", 124, "no end in predict 3 of 3 after 2 s"),
-        ("0:build:hang", 124, "no end in build after 2 s"),
+        ("1:predict3:hang", 124, "still in predict 3 of 3 after 2 s"),
+        ("0:build:hang", 124, "still in build after 2 s"),
         ("1:predict1:stop", 124, "rank 1: stopped by a signal in predict 1 of 3 after 2 s"),
-        ("1:exit:hang", 124, "rank 1: no end in end after 2 s"),
+        ("1:exit:hang", 124, "rank 1: still in exit after 2 s"),
     ],
 )
 def test_a_rank_that_fails_ends_the_job_by_name(server, fault, status, said):

@@ -1,0 +1,116 @@
+"""Faults on demand in a real rank: on the PYTHONPATH, this is imported by every Python that starts.
+
+LAUNCH_FAULT=rank:step:action. The steps are start (before MPI is), read, build, before, inside and after (the first
+predict's first collective), check, exit, atexit (Python's). The actions are raise, exit7, kill, segv, stop, busy,
+hang (in C, with the interpreter's lock), closed (stdout) and orphan (kill, with a grandchild left behind). When the
+fault happens, its time is written to the file LAUNCH_FIRED.
+"""
+
+import atexit
+import ctypes
+import importlib.abc
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+MUTEX = ctypes.create_string_buffer(64)  # zeros: a mutex that nobody has; who locks it twice waits for ever
+ACTIONS = {
+    "exit7": lambda: sys.exit(7),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "segv": lambda: ctypes.string_at(0),
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "hang": lambda: [ctypes.PyDLL(None).pthread_mutex_lock(MUTEX) for _ in range(2)],
+    "closed": lambda: os.close(1),
+}
+STEPS = ("start", "read", "build", "before", "inside", "after", "check", "exit", "atexit")
+
+
+def act(action):
+    """Do it, and write down when."""
+    with open(os.environ["LAUNCH_FIRED"], "w") as file:
+        file.write(str(time.time()))
+    if action == "raise":
+        raise RuntimeError("a fault on demand")
+    if action == "busy":
+        while True:
+            pass
+    if action == "orphan":  # a session of its own, as a daemon has
+        subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        action = "kill"
+    ACTIONS[action]()
+
+
+def patch_inference(module, mine, step, action):
+    step_before = module.step
+
+    def step_with_fault(text):
+        step_before(text)
+        if mine and text.split(" ")[0] == step:
+            act(action)
+
+    module.step = step_with_fault
+    if mine and step == "atexit":
+        atexit.register(act, action)
+    if mine and step == "start":
+        act(action)
+
+
+def patch_model(module, mine, step, action):
+    make, done = module.Model._exchange_for, []
+
+    def make_with_fault(self, *arguments):
+        exchange = make(self, *arguments)
+
+        def exchange_with_fault(tensors):
+            first = not done
+            done.append(True)
+            if first and mine and step == "before":
+                act(action)
+            if first and mine and step == "inside":
+                timer = threading.Timer(0.3, act, [action])
+                timer.daemon = True
+                timer.start()
+            if first and not mine and step == "inside":
+                time.sleep(1)  # the collective waits for this rank
+            result = exchange(tensors)
+            if first and mine and step == "after":
+                act(action)
+            return result
+
+        return exchange_with_fault
+
+    module.Model._exchange_for = make_with_fault
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Patches a module as it is imported."""
+
+    def __init__(self, patches, arguments):
+        self.patches, self.arguments = patches, arguments
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.patches:
+            return None
+        patch = self.patches.pop(name)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            patch(module, *self.arguments)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+if "LAUNCH_FAULT" in os.environ and "LAUNCH_PAGE" in os.environ:  # in a rank, not in its guard or in mpirun
+    rank, step, action = os.environ["LAUNCH_FAULT"].split(":")
+    if step not in STEPS or action not in ("raise", "busy", "orphan", *ACTIONS):
+        raise SystemExit(f"LAUNCH_FAULT={os.environ['LAUNCH_FAULT']}: no such step or action")
+    mine = os.environ["LAUNCH_RANK"] == rank
+    patches = {"inference": patch_inference, "cpu_mpi_distributed": patch_model}
+    sys.meta_path.insert(0, Finder(patches, (mine, step, action)))
