@@ -134,8 +134,8 @@ def shared_memory():
 def fail(folder, size, rank, step, action, models, *words, limit=2):
     """Run with a fault; return (CompletedProcess, seconds from the fault to the end)."""
     limits = [f"--{name}_timeout={limit}" for name in ("start", "build", "predict") if ACTIONS[action][0] == 124]
-    if ACTIONS[action][0] == 124 and step != "start":
-        limits[0] = "--start_timeout=30"
+    if ACTIONS[action][0] == 124:
+        limits[0] = "--start_timeout=4" if step == "start" else "--start_timeout=30"  # it counts the imports, too
     job = Job(
         folder,
         *(f"--model_path={models[size]}", "--repeat=3", *limits, *words),
@@ -171,11 +171,11 @@ def check_fault(folder, size, rank, step, action, models):
     status, said = ACTIONS[action]
     assert done.returncode == status, done.stderr
     if step in ("start", "exit") and action in ("raise", "exit7"):  # outside run(): nobody says more than Python
-        said = "rank {rank} ended in {step} with status %d" % status
+        said = f"rank {{rank}} ended in {{step}} with status {status}"
     assert said.format(rank=rank, step=STEPS[step]) in done.stderr
     if status == 124:  # the limit, the window for others to be late, and what it takes to end them
         assert "last steps: rank 0: " in done.stderr
-        assert 2 <= seconds < 2 + 5, seconds
+        assert (0 if step == "start" else 2) <= seconds < 2 + 5, seconds
     else:
         assert seconds < 2, seconds
         named = [line for line in done.stderr.splitlines() if re.match(r"rank \d+ (failed|died|ended)", line)]
@@ -192,11 +192,19 @@ POSSIBLE = [
 ]
 
 
-@pytest.mark.parametrize("index", range(len(POSSIBLE)), ids=["-".join(each) for each in POSSIBLE])
+# in every test run: each step with each fault that is seen at once, and with one of those that a limit ends
+QUICK = [
+    each
+    for each in POSSIBLE
+    if ACTIONS[each[1]][0] != 124 or list(STEPS).index(each[0]) % 3 == list(ACTIONS).index(each[1]) % 3
+]
+
+
+@pytest.mark.parametrize("index", range(len(QUICK)), ids=["-".join(each) for each in QUICK])
 def test_a_fault_ends_the_job_by_name(tmp_path, models, index):
-    """Every step and every fault once, the ranks in turn."""
+    """The ranks in turn."""
     size, rank = RANKS[(index * 4 + 1) % len(RANKS)]
-    check_fault(tmp_path, size, rank, *POSSIBLE[index], models)
+    check_fault(tmp_path, size, rank, *QUICK[index], models)
 
 
 @pytest.mark.slow
