@@ -14,6 +14,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import unicodedata
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +75,9 @@ def print_pairs(sentences, similarity, most=10):
     order = np.argsort(-similarity[first, second], kind="stable")[:most]
     print("\ncosine")
     for a, b in zip(first[order], second[order]):
-        print(f"{similarity[a, b]:6.3f}  {shown(sentences[a]):<42}  {shown(sentences[b])}")
+        left = shown(sentences[a])
+        wide = sum(unicodedata.east_asian_width(each) in "WF" for each in left)  # take the room of two
+        print(f"{similarity[a, b]:6.3f}  {left:<{42 - wide}}  {shown(sentences[b])}")
 
 
 def shown(sentence, width=42):
@@ -89,16 +93,17 @@ def plot(sentences, similarity, file):
     matplotlib.use("Agg")  # a file, no window
     from matplotlib import pyplot
 
-    labels = [shown(each).replace("$", r"\$") for each in sentences]  # a $ would start a formula
-    size = 3 + 0.3 * len(sentences)
-    figure, axes = pyplot.subplots(figsize=(size + 2, size), constrained_layout=True)
+    warnings.filterwarnings("ignore", "Glyph .* missing")  # its font has no Chinese and no emoji: boxes stand for them
+    numbers = range(len(sentences))
+    labels = [f"{shown(each)}  {index}".replace("$", r"\$") for index, each in enumerate(sentences)]  # $: a formula
+    size = 2 + 0.3 * len(sentences)
+    figure, axes = pyplot.subplots(figsize=(size + 4, size))
     image = axes.imshow(similarity, vmin=0, vmax=1, cmap="viridis")
-    axes.set_xticks(range(len(labels)))
-    axes.set_xticklabels(labels, rotation=90)
-    axes.set_yticks(range(len(labels)))
+    axes.set_xticks(numbers)
+    axes.set_yticks(numbers)
     axes.set_yticklabels(labels)
     figure.colorbar(image, label="cosine")
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", bbox_inches="tight")
 
 
 def main():

@@ -145,7 +145,7 @@ def read_safetensors(data):
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--ranks", type=int, required=True, metavar="N", help="number of shards: 1, 2, 3, 4, 6 or 12")
+    parser.add_argument("--ranks", type=int, required=True, metavar="N", help="number of shards: 1, 2, 3, 4 or 6")
     parser.add_argument("--batch", type=int, default=8, metavar="B", help="sentences a predict (default: 8)")
     parser.add_argument("--length", type=int, default=128, metavar="L", help="tokens a sentence (default: 128)")
     what = "what a sum over the ranks is made of (default: reduce_scatter, and all_gather)"
