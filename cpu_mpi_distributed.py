@@ -11,6 +11,7 @@ Each rank inserts its number: rank 1 loads models/Matmul1.mindir.
 
 import argparse
 import os
+import sys
 import tempfile
 
 import mindspore_lite as mslite
@@ -175,12 +176,44 @@ def _build_stages(model_path, paths, model_type, context, config_path):
     stages = [mslite.Model() if path else None for path in paths]
     for index, (stage, path) in enumerate(zip(stages, paths)):
         try:
-            if stage:
+            if stage and model_type == mslite.ModelType.MINDIR and _converts(path):
+                path, converted = _convert(path), mslite.ModelType.MINDIR_LITE
+                stage.build_from_file(path, converted, context, config_path)
+                os.remove(path)
+            elif stage:
                 stage.build_from_file(path, model_type, context, config_path)
         except RuntimeError as error:
             where = f"{model_path}: step {index + 1} of {len(paths)} (stage or collective)"
             raise inference.Stop(inference.FAILED, f"{where}: {error} ([ERROR] lines above say why)") from None
     return stages
+
+
+def _converts(path):
+    """Return whether _convert() can take the stage: by version, with weights, less than the 2 GiB of a .ms file."""
+    weights = os.path.getsize(path[: -len("_graph.mindir")] + "_variables/data_0") - 64
+    return mslite.__version__.startswith("2.0.") and 0 < weights < 2**31 - 2**24
+
+
+def _convert(path):
+    """Write the stage beside its file as mindspore_lite's own .ms and return its path.
+
+    mindspore_lite 2.0 does the same with a MindIR as it builds it, but keeps four copies of the weights then. Of a .ms
+    it keeps two: the file's, and one in the order that its products take them in.
+    """
+    converter = mslite.Converter()
+    converter.save_type = mslite.ModelType.MINDIR_LITE
+    converter.input_format = mslite.Format.NCHW  # as it is: it takes four dimensions for an image in another order
+    target = path[: -len("_graph.mindir")]
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 1)  # it prints "CONVERT RESULT SUCCESS:0"
+        try:
+            converter.convert(mslite.FmkType.MINDIR, path, target)
+        finally:
+            os.dup2(stdout, 1)
+            os.close(stdout)
+    return f"{target}.ms"
 
 
 def _as_dtype(tensor, dtype):

@@ -13,11 +13,7 @@ from mindspore import nn, ops
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, os.pardir, "models"))
-from export_matmul import GROUP, export, group_of, insert  # noqa: E402  (found only now)
-
-
-def parameter(array, name):
-    return ms.Parameter(ms.Tensor(array), name=name)
+from tensor_parallel import GROUP, group_of, insert, parameter, remove  # noqa: E402  (found only now)
 
 
 class Net(nn.Cell):
@@ -204,6 +200,14 @@ NETS = {
     "shared": Shared, "transposed": Transposed, "reused": Reused,
     "scattered": Scattered, "converted": Converted, "dtypes": Dtypes, "dynamic": Dynamic,
 }  # fmt: skip
+
+
+def export(net, inputs, path):
+    """Export the net, which takes Tensors such as `inputs`, as the MindIR file `path`."""
+    remove(path)
+    ms.export(net.set_train(False), *inputs, file_name=path, file_format="MINDIR")
+    os.chmod(path, 0o644)  # MindSpore writes for its owner alone
+    print(path)
 
 
 def export_fixture(name, ranks, path):

