@@ -93,6 +93,7 @@ def test_the_example_finds_the_sentences_that_say_the_same(small, tmp_path):
     assert "Someone plays the guitar" in shown[6]
     assert len(shown) == 9
     saved = np.load(str(tmp_path / "out.npz"))
+    assert saved["embeddings"].shape == (3, 384)
     assert np.allclose(np.diag(saved["similarity"]), 1)
     assert np.array_equal(saved["similarity"], saved["embeddings"] @ saved["embeddings"].T)
     assert (tmp_path / "plot.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
