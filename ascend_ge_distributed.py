@@ -9,7 +9,6 @@ One process a rank, each with its own shard, device and rank; config_file.ini na
 """
 
 import argparse
-import configparser
 import ctypes
 import os
 
@@ -53,19 +52,21 @@ def rank_table(config_file):
     GE takes a relative path from where the process was started; here it is taken from the configuration file's folder.
     Raises Stop (status 2) where RANK_TABLE_FILE in the environment, which others read, names another one.
     """
-    config = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None, strict=False)
-    config.optionxform = str  # keys as they are
-    config.read(config_file, encoding="utf-8")
-    path = config.get("ascend_context", "rank_table_file", fallback="")
+    lines, section, path = [], "", ""
+    if config_file:
+        with open(config_file, encoding="utf-8") as file:
+            lines = [line.strip() for line in file]
+    for line in lines:  # as mindspore_lite reads it: the first of two equal keys counts
+        key, _, value = (each.strip() for each in line.partition("="))
+        section = line if line.startswith("[") else section
+        if section == "[ascend_context]" and key == "rank_table_file" and not path:
+            path = os.path.join(os.path.dirname(os.path.abspath(config_file)), value)
+    other = os.environ.get("RANK_TABLE_FILE") or path
+    if os.path.realpath(other) != os.path.realpath(path):
+        names = f"rank_table_file is {path or 'not set'}, but RANK_TABLE_FILE in the environment is {other}"
+        raise inference.Stop(inference.REFUSED, f"{config_file or 'no --config_file'}: {names}: unset it")
     if not path:
         return {}
-    path = os.path.join(os.path.dirname(os.path.abspath(config_file)), path)
-    other = os.environ.get("RANK_TABLE_FILE", path)
-    if os.path.realpath(other) != os.path.realpath(path):
-        message = (
-            f"{config_file}: rank_table_file is {path}, but RANK_TABLE_FILE in the environment is {other}: unset it"
-        )
-        raise inference.Stop(inference.REFUSED, message)
     return {"ascend_context": {"rank_table_file": path}}
 
 

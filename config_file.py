@@ -103,6 +103,10 @@ def rank_table_file(path):
     provider = config.get("ascend_context", {}).get("provider", "ge")
     if provider != "ge":
         raise ConfigError(f"{path}: provider={provider}: of Ascend's, ge alone runs distributed models: correct it")
+    other = os.environ.get("RANK_TABLE_FILE", "")
+    if other and not table:
+        message = f"RANK_TABLE_FILE in the environment is {other}, which mindspore_lite doesn't read"
+        raise ConfigError(f"{path}: names no rank table, but {message}: write rank_table_file={other} in it")
     if not table:
         return ""
     absolute = os.path.join(os.path.dirname(os.path.abspath(path)), table)
@@ -111,7 +115,6 @@ def rank_table_file(path):
         raise ConfigError(f"{path}: rank_table_file={table}: no such file ({absolute}): {advice}")
     if absolute.find(".json") != len(absolute) - len(".json"):  # HCCL looks for the first .json in the path
         raise ConfigError(f"{path}: rank_table_file={table}: {absolute} must end in .json and have it nowhere else")
-    other = os.environ.get("RANK_TABLE_FILE", "")
     if other and os.path.realpath(other) != os.path.realpath(absolute):
         advice = "unset it or make them the same"
         raise ConfigError(

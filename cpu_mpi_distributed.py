@@ -191,7 +191,7 @@ def _build_stages(model_path, paths, model_type, context, config_path):
 def _converts(path):
     """Return whether _convert() can take the stage: by version, with weights, less than the 2 GiB of a .ms file."""
     weights = os.path.getsize(path[: -len("_graph.mindir")] + "_variables/data_0") - 64
-    return mslite.__version__.startswith("2.0.") and 0 < weights < 2**31 - 2**24
+    return mslite.__version__.startswith("2.0.") and hasattr(mslite, "Converter") and 0 < weights < 2**31 - 2**24
 
 
 def _convert(path):

@@ -58,6 +58,12 @@ def step(text):
     PAGE[:WITHIN] = text.encode()[:STEP].ljust(WITHIN, b"\0")
 
 
+def say(status, message):
+    """Tell launch.py why this process ends with this status: of several that end with the same words it shows one."""
+    said = f"{status} {message}".encode()[: len(PAGE) - WITHIN]
+    PAGE[WITHIN:] = said.ljust(len(PAGE) - WITHIN, b"\0")
+
+
 def within(place):
     """Tell launch.py where in its step this rank is, in 32 bytes, so that who hangs is told from who waits for it."""
     PAGE[STEP:WITHIN] = place
@@ -70,8 +76,9 @@ def launched(what):
 
 def refuse(status, message):
     """End this process before the ranks know each other: one line on stderr, from the first rank of each server."""
-    if not int(os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK", launched("RANK") or 0)):
+    if isinstance(PAGE, mmap.mmap) or not int(os.environ.get("OMPI_COMM_WORLD_LOCAL_RANK", launched("RANK") or 0)):
         print(message, file=sys.stderr, flush=True)
+    say(status, message)
     sys.exit(status)
 
 
@@ -109,14 +116,15 @@ def alone(rank=0, size=1):
     return communicator(rank, size, [rank], lambda value: [value])
 
 
-def joined(rank, size, here, path):
+def joined(rank, size, here, folder):
     """Return what stands for a communicator among the ranks `here`, those of one server, that launch.py started.
 
-    The first of them listens on the socket `path` and hands round what they send. Where one is lost the others wait
-    until launch.py ends them.
+    The first of them listens on a socket in the folder and hands round what they send. Where one is lost the others
+    wait until launch.py ends them.
     """
     from multiprocessing import connection
 
+    path = f"/proc/self/fd/{os.open(folder, os.O_RDONLY)}/hub"  # a socket's path has 108 bytes at most
     peers = []
 
     def allgather(value):
@@ -197,6 +205,8 @@ def run(main, comm):
         if error.code not in (None, 0):
             status = error.code if isinstance(error.code, int) else FAILED
             message = f"exit {error.code}"
+        elif isinstance(PAGE, mmap.mmap):  # before its work is done: launch.py says in which step
+            os._exit(OK)
     except Exception as error:
         agreed, status, message = getattr(error, "agreed", False), getattr(error, "status", None), error
         if status is None:
@@ -206,8 +216,7 @@ def run(main, comm):
     if message and (first(comm) or not agreed):
         print(line(comm.rank, message), file=sys.stderr, flush=True)
     if message and isinstance(PAGE, mmap.mmap):  # launch.py ends the others, without MPI's waiting for any of them
-        said = f"{status} {line(comm.rank, message)}".encode()
-        PAGE[WITHIN:] = said[: len(PAGE) - WITHIN].ljust(len(PAGE) - WITHIN, b"\0")
+        say(status, line(comm.rank, message))
         os._exit(status)
     if message and not agreed and comm.size > 1:
         comm.Abort(status)

@@ -12,14 +12,16 @@ import argparse
 import collections
 import contextlib
 import ctypes
+import functools
 import glob
 import json
 import mmap
 import os
 import re
-import selectors
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -46,6 +48,7 @@ LIMITS = {
     "exit": "predict",
 }
 GRACE = 5  # seconds from SIGTERM to SIGKILL
+LINE, ROOM = 8192, 256  # bytes of a line that are shown together; messages that may wait for who reads them
 SHOWN = 10  # how many lines of a failed rank's log are shown
 STEP, WITHIN, PAGE = 96, 128, 4096  # bytes that a rank shares with its guard: its step, where in it, how it failed
 MARK = "@launch "  # begins what a guard tells the launcher, in its stderr
@@ -115,21 +118,52 @@ def guard(options, command):
     """Run the rank's command and tell the launcher of its steps and its end. Returns the exit status."""
     die_with_parent(signal.SIGTERM)
     adopt_orphans()
-    folder = tempfile.mkdtemp(prefix=f"{options['job']}-")  # the rank's TMPDIR
+    folder = tempfile.mkdtemp(prefix=os.path.basename(options["job"]) + "-")  # the rank's TMPDIR
+    launcher_gone = []
     try:
-        return guard_in(folder, options, command)
+        return guard_in(folder, options, command, launcher_gone)
     finally:
         end_all_below()
         shutil.rmtree(folder, ignore_errors=True)
+        if launcher_gone:
+            remove_job(options["job"])
 
 
-def guard_in(folder, options, command):
+def guard_in(folder, options, command, launcher_gone):
     rank, local_rank, size = identity()
     log_path = os.path.join(options["log_dir"], f"rank_{rank}.log")
     log, asked, kill_at, expired = None, False, None, None
 
+    # messages to the launcher wait here while it doesn't read: this process never does
+    waiting = collections.deque()
+    if options["socket"]:
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        channel.connect(short(options["job"], "messages"))
+        channel.setblocking(False)
+        begin, end, put, out = b"", b"", channel.send, channel.fileno()
+    else:  # on another server: through mpirun, which mixes long messages of several ranks
+        os.set_blocking(2, False)
+        begin, end, put, out = MARK.encode(), b"\n", functools.partial(os.write, 2), 2
+
     def tell(**what):
-        os.write(2, f"{MARK}{json.dumps({'rank': rank, **what})}\n".encode())
+        waiting.append(begin + json.dumps({"rank": rank, **what}).encode() + end)
+        flush()
+
+    def flush():
+        while waiting:
+            try:
+                sent = put(waiting[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                waiting.clear()
+                launcher_gone.append(True)
+                ask()
+                return
+            if sent < len(waiting[0]):
+                waiting[0] = waiting[0][sent:]
+            else:
+                waiting.popleft()
 
     def ask(*_):
         """End the rank: the launcher, or whoever started this process, wants it."""
@@ -158,6 +192,7 @@ def guard_in(folder, options, command):
         )
     for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, ask)
+    tell(pid=os.getpid())
 
     # what it says: all of it to the log, stdout to the terminal, too
     try:
@@ -166,8 +201,8 @@ def guard_in(folder, options, command):
     except OSError as error:
         tell(warning=f"{log_path}: can't be written: {error.strerror}")
     last, errors = collections.deque(maxlen=SHOWN), collections.deque(maxlen=SHOWN)
-    goes_to = {child.stdout.fileno(): 1, child.stderr.fileno(): 2 if options["verbose"] else None}
-    unfinished = dict.fromkeys(goes_to, b"")  # the line that isn't whole yet
+    shown_on = {child.stdout.fileno(): 1, child.stderr.fileno(): 2 if options["verbose"] else None}
+    unfinished = dict.fromkeys(shown_on, b"")  # the line that isn't whole yet
 
     def hear(source, data):
         nonlocal log
@@ -180,77 +215,93 @@ def guard_in(folder, options, command):
         if not data and unfinished[source]:  # the end
             data = b"\n"
         *lines, unfinished[source] = (unfinished[source] + data).split(b"\n")
+        if len(unfinished[source]) > LINE:
+            lines, unfinished[source] = [*lines, unfinished[source]], b""
         for line in lines:
-            last.append(line)
-            if b"[ERROR]" in line:
-                errors.append(line)
-            if goes_to[source]:
-                tag = b"" if re.match(rb"rank \d+: ", line) else b"rank %d: " % rank
-                os.write(goes_to[source], tag + line + b"\n")
+            text = line[:LINE].decode(errors="replace")
+            last.append(text)
+            if "[ERROR]" in text:
+                errors.append(text)
+            if shown_on[source]:
+                tell(show=text if re.match(r"rank \d+: ", text) else f"rank {rank}: {text}", on=shown_on[source])
 
-    sources = selectors.DefaultSelector()
-    for source in goes_to:
+    sources = list(shown_on)
+    for source in sources:
         os.set_blocking(source, False)
-        sources.register(source, selectors.EVENT_READ)
-
-    step, since, told, told_at = "start", time.monotonic(), None, 0
+    step, since, told, told_at, looked_at = "start", time.monotonic(), None, 0, time.monotonic()
     ended = False
-    while not ended:
-        ended = child.poll() is not None  # asked before its last words are heard
-        if not sources.get_map():
-            time.sleep(0.05)  # it has closed them, and goes on
-        for key, _ in sources.select(0 if ended else 0.2):
-            data = read(key.fd)
-            hear(key.fd, data)
-            while data and ended:
-                data = read(key.fd)
-                hear(key.fd, data)
+    while True:
+        if not ended and child.poll() is not None:
+            ended = True
+            end_all_below()  # what it leaves could go on writing for ever
+        crowded = len(waiting) > ROOM and not launcher_gone  # the terminal isn't read: let the rank wait, too
+        readable, _, _ = select.select(
+            [] if crowded else sources, [out] if waiting else [], [], 0 if ended and not crowded else 0.2
+        )
+        for source in readable:
+            data = read(source)
+            hear(source, data)
             if not data:
-                sources.unregister(key.fd)
+                sources.remove(source)
+        flush()
+        if ended and not crowded and not readable:
+            break
+        if not sources and not ended:
+            time.sleep(0.05)  # it has closed them, and goes on
         now, text = time.monotonic(), page[:STEP].rstrip(b"\0").decode(errors="replace")
         if text != step:
             step, since = text, now
+        elif crowded:
+            since += now - looked_at  # not its fault
+        looked_at = now
         if step != told and (now - told_at > 1 or ended):
             told, told_at = step, now
             tell(step=step)
-        limit = options["limits"][LIMITS.get(step.split(" ")[0], "predict")]
+        option = LIMITS.get(step.split(" ")[0], "predict")
+        limit = options["limits"][option]
         if now - since > limit and kill_at is None and not ended:
             with open(f"/proc/{child.pid}/stat") as file:
                 stopped = file.read().rpartition(") ")[2].startswith("T")
             place = page[STEP:WITHIN].rstrip(b"\0").decode(errors="replace")
             where = f"{step} ({place})" if place else step
-            option = f"--{LIMITS.get(step.split(' ')[0], 'predict')}_timeout"
-            expired = f"{'stopped by a signal' if stopped else 'still'} in {where} after {limit:g} s ({option})"
+            expired = f"{'stopped by a signal' if stopped else 'still'} in {where} after {limit:g} s"
+            expired += f" (--{option}_timeout)"
             child.send_signal(signal.SIGUSR1)  # writes where it is into the log: run() in inference.py
             kill_at = now + 0.5
-        if kill_at and now > kill_at:
+        if kill_at and now > kill_at and not ended:
             child.kill()
-    for source in goes_to:
+    for source in shown_on:
         hear(source, b"")
+    step = page[:STEP].rstrip(b"\0").decode(errors="replace")
+    tell(step=step)
 
     # how it ended
     code = child.returncode
-    if code == 0 and not expired:
-        tell(ended=True)
-        return 0
-    if asked and not expired and code in (-signal.SIGTERM, -signal.SIGKILL):
-        return 0  # as asked, and no failure of its own
     status, _, said = page[WITHIN:].rstrip(b"\0").decode(errors="replace").partition(" ")
-    for line in (*(each for each in errors if each not in last), *last):
-        tell(log=line.decode(errors="replace")[:300])
+    failed = None
     if expired:
-        tell(failed=expired, status=TIMEOUT, step=where)
+        failed = {"failed": expired, "status": TIMEOUT, "step": where}
+    elif asked and code in (-signal.SIGTERM, -signal.SIGKILL):
+        pass  # as asked, and no failure of its own
     elif code < 0:
-        tell(failed=f"died in {step}: {signal.Signals(-code).name}", status=128 - code)
+        failed = {"failed": f"died in {step}: {signal_name(-code)}", "status": 128 - code}
     elif said and int(status) == code:
-        tell(failed=f"failed in {step}", status=code, said=said)
+        failed = {"failed": f"failed in {step}", "status": code, "said": said}
+    elif code or step != "exit":  # run() in inference.py comes to its end, or it ended before its work did
+        failed = {"failed": f"ended in {step} with status {code}", "status": code or FAILED}
+    if failed:
+        for line in (*(each for each in errors if each not in last), *last):
+            tell(log=line[:300])
+        tell(**failed)
     else:
-        tell(failed=f"ended in {step} with status {code}", status=code)
-    for _ in range(200):  # mpirun would end the others, too, but a second later
-        if asked:
-            return 0
+        tell(ended=True)
+    wait_until = time.monotonic() + 10
+    while waiting and time.monotonic() < wait_until:
+        select.select([], [out], [], 0.2)
+        flush()
+    while failed and not asked and time.monotonic() < wait_until:  # mpirun would end the others a second later
         time.sleep(0.05)
-    return code if code > 0 else 128 - code
+    return failed["status"] if failed and not asked else 0
 
 
 def read(source):
@@ -261,13 +312,27 @@ def read(source):
         return b""
 
 
+def short(folder, name):
+    """Return a path of the socket `name` in the folder that is as short as a socket's has to be (108 bytes)."""
+    return f"/proc/self/fd/{os.open(folder, os.O_RDONLY | os.O_DIRECTORY)}/{name}"
+
+
+def signal_name(number):
+    """Return SIGKILL for 9; real-time signals have no names."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
+def remove_job(job):
+    """Remove what a job, or a part of it that was killed, left in temporary folders."""
+    for path in (*glob.glob(f"{glob.escape(job)}*"), os.path.join("/dev/shm", os.path.basename(job))):
+        shutil.rmtree(path, ignore_errors=True)
+
+
 # The launcher
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        prog="run.sh", description=__doc__.split("\n", 1)[0], allow_abbrev=False, epilog="all other options: see below"
-    )
+    parser = argparse.ArgumentParser(prog="run.sh", description=__doc__.split("\n", 1)[0], allow_abbrev=False)
     parser.error = lambda message: stop(REFUSED, f"{message} (./run.sh --help)")
     parser.add_argument("--model_path", default=os.path.relpath(os.path.join(HERE, "models", "Matmul.mindir")))
     parser.add_argument("--config_file", help="mindspore_lite's (default: none; on Ascend config_file.ini)")
@@ -296,19 +361,43 @@ def parse_arguments():
         parser.error("--hostfile and --launcher are for cpu and gpu: on ascend start run.sh on each server")
     if args.backend != "ascend" and args.server_id:
         parser.error(f"--server_id is for ascend, this is {args.backend}: give --hostfile")
+    if args.hostfile and args.launcher == "srun":
+        parser.error("--hostfile and --launcher srun: Slurm knows its servers: leave --hostfile out")
     if args.launcher == "srun" and "SLURM_JOB_ID" not in os.environ:
         parser.error("--launcher srun: no allocation here (no SLURM_JOB_ID): salloc or sbatch first")
     return args, rest
 
 
-def stop(status, message):
-    """End the launcher before anything runs."""
-    say(message)
-    sys.exit(status)
+PENDING = {1: bytearray(), 2: bytearray()}  # what is to be shown on stdout and stderr: watch() never waits for them
+
+
+def show(line, on=2):
+    if on in PENDING:
+        PENDING[on] += f"{line}\n".encode()
 
 
 def say(message):
-    print(f"run.sh: {message}", file=sys.stderr, flush=True)
+    show(f"run.sh: {message}")
+
+
+def pour(seconds):
+    """Show what is pending as far as the terminal takes it now; return what happened where nobody reads it any more."""
+    full = [number for number in PENDING if PENDING[number]]
+    for number in select.select([], full, [], seconds)[1] if full else ():
+        try:
+            del PENDING[number][: os.write(number, PENDING[number][: select.PIPE_BUF])]
+        except OSError as error:
+            del PENDING[number]
+            return f"{('', 'stdout', 'stderr')[number]}: {error.strerror}"
+    return None
+
+
+def stop(status, message):
+    """End the launcher before anything runs."""
+    say(message)
+    while PENDING.get(2):
+        pour(None)
+    sys.exit(status)
 
 
 def count_shards(model_path):
@@ -320,15 +409,16 @@ def count_shards(model_path):
     return max(count, 1)
 
 
-def make_log_dir(log_dir):
+def make_log_dir(log_dir, ranks):
     """Make the folder of the logs and return its path; logs/latest is the last one made without --log_dir."""
     try:
         if log_dir:
             os.makedirs(log_dir, exist_ok=True)
             for path in glob.glob(os.path.join(glob.escape(log_dir), "rank_*.log")):
-                if not os.path.islink(path):  # a link is written through
+                number = re.search(r"rank_(\d+)\.log$", path)
+                if number and int(number.group(1)) >= ranks:  # of a job with more ranks; a guard replaces its own
                     os.remove(path)
-            return os.path.abspath(log_dir)
+            return log_dir
         name, number = time.strftime("%Y-%m-%d_%H%M%S"), 0
         os.makedirs("logs", exist_ok=True)
         while True:  # two jobs may start in the same second
@@ -341,12 +431,12 @@ def make_log_dir(log_dir):
         link = f"{log_dir}.latest"
         os.symlink(os.path.basename(log_dir), link)
         os.replace(link, os.path.join("logs", "latest"))
-        return os.path.abspath(log_dir)
+        return log_dir
     except OSError as error:
         return stop(REFUSED, f"--log_dir {log_dir or 'logs'}: can't be written: {error.strerror}: give another")
 
 
-def mpirun_command(args, job, ranks):
+def mpirun_command(args, environment, job, ranks):
     """Return the start of the mpirun or srun command line that starts `ranks` processes."""
     if args.launcher == "srun":
         return ["srun", f"--ntasks={ranks}" if ranks else "--ntasks-per-node=1"]
@@ -360,7 +450,7 @@ def mpirun_command(args, job, ranks):
     command += ["-n", str(ranks)] if ranks else ["--map-by", "ppr:1:node"]
     if args.hostfile:
         command += ["--hostfile", args.hostfile, "--prefix", os.path.dirname(os.path.dirname(mpirun))]
-        command += [word for name in sorted(os.environ) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
+        command += [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
     elif os.access("/dev/shm", os.W_OK):
         shared = os.path.join("/dev/shm", os.path.basename(job))
         os.makedirs(shared, exist_ok=True)
@@ -368,27 +458,32 @@ def mpirun_command(args, job, ranks):
     return [*command, "--mca", "orte_tmpdir_base", job]  # what it leaves where it is killed lies where it is found
 
 
-def check_servers(args, job, config_file):
+def check_servers(args, environment, job, caught):
     """Make sure that all servers have what the ranks need, under the same paths."""
-    paths = [os.getcwd(), sys.executable, os.path.join(HERE, "main.py"), *filter(None, [config_file])]
+    paths = [os.getcwd(), sys.executable, os.path.join(HERE, "main.py"), *filter(None, [args.config_file])]
     stem = re.sub(r"(_graph)?\.mindir$", "", args.model_path)
     paths += glob.glob(f"{glob.escape(stem)}[0-9]*.mindir")
     script = 'for each; do [ -e "$each" ] || echo "missing $(uname -n) $each"; done; echo here'
-    command = [*mpirun_command(args, job, None), "sh", "-c", script, "sh", *map(os.path.abspath, paths)]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=args.start_timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        end_all_below()
-        stop(TIMEOUT, f"not all servers of {args.hostfile or 'the allocation'} answered in {args.start_timeout:g} s")
-    said = done.stdout.decode().splitlines()
+    command = [*mpirun_command(args, environment, job, None), "sh", "-c", script, "sh", *map(os.path.abspath, paths)]
+    process = run(command, environment)
+    servers, deadline = args.hostfile or "the allocation", time.monotonic() + args.start_timeout
+    while True:
+        try:
+            said, errors = (text.decode(errors="replace").splitlines() for text in process.communicate(timeout=0.2))
+            break
+        except subprocess.TimeoutExpired:
+            if caught:
+                stop(128 + caught[0], f"interrupted ({signal_name(caught[0])})")
+            if time.monotonic() > deadline:
+                stop(TIMEOUT, f"not all servers of {servers} answered in {args.start_timeout:g} s (--start_timeout)")
     for each in said:
         if each.startswith("missing "):
             stop(REFUSED, "{1}: {2}: no such file: copy it there, under the same path".format(*each.split(" ", 2)))
-    if done.returncode or "here" not in said:
+    if process.returncode or "here" not in said:
+        for each in errors[:SHOWN]:
+            show(each)
         advice = "ssh to each must work without a password, and Python lie under the same path"
-        stop(FAILED, f"the servers of {args.hostfile or 'the allocation'} can't all be reached: {advice}")
+        stop(FAILED, f"the servers of {servers} can't all be reached: {advice}")
 
 
 def ascend_ranks(args):
@@ -417,7 +512,9 @@ def ascend_ranks(args):
             stop(REFUSED, f"{path}: rank {rank} is on device {device}, but there is no {file}: correct the rank table")
     visible = os.environ.get("ASCEND_RT_VISIBLE_DEVICES")
     if visible:  # a process then counts its devices from 0 in that list, while the table has their own numbers
-        numbers = [int(each) for each in visible.split(",")]
+        if not re.fullmatch(r"\d+(,\d+)*,?", visible):
+            stop(REFUSED, f"ASCEND_RT_VISIBLE_DEVICES is {visible}: numbers with commas between them, as 0,1")
+        numbers = [int(each) for each in visible.split(",") if each]
         for rank, device in here:
             if device not in numbers:
                 stop(REFUSED, f"{path}: rank {rank} is on device {device}, but ASCEND_RT_VISIBLE_DEVICES is {visible}")
@@ -425,36 +522,41 @@ def ascend_ranks(args):
     return here, len(everyone)
 
 
-def start(args, rest, job, log_dir):
+def start(args, rest, job, caught):
     """Start the ranks; return (their processes, the ranks that report here)."""
-    limits = {"start": args.start_timeout, "build": args.build_timeout, "predict": args.predict_timeout}
-    options = {"job": os.path.basename(job), "log_dir": log_dir, "limits": limits, "verbose": args.verbose}
-    command = [sys.executable, os.path.abspath(__file__), "--guard", json.dumps(options)]
-    command += [sys.executable, os.path.join(HERE, "main.py"), f"--backend={args.backend}"]
-    command += [f"--model_path={args.model_path}", *([f"--config_file={args.config_file}"] * bool(args.config_file))]
-    logs = args.log_dir or os.path.relpath(log_dir)
-    environment = dict(os.environ)
-    environment.setdefault("GLOG_v", "3")  # of the engine's log, errors alone
-    if args.backend == "ascend":
-        here, size = ascend_ranks(args)
-        say(f"back end ascend ({args.why}), {plural(len(here))} of {size}, logs in {logs}")
-        environment["LAUNCH_HUB"] = os.path.join(job, "hub")
-        environment["LAUNCH_HERE"] = ",".join(str(rank) for rank, _ in here)
-        processes = []
-        for number, (rank, device) in enumerate(here):
-            environment.update(zip(STARTERS[0], (str(rank), str(number), str(size))))
-            processes.append(run([*command, *rest, f"--rank_id={rank}", f"--device_id={device}"], environment))
-        return processes, [rank for rank, _ in here]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCH_")}
+    environment.update({"LAUNCH_DEV": DEV} if "LAUNCH_DEV" in os.environ else {})
+    environment.setdefault("GLOG_v", "2" if args.verbose else "3")  # of the engine's log: warnings, or errors alone
+    if os.geteuid() == 0:
         environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     if args.hostfile and not os.path.isfile(args.hostfile):
         stop(REFUSED, f"--hostfile {args.hostfile}: no such file: lines `address slots=2`, one a server")
-    if args.hostfile or args.launcher == "srun":
-        check_servers(args, job, args.config_file)
-    ranks = args.ranks or count_shards(args.model_path)
-    say(f"back end {args.backend} ({args.why}), {plural(ranks)}, logs in {logs}")
-    return [run([*mpirun_command(args, job, ranks), *command, *rest], environment)], list(range(ranks))
+    if args.backend == "ascend":
+        here, size = ascend_ranks(args)
+        text = f"{plural(len(here))} of {size}"
+    else:
+        size = args.ranks or count_shards(args.model_path)
+        text = plural(size)
+        if args.hostfile or args.launcher == "srun":
+            check_servers(args, environment, job, caught)
+    log_dir = make_log_dir(args.log_dir, size)
+    say(f"back end {args.backend} ({args.why}), {text}, logs in {log_dir}")
+
+    limits = {"start": args.start_timeout, "build": args.build_timeout, "predict": args.predict_timeout}
+    options = {"job": job, "log_dir": os.path.abspath(log_dir), "limits": limits, "verbose": args.verbose}
+    options["socket"] = not args.hostfile and not args.launcher
+    command = [sys.executable, os.path.abspath(__file__), "--guard", json.dumps(options)]
+    command += [sys.executable, os.path.join(HERE, "main.py"), f"--backend={args.backend}"]
+    command += [f"--model_path={args.model_path}", *([f"--config_file={args.config_file}"] * bool(args.config_file))]
+    if args.backend != "ascend":
+        return [run([*mpirun_command(args, environment, job, size), *command, *rest], environment)], list(range(size))
+    environment["LAUNCH_HUB"] = job
+    environment["LAUNCH_HERE"] = ",".join(str(rank) for rank, _ in here)
+    processes = []
+    for number, (rank, device) in enumerate(here):
+        environment.update(zip(STARTERS[0], (str(rank), str(number), str(size))))
+        processes.append(run([*command, *rest, f"--rank_id={rank}", f"--device_id={device}"], environment))
+    return processes, [rank for rank, _ in here]
 
 
 def plural(count):
@@ -473,65 +575,86 @@ def run(command, environment):
     )
 
 
-def watch(args, processes, ranks, caught):
+def watch(args, processes, ranks, messages, caught):
     """Show what the ranks say until all have ended; at the first failure end them. Returns the exit status.
 
-    `caught` gets the signals that this process receives.
+    `messages` is the socket that the guards of this server write to, and `caught` gets the signals that arrive.
     """
     started, steps, ended, failures, logs = time.monotonic(), {}, set(), [], collections.defaultdict(list)
-    sources = selectors.DefaultSelector()
+    guards = {}  # rank: its guard's pid, where that is here
+    sources = {messages.fileno(): None}  # None, or [1 or 2, the line that isn't whole yet] of a process's output
     for process in processes:
-        for stream, shown in ((process.stdout, 1), (process.stderr, 2)):
+        for stream, on in ((process.stdout, 1), (process.stderr, 2)):
             os.set_blocking(stream.fileno(), False)
-            sources.register(stream, selectors.EVENT_READ, (shown, bytearray()))
+            sources[stream.fileno()] = [on, b""]
     status, decide_at, give_up_at, said_at, heard_at = None, None, None, started, started
 
-    def hear(line, shown):
-        if not line.startswith(MARK.encode()):
-            os.write(shown, line)
-            return
-        try:
-            what = json.loads(line[len(MARK) :].decode())
-        except ValueError:  # mpirun may mix what processes write at the same time
-            say(f"not understood: {line.decode(errors='replace').rstrip()}")
-            return
-        rank, now = what["rank"], time.monotonic()
+    def understand(text):
+        what = json.loads(text)
+        rank = what["rank"]
         if "failed" in what:
             failures.append(what)
+        elif "show" in what:
+            show(what["show"], what["on"])
         elif "step" in what:
-            steps[rank] = what["step"], now
+            steps[rank] = what["step"], time.monotonic()
         elif "ended" in what:
             ended.add(rank)
+        elif "pid" in what:
+            guards[rank] = what["pid"]
+            steps.setdefault(rank, ("start", time.monotonic()))
         elif "log" in what:
             logs[rank].append(what["log"])
         elif status is None:
-            print(f"rank {rank}: {what['warning']}", file=sys.stderr, flush=True)
+            show(f"rank {rank}: {what['warning']}")
+
+    def hear(source):
+        if sources[source] is None:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    understand(messages.recv(1 << 20).decode())
+            return
+        data = read(source)
+        on, unfinished = sources[source]
+        *lines, rest = (unfinished + data).split(b"\n")
+        if len(rest) > 4 * LINE or not data:
+            lines, rest = [*lines, rest] if rest else lines, b""
+        sources[source][1] = rest
+        for line in lines:
+            text = line.decode(errors="replace")
+            if text.startswith(MARK):
+                try:
+                    understand(text[len(MARK) :])
+                except (ValueError, KeyError):  # mpirun may mix what processes write at the same time
+                    say(f"not understood: {text[:200]}")
+            else:
+                show(text, on)
+        if not data:
+            del sources[source]
 
     while True:
-        for key, _ in sources.select(0.1):
-            data, (shown, line) = read(key.fd), key.data
+        crowded = sum(map(len, PENDING.values())) > LINE * ROOM and status is None  # who reads the terminal is slow
+        readable, _, _ = select.select(
+            [] if crowded else list(sources), [number for number in PENDING if PENDING[number]], [], 0.1
+        )
+        for source in readable:
             heard_at = time.monotonic()
-            line += data
-            *lines, line[:] = bytes(line).split(b"\n")
-            try:
-                for each in [each + b"\n" for each in lines] + [bytes(line)] * (not data):
-                    hear(each, shown)
-            except OSError as error:
-                failures.append({"failed": f"stdout: {error.strerror}", "rank": None, "status": FAILED})
-            if not data:
-                sources.unregister(key.fileobj)
+            hear(source)
+        unread = pour(0)
+        if unread:
+            failures.append({"failed": f"{unread}: nobody reads the results", "rank": None, "status": FAILED})
         now = time.monotonic()
         over = all(process.poll() is not None for process in processes) and (
-            not sources.get_map() or now - heard_at > 0.5  # who holds the pipes isn't one of them
+            len(sources) == 1 and not readable or now - heard_at > 0.5  # who holds the pipes isn't one of them
         )
         if status is None:
-            if not failures:
-                failures += lost(args, processes, ranks, steps, ended, over, now - started)
+            if not failures and not crowded:
+                failures += lost(args, processes, ranks, steps, ended, guards, over, now - started)
             if failures and not decide_at:  # the others of that moment may be heard of yet
                 decide_at = now + (0.1 if named_rank(failures[0]) == failures[0]["rank"] else 1)
             if caught:
                 status = 128 + caught[0]
-                say(f"interrupted ({signal.Signals(caught[0]).name})")
+                say(f"interrupted ({signal_name(caught[0])})")
             elif failures and (over or now > decide_at):
                 status = report(failures, logs, steps, ranks)
             elif over:
@@ -540,9 +663,8 @@ def watch(args, processes, ranks, caught):
                 for process in processes:
                     process.send_signal(signal.SIGUSR1)  # mpirun and srun pass it on to the guards
                 give_up_at = now + (GRACE - 2 if caught or status == TIMEOUT else GRACE + 1)
-            elif now - said_at > 5:
+            elif now - said_at > 5 and progress(steps, ended, now):
                 said_at = now
-                progress(steps, ended, now)
         # after a failure mpirun alone takes another second, which does nothing where all ranks were here
         if give_up_at and not args.hostfile and not args.launcher and set(below()) <= {each.pid for each in processes}:
             over = True
@@ -550,29 +672,39 @@ def watch(args, processes, ranks, caught):
             return status
 
 
-def lost(args, processes, ranks, steps, ended, over, seconds):
+def lost(args, processes, ranks, steps, ended, guards, over, seconds):
     """Return the failures that no guard tells: it, or its server, is gone, or it never was."""
     now, gone = time.monotonic(), []
     limits = {"start": args.start_timeout, "build": args.build_timeout, "predict": args.predict_timeout}
-    if seconds > args.start_timeout + 1:
-        gone += [(rank, f"never appeared in {args.start_timeout:g} s", TIMEOUT) for rank in ranks if rank not in steps]
-    for rank, (step, since) in steps.items():
+    for rank in ranks:
+        if rank in ended:
+            continue
+        step, since = steps.get(rank, ("start", now))
         limit = limits[LIMITS.get(step.split(" ")[0], "predict")]
-        if rank not in ended and now - since > limit + GRACE:
+        if rank not in steps and seconds > args.start_timeout + 1:
+            gone.append((rank, f"never appeared in {args.start_timeout:g} s", TIMEOUT))
+        elif now - since > limit + GRACE:
             gone.append((rank, f"not heard of since {step}, {limit + GRACE:g} s ago", TIMEOUT))
-    codes = [process.returncode for process in processes]
+        elif rank in guards and now - since > 0.5 and not lives(guards[rank]) and not over:
+            gone.append((rank, f"was lost in {step}: its guard was killed", 128 + signal.SIGKILL))
     if not gone and over and set(ranks) - ended:
-        rank = min(set(ranks) - ended)
-        code = next((each for each in codes if each), FAILED)
-        how = signal.Signals(-code).name if code < 0 else f"status {code}"
-        what = steps[rank][0] if rank in steps else "before it started"
-        gone.append((rank, f"was lost in {what}: what started it ended with {how}", code if code > 0 else 128 - code))
-    elif not gone and len(processes) == len(ranks):
-        for rank, code in zip(ranks, codes):
-            if code and code < 0 and rank not in ended:
-                gone.append((rank, f"was lost with its guard: {signal.Signals(-code).name}", 128 - code))
+        missing = sorted(set(ranks) - ended)
+        code = next((each.returncode for each in processes if each.returncode), FAILED)
+        how = signal_name(-code) if code < 0 else f"status {code}"
+        others = f" (and {len(missing) - 1} more)" if missing[1:] else ""
+        what = f"in {steps[missing[0]][0]}" if missing[0] in steps else "before it started"
+        gone.append((missing[0], f"was lost {what}{others}: what started it ended with {how}", code % 256))
     keys = ("rank", "failed", "status", "step")
     return [dict(zip(keys, (*each, steps.get(each[0], ("start",))[0]))) for each in gone]
+
+
+def lives(pid):
+    """Return whether a process is there and isn't waiting for its parent alone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return not file.read().rpartition(b") ")[2].startswith(b"Z")
+    except OSError:
+        return False
 
 
 def named_rank(failure):
@@ -600,14 +732,14 @@ def report(failures, logs, steps, ranks):
         last = {**{each: step for each, (step, _) in steps.items()}, **{each["rank"]: each["step"] for each in late}}
         say("last steps: " + ", ".join(f"rank {each}: {step}" for each, step in sorted(last.items())))
     elif said and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # which step it was in adds nothing
-        print(f"rank {rank}: {said}", file=sys.stderr, flush=True)
+        show(f"rank {rank}: {said}")
         return status
     elif rank is None:
         say(first["failed"])
     else:
-        print(f"rank {rank} {first['failed']}{': ' if said else ''}{said}", file=sys.stderr, flush=True)
+        show(f"rank {rank} {first['failed']}{': ' if said else ''}{said}")
     for line in logs[rank]:
-        print(f"  rank {rank} | {line}", file=sys.stderr, flush=True)
+        show(f"  rank {rank} | {line}")
     return status
 
 
@@ -618,7 +750,7 @@ def progress_of(step):
 
 
 def progress(steps, ended, now):
-    """Show that long steps live."""
+    """Show that long steps live; return whether there are any."""
     slow = collections.defaultdict(list)
     for rank, (step, since) in sorted(steps.items()):
         if rank not in ended and now - since > 5:
@@ -626,7 +758,8 @@ def progress(steps, ended, now):
     for step, ranks in slow.items():
         who = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))}"
         seconds = now - min(steps[rank][1] for rank in ranks)
-        print(f"{who}: {step}... {seconds:.0f} s", file=sys.stderr, flush=True)
+        show(f"{who}: {step}... {seconds:.0f} s")
+    return bool(slow)
 
 
 def main():
@@ -642,16 +775,24 @@ def main():
     args, rest = parse_arguments()
     caught = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: caught.append(number))
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda number, _: caught.append(number))
     adopt_orphans()
     job = tempfile.mkdtemp(prefix="launch-")
+    messages = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        processes, ranks = start(args, rest, job, make_log_dir(args.log_dir))
-        return watch(args, processes, ranks, caught)
+        messages.bind(short(job, "messages"))
+        messages.setblocking(False)
+        processes, ranks = start(args, rest, job, caught)
+        status = watch(args, processes, ranks, messages, caught)
     finally:
         end_all_below()
-        for path in (*glob.glob(f"{job}*"), os.path.join("/dev/shm", os.path.basename(job))):
-            shutil.rmtree(path, ignore_errors=True)
+        remove_job(job)
+    while any(PENDING.values()) and not caught:
+        if pour(0.2) and not status:
+            status = FAILED
+    pour(0)
+    return status
 
 
 if __name__ == "__main__":

@@ -3,16 +3,11 @@
 #
 #   ./run.sh                                                    # models/Matmul, on what this machine has
 #   ./run.sh --model_path=models/Matmul.mindir --backend=cpu --repeat=100
-#
-#   --model_path X.mindir         the shards are X0.mindir, X1.mindir, ...      (default: models/Matmul.mindir)
-#   --backend auto|cpu|gpu|ascend where the ranks run                           (default: auto, what is there)
-#   --ranks N                     how many ranks to start                       (default: as many as there are shards)
-#   --config_file FILE            mindspore_lite's configuration file           (default: none)
-#   all other options go to main.py: ./run.sh --help shows them
+#   ./run.sh --help                                             # all options
 #
 # Everything that the ranks need is installed once, into .venv beside this file, unless $PYTHON (or python3) already
-# has mindspore_lite. Exit status: 0 right, 1 a rank failed, 2 wrong arguments or files, 3 back end not available,
-# 4 wrong result, 128 + N signal N ended a rank.
+# has mindspore_lite; launch.py then starts the ranks. Exit status: 0 right, 1 a rank failed, 2 wrong arguments or files,
+# 3 back end not available, 4 wrong result, 124 a step took too long, 128 + N signal N ended a rank or this script.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -142,6 +137,13 @@ find_backend() {
 }
 
 main() {
+  case " $* " in *' --help '* | *' -h '*)
+    set_up
+    "$python" "$here/launch.py" --backend=cpu --help
+    "$python" "$here/main.py" --help | sed '1,/^$/d' # without its usage
+    exit
+    ;;
+  esac
   find_backend "$@"
   set_up
   "$python" -c 'import google.protobuf' 2>/dev/null ||

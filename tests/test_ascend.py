@@ -164,6 +164,42 @@ def test_visible_devices_are_counted_from_0(server):
     text = (server.calls / "rank0.jsonl").read_text()
     assert '{"call": "Context.ascend.device_id", "arguments": {"value": 1}}' in text
     assert_refused(server.run(ASCEND_RT_VISIBLE_DEVICES="0,2"), 2, "rank 1 is on device 3", "ASCEND_RT_VISIBLE_DEVICES")
+    assert_refused(server.run(ASCEND_RT_VISIBLE_DEVICES="2-3"), 2, "ASCEND_RT_VISIBLE_DEVICES is 2-3")
+
+
+def test_a_long_tmpdir(server):
+    folder = server.folder / ("a" * 120)
+    folder.mkdir()
+    done = server.run(TMPDIR=str(folder))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_refused_start_leaves_the_last_logs(server):
+    (server.folder / "logs").mkdir()
+    (server.folder / "logs" / "rank_0.log").write_text("the last run's")
+    server.config.unlink()
+    assert_refused(server.run(), 2, "config_file.ini: can't be read")
+    assert (server.folder / "logs" / "rank_0.log").read_text() == "the last run's"
+
+
+@pytest.mark.parametrize("page", [True, False])
+def test_a_rank_table_in_the_environment_alone_is_told(server, page):
+    server.config.write_text("[ascend_context]\nprovider=ge\n")
+    words = (f"--model_path={MODEL.with_name('Matmul0.mindir')}", f"--config_file={server.config}")
+    table = str(server.folder / "rank_table.json")
+    done = ended(server.page(0, *words, RANK_TABLE_FILE=table)) if page else server.run(RANK_TABLE_FILE=table)
+    assert_refused(done, 2, f"RANK_TABLE_FILE in the environment is {table}")
+
+
+def test_the_page_reads_the_configuration_as_mindspore_lite_does(server):
+    """Indented lines are lines, the first of two keys counts, an empty variable is none."""
+    server.config.write_text(
+        HEAD + "  parameter_as_refdata=none\nrank_table_file=second.json\n[other]\nrank_table_file=x\n"
+    )
+    program = f"import ascend_ge_distributed as page; print(page.rank_table({str(server.config)!r}))"
+    done = command(sys.executable, "-c", program, RANK_TABLE_FILE="")
+    table = str(server.folder / "rank_table.json")
+    assert done.stdout.strip() == str({"ascend_context": {"rank_table_file": table}}), done.stderr
 
 
 # the configuration file
@@ -272,9 +308,7 @@ def test_two_servers_each_start_their_ranks(server):
     model = FIXTURES / "mlp-reduce_scatter" / "4" / "Net.mindir"
     assert_refused(server.run(f"--model_path={model}"), 2, "10.0.0.1", "10.0.0.2", "--server_id")
     jobs = [
-        server.start(
-            *(f"--model_path={model}", f"--server_id=10.0.0.{number}", f"--log_dir={server.folder / str(number)}")
-        )
+        server.start(*(f"--model_path={model}", f"--server_id=10.0.0.{number}", f"--log_dir={server.folder / 'logs'}"))
         for number in (1, 2)
     ]
     for job, here in zip(jobs, ((0, 1), (2, 3))):
@@ -284,6 +318,7 @@ def test_two_servers_each_start_their_ranks(server):
         shown = {int(line.split()[1][:-1]) for line in done.stdout.splitlines() if "tensor's name is:" in line}
         assert shown == set(here)
         assert f"rank {here[0]}: check: PASS" in done.stdout
+    assert len(list((server.folder / "logs").glob("rank_?.log"))) == 4  # one folder for both
     for rank in range(4):
         assert f'"value": {rank % 2}' in (server.calls / f"rank{rank}.jsonl").read_text()
 
@@ -295,6 +330,13 @@ def test_shards_of_other_models_are_found_across_servers(server, model):
     done = server.run(f"--model_path={model}", "--server_id=10.0.0.2")
     assert done.returncode == 2
     assert "different models" in lines(done.stderr)[-1]
+
+
+def test_a_refusal_on_the_second_server_has_its_reason(server):
+    server.table(1, 1)
+    done = server.run("--server_id=10.0.0.2", "--foo")
+    assert done.returncode == 2
+    assert lines(done.stderr)[1:] == ["rank 1: main.py: unrecognized arguments: --foo (main.py --help)"]
 
 
 @pytest.mark.parametrize(
@@ -358,6 +400,8 @@ def test_two_models_share_their_weights_on_every_rank(server):
         calls = server.called(rank)
         assert calls.index("ModelGroup.add_model") < calls.index("Model.build_from_file")
         assert calls.count("Model.build_from_file") == 2
+        options = '"ge_session_options": {"ge.externalWeight": "1"}'
+        assert (server.calls / f"rank{rank}.jsonl").read_text().count(options) == 2
         shared = [json.loads(line) for line in (server.calls / f"rank{rank}.jsonl").read_text().splitlines()]
         (shared,) = [each["arguments"] for each in shared if each["call"] == "shared"]
         assert 256 * 64 * 4 in shared.values(), shared
@@ -388,9 +432,9 @@ def test_weights_that_cant_be_shared_are_refused_before_any_card_is_touched(serv
         weight.raw_data = weight.raw_data[::-1]
 
     for change, text in (
-        (other_name, "has no weight another"),
-        (other_shape, "weight weight is float32 [64, 256], in "),
-        (other_values, "weight weight has other values than in "),
+        (other_name, "has no weight columns.another"),
+        (other_shape, "weight columns.weight is float32 [64, 256], in "),
+        (other_values, "weight columns.weight has other values than in "),
     ):
         other = changed(path, server.folder / "Other.mindir", change)
         done = ended(server.page(0, "--model_path", path, other, script=SHARED))

@@ -39,9 +39,12 @@ STEPS = {
 ACTIONS = {
     "raise": (1, "rank {rank} failed in {step}: RuntimeError: a fault on demand"),
     "exit7": (7, "rank {rank} failed in {step}: exit 7"),
+    "exit0": (1, "rank {rank} ended in {step} with status 0"),
     "kill": (137, "rank {rank} died in {step}: SIGKILL"),
     "segv": (139, "rank {rank} died in {step}: SIGSEGV"),
+    "rt": (168, "rank {rank} died in {step}: signal 40"),
     "orphan": (137, "rank {rank} died in {step}: SIGKILL"),
+    "yes": (7, "rank {rank} ended in {step} with status 7"),
     "stop": (124, "rank {rank}: stopped by a signal in {step}"),
     "busy": (124, "rank {rank}: still in {step}"),
     "hang": (124, "rank {rank}: still in {step}"),
@@ -54,7 +57,7 @@ class Job:
     """One run.sh with a TMPDIR and a mark of its own."""
 
     def __init__(self, folder, *words, cwd=ROOT, **environment):
-        self.mark, self.folder, self.fired = f"LAUNCH_TEST={uuid.uuid4().hex}", folder, folder / "fired"
+        self.mark, self.folder, self.fired = f"MS_TEST={uuid.uuid4().hex}", folder, folder / "fired"
         self.temporary = folder / "tmp"
         self.temporary.mkdir(exist_ok=True)
         self.shared = shared_memory()
@@ -139,8 +142,8 @@ def fail(folder, size, rank, step, action, models, *words, limit=2):
     job = Job(
         folder,
         *(f"--model_path={models[size]}", "--repeat=3", *limits, *words),
-        LAUNCH_FAULT=f"{rank}:{step}:{action}",
-        LAUNCH_FIRED=str(folder / "fired"),
+        MS_FAULT=f"{rank}:{step}:{action}",
+        MS_FAULT_FIRED=str(folder / "fired"),
         PYTHONPATH=str(FAULTS),
     )
     try:
@@ -226,8 +229,8 @@ def test_a_rank_that_closes_its_stdout(tmp_path, models, rank, status):
     job = Job(
         tmp_path,
         f"--model_path={models[2]}",
-        LAUNCH_FAULT=f"{rank}:build:closed",
-        LAUNCH_FIRED=str(tmp_path / "fired"),
+        MS_FAULT=f"{rank}:before:closed",
+        MS_FAULT_FIRED=str(tmp_path / "fired"),
         PYTHONPATH=str(FAULTS),
     )
     done = job.end()
@@ -268,7 +271,7 @@ def test_a_closed_stdout_of_run_sh(tmp_path):
 
 
 def test_who_reads_only_the_first_line_ends_the_job(tmp_path):
-    name, value = "LAUNCH_TEST", uuid.uuid4().hex
+    name, value = "MS_TEST", uuid.uuid4().hex
     text = f"set -o pipefail; ./run.sh --backend=cpu --log_dir={tmp_path} --verbose | (read -r line; echo $line)"
     done = command("bash", "-c", text, GLOG_v="1", **{name: value})
     assert done.returncode in (0, 1), done.stderr  # it may have been done before
@@ -303,8 +306,8 @@ def test_a_stubborn_rank_is_killed_at_last(tmp_path):
         tmp_path,
         "--repeat=100000000",
         "--predict_timeout=60",
-        LAUNCH_FAULT="1:before:stop",
-        LAUNCH_FIRED=str(tmp_path / "fired"),
+        MS_FAULT="1:before:stop",
+        MS_FAULT_FIRED=str(tmp_path / "fired"),
         PYTHONPATH=str(FAULTS),
     )
     try:
@@ -321,7 +324,7 @@ def test_a_stubborn_rank_is_killed_at_last(tmp_path):
 @pytest.mark.parametrize("how", ["Ctrl-C", "closed"])
 def test_the_terminal(tmp_path, how):
     """run.sh in a terminal: Ctrl-C in it, and closing it."""
-    name, value = "LAUNCH_TEST", uuid.uuid4().hex
+    name, value = "MS_TEST", uuid.uuid4().hex
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     environment = {**ENVIRONMENT, name: value, "TMPDIR": str(temporary)}
@@ -363,7 +366,7 @@ def test_when_the_launcher_itself_is_killed_its_ranks_end(tmp_path):
         deadline = time.time() + 10
         while alive(job.mark) and time.time() < deadline:
             time.sleep(0.1)
-        assert not alive(job.mark)
+        job.nothing_left()
     finally:
         job.kill()
 
@@ -373,12 +376,107 @@ def test_a_guard_that_is_killed_is_told(tmp_path):
     try:
         job.wait_for("predict")
         guards = [each for each in alive(job.mark) if b"launch.py" in cmdline(each) and each != job.process.pid]
+        rank = int(re.search(rb"OMPI_COMM_WORLD_RANK=(\d)", Path(f"/proc/{guards[-1]}/environ").read_bytes()).group(1))
+        time.sleep(0.6)
         os.kill(guards[-1], signal.SIGKILL)
         done = job.end()
     finally:
         job.kill()
     assert done.returncode == 137, done.stderr
-    assert re.search(r"rank \d was lost in predict \d+ of 100000000", done.stderr), done.stderr
+    assert f"rank {rank} was lost in predict" in done.stderr
+    assert "its guard was killed" in done.stderr
+
+
+def test_who_starts_run_sh_from_a_rank_gets_a_job_of_its_own(tmp_path):
+    variables = {"LAUNCH_RANK": "0", "LAUNCH_LOCAL_RANK": "0", "LAUNCH_SIZE": "1", "LAUNCH_PAGE": "9"}
+    done = Job(tmp_path, **variables).end()
+    assert done.returncode == 0, done.stderr
+    assert "rank 1: tensor's name is:" in done.stdout
+
+
+@pytest.mark.parametrize("_", range(5))
+def test_a_refusal_is_one_line_with_its_reason(tmp_path, _):
+    """Whichever rank is heard of first."""
+    done = Job(tmp_path, "--foo").end()
+    assert done.returncode == 2
+    assert lines(done.stderr)[1:] == ["rank 0: main.py: unrecognized arguments: --foo (main.py --help)"] or lines(
+        done.stderr
+    )[1:] == ["rank 1: main.py: unrecognized arguments: --foo (main.py --help)"]
+
+
+TALK = """
+import importlib.abc, importlib.util, os, sys
+if "LAUNCH_PAGE" in os.environ:
+    rank = os.environ["LAUNCH_RANK"]
+    {}
+"""
+
+
+def talking(folder, text):
+    """Return a folder for the PYTHONPATH that has every rank do this as it starts."""
+    (folder / "talk").mkdir()
+    (folder / "talk" / "sitecustomize.py").write_text(TALK.format(text))
+    return str(folder / "talk")
+
+
+def test_what_ranks_say_at_the_same_time_is_not_mixed(tmp_path):
+    text = "[os.write(number, (rank * 100 + chr(10)).encode()) for _ in range(5000) for number in (1, 2)]"
+    done = Job(tmp_path, "--verbose", PYTHONPATH=talking(tmp_path, text)).end()
+    assert done.returncode == 0, done.stderr
+    for text in (done.stdout, done.stderr):
+        said = [line for line in text.splitlines() if line[-90:] in ("0" * 90, "1" * 90)]
+        assert sorted(said) == ["rank 0: " + "0" * 100] * 5000 + ["rank 1: " + "1" * 100] * 5000
+
+
+def test_a_line_without_an_end_takes_no_longer_than_another(tmp_path):
+    """30 MB of it: all in the log."""
+    text = "[os.write(2, b'x' * 65536) for _ in range(480)]"
+    done = Job(tmp_path, "--start_timeout=30", PYTHONPATH=talking(tmp_path, text)).end()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "logs" / "rank_1.log").stat().st_size >= 480 * 65536
+
+
+def test_a_terminal_that_is_not_read_does_not_keep_the_job(tmp_path):
+    """As `run.sh | less` that waits: the ranks wait, too, no limit is counted, and SIGTERM ends them."""
+    text = "[os.write(1, b'y' * 99 + bytes([10])) for _ in range(100000)]"
+    job = Job(tmp_path, "--start_timeout=3", PYTHONPATH=talking(tmp_path, text))
+    try:
+        time.sleep(6)
+        assert job.process.poll() is None
+        start = time.time()
+        job.process.terminate()
+        job.process.wait(timeout=20)
+        assert job.process.returncode == 143
+        assert time.time() - start < 5
+        job.end()
+    finally:
+        job.kill()
+
+
+def test_nohup_keeps_a_job(tmp_path):
+    job = Job.__new__(Job)
+    job.mark, job.temporary, job.shared = f"MS_TEST={uuid.uuid4().hex}", tmp_path / "tmp", shared_memory()
+    job.temporary.mkdir()
+    job.words = ["nohup", "./run.sh", "--backend=cpu", f"--log_dir={tmp_path / 'logs'}", "--repeat=100000000"]
+    environment = {**ENVIRONMENT, "MS_TEST": job.mark.split("=")[1], "TMPDIR": str(job.temporary)}
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    job.process = subprocess.Popen(job.words, cwd=str(ROOT), env=environment, universal_newlines=True, **streams)
+    try:
+        job.wait_for("predict")
+        job.process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+        assert job.process.poll() is None
+        job.process.terminate()
+        assert job.end().returncode == 143
+    finally:
+        job.kill()
+
+
+def test_help_shows_all_options():
+    done = command("./run.sh", "--help")
+    assert done.returncode == 0
+    for option in ("--predict_timeout", "--hostfile", "--log_dir", "--repeat", "--engine_cache", "--check"):
+        assert option in done.stdout
 
 
 # logs
@@ -408,7 +506,7 @@ def test_the_engines_reason_is_shown_when_a_rank_fails(tmp_path, model):
     done = Job(tmp_path, f"--model_path={model}").end()
     assert done.returncode == 1
     assert f"rank 1 failed in build: {path}: step 1 of 3" in done.stderr
-    assert re.search(r"  rank 1 \| .*\[ERROR\].*MatMul-op\d+", done.stderr), done.stderr
+    assert re.search(r"  rank 1 \| .*\[ERROR\].*NoSuchOperator", done.stderr), done.stderr
 
 
 def test_logs_without_a_folder_given(tmp_path):
@@ -503,6 +601,25 @@ def test_srun_starts_the_ranks(tmp_path, slurm):
     assert "check: PASS" in done.stdout
 
 
+def test_an_interrupt_ends_the_look_at_the_servers(tmp_path, slurm):
+    (tmp_path / "bin" / "srun").write_text("#!/bin/sh\nexec sleep 40\n")
+    job = Job(tmp_path, "--launcher=srun", **slurm)
+    try:
+        time.sleep(1.5)
+        start = time.time()
+        job.process.terminate()
+        done = job.end()
+    finally:
+        job.kill()
+    assert done.returncode == 143
+    assert job.ended_at - start < 5
+
+
+def test_hostfile_and_srun_contradict(slurm):
+    done = command("./run.sh", "--backend=cpu", "--launcher=srun", "--hostfile=x", **slurm)
+    assert_refused(done, 2, "--hostfile and --launcher srun")
+
+
 def test_srun_needs_an_allocation():
     assert_refused(command("./run.sh", "--backend=cpu", "--launcher=srun"), 2, "no allocation here", "salloc")
 
@@ -519,10 +636,11 @@ def test_a_rank_that_never_appears_is_named(tmp_path, slurm):
 
 
 AGENT = """#!/bin/sh
-# what mpirun starts its daemon on another server with, here in another network namespace
+# what mpirun starts its daemon on another server with, here in another network namespace, with another environment
 number=${1##*.}
 shift
-exec ip netns exec "$NETS$number" unshare -u sh -c 'hostname "$0"; exec sh -c "$*"' "$NETS$number" "$@"
+exec env -i PATH="$PATH" MS_TEST="$MS_TEST" TMPDIR="$TMPDIR" \\
+  ip netns exec "$NETS$number" unshare -u sh -c 'hostname "$0"; exec sh -c "$*"' "$NETS$number" "$@"
 """
 
 
@@ -560,7 +678,7 @@ def servers(tmp_path):
 
 def on_servers(folder, nets, *words, **environment):
     job = Job.__new__(Job)
-    job.__dict__.update(mark=f"LAUNCH_TEST={uuid.uuid4().hex}", folder=folder, fired=folder / "fired")
+    job.__dict__.update(mark=f"MS_TEST={uuid.uuid4().hex}", folder=folder, fired=folder / "fired")
     job.temporary, job.shared = folder / "tmp", shared_memory()
     job.temporary.mkdir()
     name, value = job.mark.split("=")
@@ -586,23 +704,36 @@ def server_of(pid):
 
 
 def test_two_servers(tmp_path, servers):
-    """The ranks' own variables reach the other server, too: a fault there is named."""
-    job = on_servers(tmp_path, servers, "--repeat=3")
-    done = job.end()
+    done = on_servers(tmp_path, servers, "--repeat=3").end()
     assert done.returncode == 0, done.stderr
     assert "check: PASS" in done.stdout
-    shutil.rmtree(str(job.temporary))
-    job = on_servers(tmp_path, servers, "--repeat=100000000")
+
+
+@pytest.mark.parametrize("action", ["kill", "orphan", "stop", "raise"])
+def test_a_fault_on_the_second_server(tmp_path, servers, action):
+    """The ranks' variables reach it, or there would be no fault. Its guard alone can end there what doesn't end."""
+    status, said = ACTIONS[action]
+    job = on_servers(
+        tmp_path,
+        servers,
+        *("--repeat=3", "--predict_timeout=3"),
+        MS_FAULT=f"1:before:{action}",
+        MS_FAULT_FIRED=str(tmp_path / "fired"),
+        PYTHONPATH=str(FAULTS),
+    )
     try:
-        job.wait_for("predict")
-        ranks = {server_of(pid): pid for pid in alive(job.mark) if b"main.py" in cmdline(pid)}
-        assert set(ranks) == {f"{servers}1", f"{servers}2"}
-        os.kill(ranks[f"{servers}2"], signal.SIGKILL)
+        while not job.fired.exists():
+            assert job.process.poll() is None, job.process.communicate()
+            time.sleep(0.05)
+        (rank,) = [
+            pid for pid in alive(job.mark) if b"main.py" in cmdline(pid) and server_of(pid) == f"{servers}2"
+        ] or [0]
         done = job.end()
     finally:
         job.kill()
-    assert done.returncode == 137, done.stderr
-    assert "rank 1 died in predict" in done.stderr
+    assert done.returncode == status, done.stderr
+    assert said.format(rank=1, step="predict 1 of 3") in done.stderr
+    assert job.ended_at - float(job.fired.read_text()) < (10 if status == 124 else 6)
 
 
 def test_a_server_that_is_cut_off(tmp_path, servers):

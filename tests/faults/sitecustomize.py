@@ -1,9 +1,10 @@
 """Faults on demand in a real rank: on the PYTHONPATH, this is imported by every Python that starts.
 
-LAUNCH_FAULT=rank:step:action. The steps are start (before MPI is), read, build, before, inside and after (the first
-predict's first collective), check, exit, atexit (Python's). The actions are raise, exit7, kill, segv, stop, busy,
-hang (in C, with the interpreter's lock), closed (stdout) and orphan (kill, with a grandchild left behind). When the
-fault happens, its time is written to the file LAUNCH_FIRED.
+MS_FAULT=rank:step:action. The steps are start (before MPI is), read, build, before, inside and after (the first
+predict's first collective), check, exit, atexit (Python's). The actions are raise, exit7, exit0, kill, segv,
+rt (a real-time signal), stop, busy, hang (in C, with the interpreter's lock), closed (stdout), orphan (kill, with a
+daemon left behind) and yes (exit7, with one left that writes to stdout). When the fault happens, its time is written
+to the file MS_FAULT_FIRED. The variables' names are those of MindSpore's, which reach all servers.
 """
 
 import atexit
@@ -20,6 +21,8 @@ import time
 MUTEX = ctypes.create_string_buffer(64)  # zeros: a mutex that nobody has; who locks it twice waits for ever
 ACTIONS = {
     "exit7": lambda: sys.exit(7),
+    "exit0": lambda: os._exit(0),
+    "rt": lambda: os.kill(os.getpid(), 40),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "segv": lambda: ctypes.string_at(0),
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
@@ -31,7 +34,7 @@ STEPS = ("start", "read", "build", "before", "inside", "after", "check", "exit",
 
 def act(action):
     """Do it, and write down when."""
-    with open(os.environ["LAUNCH_FIRED"], "w") as file:
+    with open(os.environ["MS_FAULT_FIRED"], "w") as file:
         file.write(str(time.time()))
     if action == "raise":
         raise RuntimeError("a fault on demand")
@@ -41,6 +44,10 @@ def act(action):
     if action == "orphan":  # a session of its own, as a daemon has
         subprocess.Popen(["sleep", "1000"], start_new_session=True)
         action = "kill"
+    if action == "yes":
+        subprocess.Popen(["yes"], start_new_session=True)
+        time.sleep(0.3)
+        os._exit(7)
     ACTIONS[action]()
 
 
@@ -107,10 +114,10 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-if "LAUNCH_FAULT" in os.environ and "LAUNCH_PAGE" in os.environ:  # in a rank, not in its guard or in mpirun
-    rank, step, action = os.environ["LAUNCH_FAULT"].split(":")
-    if step not in STEPS or action not in ("raise", "busy", "orphan", *ACTIONS):
-        raise SystemExit(f"LAUNCH_FAULT={os.environ['LAUNCH_FAULT']}: no such step or action")
+if "MS_FAULT" in os.environ and "LAUNCH_PAGE" in os.environ:  # in a rank, not in its guard or in mpirun
+    rank, step, action = os.environ["MS_FAULT"].split(":")
+    if step not in STEPS or action not in ("raise", "busy", "orphan", "yes", *ACTIONS):
+        raise SystemExit(f"MS_FAULT={os.environ['MS_FAULT']}: no such step or action")
     mine = os.environ["LAUNCH_RANK"] == rank
     patches = {"inference": patch_inference, "cpu_mpi_distributed": patch_model}
     sys.meta_path.insert(0, Finder(patches, (mine, step, action)))
