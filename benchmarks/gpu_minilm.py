@@ -43,9 +43,8 @@ def run(model, *words):
             [*command, f"--log_dir={folder}/logs", *map(str, words)],
             cwd=str(ROOT),
             env={**os.environ, "PYTHON": sys.executable},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
+            capture_output=True,
+            text=True,
             check=False,
         )
         seconds = time.monotonic() - start
