@@ -21,6 +21,8 @@ environment() { # FOLDER REQUIREMENTS PYTHON
 }
 exec 9<"$here"
 flock 9
+python37=$(find_python37)
+environment .venv-export requirements-export.txt "$python37" & # MindSpore, about 1 GB, beside the others
 if ! cmp -s requirements-dev.txt .venv/installed-dev; then
   say "installing requirements-dev.txt into .venv, once"
   "$python" -m pip --disable-pip-version-check install -q -r requirements-dev.txt
@@ -33,7 +35,7 @@ if ! cmp -s requirements-gpu.txt .venv/gpu/installed; then
   "$python" -m pip --disable-pip-version-check install -q --prefix .venv/gpu -r requirements-gpu.txt
   cp requirements-gpu.txt .venv/gpu/installed
 fi
-environment .venv-export requirements-export.txt "$(find_python37)" # MindSpore, about 1 GB
+wait $! || die 3 "installing requirements-export.txt failed, for the reason above"
 exec 9<&-
 
 .venv/bin/ruff check --quiet .
