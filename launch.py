@@ -48,7 +48,7 @@ LIMITS = {
     "exit": "predict",
 }
 GRACE = 5  # seconds from SIGTERM to SIGKILL
-LINE, ROOM = 8192, 256  # bytes of a line that are shown together; messages that may wait for who reads them
+LINE, ROOM = 8192, 64  # bytes of a line that are shown together; messages that may wait for who reads them
 SHOWN = 10  # how many lines of a failed rank's log are shown
 STEP, WITHIN, PAGE = 96, 128, 4096  # bytes that a rank shares with its guard: its step, where in it, how it failed
 MARK = "@launch "  # begins what a guard tells the launcher, in its stderr
@@ -140,13 +140,13 @@ def guard_in(folder, options, command, launcher_gone):
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         channel.connect(short(options["job"], "messages"))
         channel.setblocking(False)
-        begin, end, put, out = b"", b"", channel.send, channel.fileno()
+        head, tail, put, out, most = b"", b"", channel.send, channel.fileno(), 4 * LINE
     else:  # on another server: through mpirun, which mixes long messages of several ranks
         os.set_blocking(2, False)
-        begin, end, put, out = MARK.encode(), b"\n", functools.partial(os.write, 2), 2
+        head, tail, put, out, most = MARK.encode(), b"\n", functools.partial(os.write, 2), 2, 0
 
     def tell(**what):
-        waiting.append(begin + json.dumps({"rank": rank, **what}).encode() + end)
+        waiting.append(head + json.dumps({"rank": rank, **what}).encode() + tail)
         flush()
 
     def flush():
@@ -217,13 +217,20 @@ def guard_in(folder, options, command, launcher_gone):
         *lines, unfinished[source] = (unfinished[source] + data).split(b"\n")
         if len(unfinished[source]) > LINE:
             lines, unfinished[source] = [*lines, unfinished[source]], b""
-        for line in lines:
-            text = line[:LINE].decode(errors="replace")
+        on, together, size = shown_on[source], [], 0
+        for piece in [line[begin : begin + LINE] for line in lines for begin in range(0, len(line) or 1, LINE)]:
+            text = piece.decode(errors="replace")
             last.append(text)
             if "[ERROR]" in text:
                 errors.append(text)
-            if shown_on[source]:
-                tell(show=text if re.match(r"rank \d+: ", text) else f"rank {rank}: {text}", on=shown_on[source])
+            if on:
+                together.append(text if re.match(r"rank \d+: ", text) else f"rank {rank}: {text}")
+                size += len(together[-1])
+            if size > most:
+                tell(show="\n".join(together), on=on)
+                together, size = [], 0
+        if together:
+            tell(show="\n".join(together), on=on)
 
     sources = list(shown_on)
     for source in sources:
@@ -611,7 +618,7 @@ def watch(args, processes, ranks, messages, caught):
     def hear(source):
         if sources[source] is None:
             with contextlib.suppress(BlockingIOError):
-                while True:
+                for _ in range(100):  # there may always be more
                     understand(messages.recv(1 << 20).decode())
             return
         data = read(source)

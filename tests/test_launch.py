@@ -186,7 +186,7 @@ def check_fault(folder, size, rank, step, action, models):
         assert "last steps: rank 0: " in done.stderr
         assert (0 if step == "start" else 2) <= seconds < 2 + 5, seconds
     else:
-        assert seconds < 2, seconds
+        assert seconds < 2 * max(1, os.getloadavg()[0] / os.cpu_count()), seconds  # where nothing else runs, 2 s
         named = [line for line in done.stderr.splitlines() if re.match(r"rank \d+ (failed|died|ended)", line)]
         assert len(named) == 1, done.stderr
     ROWS.append((action, step, seconds, done.returncode))
