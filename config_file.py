@@ -14,6 +14,8 @@ import os
 import re
 import sys
 
+import rank_table
+
 KEYS = {
     "ascend_context": (
         *("rank_table_file", "provider", "model_cache_dir", "model_cache_mode", "parameter_as_refdata"),
@@ -129,7 +131,9 @@ def main():
     file = parser.parse_args().file
     try:
         table = rank_table_file(file)
-    except ConfigError as error:
+        if table:
+            rank_table.load(table)
+    except (ConfigError, rank_table.RankTableError) as error:
         print(f"config_file.py: {error}", file=sys.stderr)
         return error.status
     for section, options in read(file).items():

@@ -358,8 +358,8 @@ def parse_arguments():
     watch.add_argument("--verbose", action="store_true", help="what the engine writes to the terminal, too")
     args, rest = parser.parse_known_args()
     for name in ("start_timeout", "build_timeout", "predict_timeout"):
-        if not getattr(args, name) > 0:
-            parser.error(f"--{name} {getattr(args, name)}: seconds, more than 0")
+        if not getattr(args, name) >= 1:  # guards look five times a second
+            parser.error(f"--{name} {getattr(args, name)}: seconds, at least 1")
     if args.ranks is not None and args.ranks < 1:
         parser.error(f"--ranks {args.ranks}: a number of at least 1")
     if args.backend == "ascend" and not args.config_file:

@@ -246,7 +246,12 @@ def _parse(path):
 
     try:
         with open(str(path), encoding="utf-8") as file:
-            return json.load(file, object_pairs_hook=noted, parse_constant=refused)
+            text = file.read()
+        if not text.strip():
+            raise RankTableError(f"{path}: is empty: whatever was to write it failed: write it again")
+        return json.loads(text, object_pairs_hook=noted, parse_constant=refused)
+    except RankTableError:
+        raise
     except OSError as error:
         raise RankTableError(f"{path}: can't be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # which says line and column

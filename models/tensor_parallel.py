@@ -76,6 +76,8 @@ class Sum(nn.Cell):
             return x
         if self.at_once:
             return self.all_reduce(x)
+        if x.shape[0] % self.ranks:
+            raise ValueError(f"{x.shape[0]} rows can't be scattered evenly over {self.ranks} ranks: change either")
         return self.all_gather(self.reduce_scatter(x))
 
 

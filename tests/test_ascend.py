@@ -235,6 +235,12 @@ def test_a_wrong_configuration_is_found_before_any_rank_starts(server, text, mes
     assert not list(server.calls.iterdir())
 
 
+@pytest.mark.parametrize("text, said", [("", "rank_table.json: is empty"), ("{", "isn't JSON"), ("{}", "version")])
+def test_the_configurations_check_reads_its_rank_table_too(server, text, said):
+    (server.folder / "rank_table.json").write_text(text)
+    assert_refused(command(sys.executable, "config_file.py", server.config), 2, "rank_table.json: ", said)
+
+
 def test_run_sh_looks_at_the_configuration_first(server):
     server.config.write_text("[ascend_context]\nrank_table_path=rank_table.json\n")
     assert_refused(server.run(), 2, "key rank_table_path in [ascend_context]", "did you mean rank_table_file?")

@@ -222,7 +222,7 @@ def test_run_sh_refuses_wrong_arguments():
     assert_refused(command("./run.sh", "--ranks=two"), 2, "--ranks: invalid int value: 'two'")
     assert_refused(command("./run.sh", "--ranks=0"), 2, "--ranks 0: a number of at least 1")
     assert_refused(command("./run.sh", "--model_path"), 2, "--model_path: expected one argument")
-    assert_refused(command("./run.sh", "--build_timeout=0"), 2, "--build_timeout 0.0: seconds, more than 0")
+    assert_refused(command("./run.sh", "--build_timeout=0"), 2, "--build_timeout 0.0: seconds, at least 1")
 
 
 @pytest.mark.parametrize("backend, device", [("gpu", "/dev/nvidia"), ("ascend", "/dev/davinci")])
