@@ -403,7 +403,7 @@ def test_a_problem_says_both_values_and_what_to_do():
 @pytest.mark.parametrize(
     "text, message",
     [
-        (b"", "line 1 column 1"),
+        (b"", "is empty"),
         (b'{\n  "version": "1.0",\n  "status" "completed"\n}', "line 3 column 12"),
         (b'{"version": "1.0", // the version\n}', "line 1 column 20"),
         (b'{"version": NaN}', "NaN"),
