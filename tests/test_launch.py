@@ -376,7 +376,7 @@ def test_a_guard_that_is_killed_is_told(tmp_path):
         job.wait_for("predict")
         guards = [each for each in alive(job.mark) if b"launch.py" in cmdline(each) and each != job.process.pid]
         rank = int(re.search(rb"OMPI_COMM_WORLD_RANK=(\d)", Path(f"/proc/{guards[-1]}/environ").read_bytes()).group(1))
-        time.sleep(0.6)
+        time.sleep(1.5)  # a guard tells the step once a second
         os.kill(guards[-1], signal.SIGKILL)
         done = job.end()
     finally:
