@@ -300,7 +300,7 @@ def guard_in(folder, options, command, launcher_gone):
         for line in (*(each for each in errors if each not in last), *last):
             tell(log=line[:300])
         tell(**failed)
-    else:
+    elif code == 0:  # and not what was only asked to end
         tell(ended=True)
     wait_until = time.monotonic() + 10
     while waiting and time.monotonic() < wait_until:
@@ -532,7 +532,7 @@ def ascend_ranks(args):
 def start(args, rest, job, caught):
     """Start the ranks; return (their processes, the ranks that report here)."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCH_")}
-    environment.update({"LAUNCH_DEV": DEV} if "LAUNCH_DEV" in os.environ else {})
+    environment["LAUNCH_DEV"] = DEV
     environment.setdefault("GLOG_v", "2" if args.verbose else "3")  # of the engine's log: warnings, or errors alone
     if os.geteuid() == 0:
         environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
@@ -694,13 +694,14 @@ def lost(args, processes, ranks, steps, ended, guards, over, seconds):
             gone.append((rank, f"not heard of since {step}, {limit + GRACE:g} s ago", TIMEOUT))
         elif rank in guards and now - since > 0.5 and not lives(guards[rank]) and not over:
             gone.append((rank, f"was lost in {step}: its guard was killed", 128 + signal.SIGKILL))
-    if not gone and over and set(ranks) - ended:
-        missing = sorted(set(ranks) - ended)
-        code = next((each.returncode for each in processes if each.returncode), FAILED)
+    missing = sorted(set(ranks) - ended)
+    code = next((each.returncode for each in processes if each.returncode), FAILED if missing else 0)
+    if not gone and over and code:
         how = signal_name(-code) if code < 0 else f"status {code}"
         others = f" (and {len(missing) - 1} more)" if missing[1:] else ""
-        what = f"in {steps[missing[0]][0]}" if missing[0] in steps else "before it started"
-        gone.append((missing[0], f"was lost {what}{others}: what started it ended with {how}", code % 256))
+        rank = missing[0] if missing else ranks[0]
+        what = f"in {steps[rank][0]}" if rank in steps else "before it started"
+        gone.append((rank, f"was lost {what}{others}: what started it ended with {how}", abs(code) + 128 * (code < 0)))
     keys = ("rank", "failed", "status", "step")
     return [dict(zip(keys, (*each, steps.get(each[0], ("start",))[0]))) for each in gone]
 

@@ -478,6 +478,21 @@ def test_help_shows_all_options():
         assert option in done.stdout
 
 
+def test_an_mpirun_that_is_killed_is_no_success(tmp_path):
+    """The guards then end their ranks, and nobody has failed by itself."""
+    job = Job(tmp_path, "--repeat=100000000")
+    try:
+        job.wait_for("predict")
+        (mpirun,) = [each for each in alive(job.mark) if b"launch.py" in Path(f"/proc/{each}/cmdline").read_bytes()
+                     and b"mpirun" in Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")[0]]  # fmt: skip
+        os.kill(mpirun, signal.SIGKILL)
+        done = job.end()
+    finally:
+        job.kill()
+    assert done.returncode == 137, done.stderr
+    assert "what started it ended with SIGKILL" in done.stderr
+
+
 # logs
 
 
