@@ -27,6 +27,7 @@ LIBRARIES = (  # in the order in which they need each other
 )
 # TensorRT computes float32 products with TF32's 11 bits
 TOLERANCE = {"float32": 2e-3, "float16": 1e-2}
+LOCKED = set()  # addresses of arrays whose pages are locked
 
 
 def load_libraries():
@@ -89,13 +90,21 @@ def create_context(comm):
 
 
 def lock(arrays):
-    """Lock the arrays' pages in memory, so that the GPU reads them itself: they must not be freed before the end."""
+    """Lock the arrays' pages in memory, so that the GPU reads and writes them itself: they must be there to the end.
+
+    Of outputs they are after inference.keep_memory(): later predicts write to the same pages. Small arrays stay as they
+    are; what can't be locked is slower, and as right.
+    """
     try:
         cudart = ctypes.CDLL("libcudart.so.11.0")
     except OSError:
-        return  # slower, and as right
+        return
     for array in arrays:
-        cudart.cudaHostRegister(ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes), 0)
+        address, size = array.ctypes.data, array.nbytes
+        if size >= 1 << 16 and address not in LOCKED:
+            LOCKED.add(address)
+            cudart.cudaHostRegister(ctypes.c_void_p(address), ctypes.c_size_t(size), 0)
+            cudart.cudaGetLastError()  # so that mindspore_lite doesn't take it for its own
 
 
 def main(comm):

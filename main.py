@@ -127,12 +127,13 @@ def create_context(args, comm):
     return backend.create_context(device_id, args.rank_id), mslite.Model()
 
 
-def lock_pages(arrays):
-    """Let the GPU read the inputs where they are and write outputs to pages that are there already."""
+def pages_locked(arrays):
+    """Let the GPU read the inputs where they are; return what lets it write the outputs where they are."""
     from gpu_trt_distributed import lock
 
     lock(arrays)
     inference.keep_memory()
+    return lock
 
 
 def prepared_files(args, comm, context, model_path):
@@ -249,11 +250,10 @@ def main(args, comm):
     inputs = model.get_inputs()
     everywhere(same_inputs, reference, inputs)
     inputs, arrays = everywhere(inference.fill_inputs, model, inputs, arrays)
-    if args.backend == "gpu":
-        lock_pages(arrays)
+    lock = pages_locked(arrays) if args.backend == "gpu" else None
 
     # execute inference
-    outputs, times = inference.timed_predict(model, inputs, comm, args.warmup, args.repeat)
+    outputs, times = inference.timed_predict(model, inputs, comm, args.warmup, args.repeat, lock)
 
     # get output and print
     inference.print_outputs(outputs, comm)

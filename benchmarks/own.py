@@ -1,0 +1,164 @@
+"""What the suite itself costs on CPU ranks, beside mindspore_lite and MPI: own.py MODELS prints it as JSON.
+
+MODELS has minilm_8x128/MiniLM.mindir and others of compare.py's, and chains of so many stages, chain_100/2/Net.mindir
+for 2 ranks. Called by itself under mpirun, a rank measures one model: own.py --rank MODEL REPEAT.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+here = Path(__file__).resolve().parent
+sys.path.insert(0, str(here.parent))
+
+
+# One rank
+
+
+def rank(path, repeat):
+    """Print, on rank 0, what a predict takes and what of it the engine, MPI and the suite's own Python do."""
+    stamps = {"interpreter and NumPy": time.time() - float(os.environ["STARTED"])}
+    since = time.perf_counter()
+
+    def stamp(name):
+        nonlocal since
+        stamps[name] = time.perf_counter() - since
+        since = time.perf_counter()
+
+    import cpu_mpi_distributed as cpu
+    import inference
+    import mindir
+
+    stamp("imports")
+    comm = inference.world(cpu.MPI)
+    stamp("MPI")
+    context = cpu.create_context(comm)
+    context.cpu.thread_num = 1
+    path = inference.shard_path(path, comm)
+    spent = {}
+
+    def timed(name, function):
+        def run(*arguments):
+            start = time.perf_counter()
+            try:
+                return function(*arguments)
+            finally:
+                spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
+
+        return run
+
+    load, cut, write = mindir.load, mindir.cut, cpu._write_stages
+    mindir.load, mindir.cut, cpu._write_stages = timed("read", load), timed("cut", cut), timed("write stages", write)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    model = cpu.Model(comm)
+    model.build_from_file(path, cpu.mslite.ModelType.MINDIR, context)
+    build = time.perf_counter() - since
+    stamps.update(spent)
+    stamps["build"] = build - sum(spent.values())
+    since = time.perf_counter()
+    inputs, _ = inference.fill_inputs(model, model.get_inputs())
+    model.predict(inputs)
+    stamp("first predict")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    # engine and MPI: what their own functions take, called by the suite's
+    within = [0.0]
+
+    class Timed:
+        """An object of which some functions' time is added up."""
+
+        def __init__(self, wrapped, names):
+            self.wrapped, self.names = wrapped, names
+
+        def __getattr__(self, name):
+            function = getattr(self.wrapped, name)
+            if name not in self.names:
+                return function
+
+            def run(*arguments, **options):
+                start = time.perf_counter()
+                try:
+                    return function(*arguments, **options)
+                finally:
+                    within[0] += time.perf_counter() - start
+
+            return run
+
+    names = ("predict", "Allgather", "Allreduce", "Reduce_scatter_block", "Reduce_scatter", "Sendrecv", "resize")
+    for step, _, _ in model.steps:
+        for cell, name in zip(step.__closure__, step.__code__.co_freevars):
+            if name in ("stage", "comm"):
+                cell.cell_contents = Timed(cell.cell_contents, names)
+    totals, inner = [], []
+    for _ in range(5 + repeat):
+        comm.Barrier()
+        within[0], start = 0.0, time.perf_counter()
+        model.predict(inputs)
+        totals.append(time.perf_counter() - start)
+        inner.append(within[0])
+    totals, inner = np.array(totals[5:]), np.array(inner[5:])
+    found = {
+        "ranks": comm.size,
+        "steps": len(model.steps),
+        "predict_ms": float(np.median(comm.allgather(totals), axis=1).max() * 1e3),
+        "own_us": float(np.median(totals - inner) * 1e6),
+        "start_s": stamps,
+        "shard_mib": mindir.load(path).nbytes / 2**20,
+        "peak_mib": peak / 1024,
+        "before_mib": before / 1024,
+        "cores": len(os.sched_getaffinity(0)),
+    }
+    if comm.rank == 0:
+        print(json.dumps(found))
+
+
+# All
+
+
+def measure(path, ranks, repeat):
+    mpirun = Path(sys.executable).with_name("mpirun")
+    command = [str(mpirun), "--quiet", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), sys.executable]
+    done = subprocess.run(
+        [*command, __file__, "--rank", str(path), str(repeat)],
+        env=dict(os.environ, STARTED=str(time.time()), GLOG_v="3"),
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def main(models):
+    found = {}
+    for each in sorted(models.glob("*/MiniLM.mindir")):
+        found[each.parent.name] = measure(each, 2, 30)
+    for each in ("small", "large", "decode"):
+        if (models / each / "Matmul.mindir").exists():
+            found[each] = measure(models / each / "Matmul.mindir", 2, 30)
+    for each in sorted(models.glob("chain_*/*/Net.mindir")):
+        count = int(each.parent.name)
+        found[f"{each.parent.parent.name}/{count}"] = measure(each, count, 100)
+    with tempfile.TemporaryDirectory() as folder:
+        starts = []
+        for _ in range(3):
+            start = time.monotonic()
+            command = [str(here.parent / "run.sh"), "--backend=cpu", f"--log_dir={folder}/logs"]
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            starts.append(time.monotonic() - start)
+    found["run.sh"] = {"seconds": min(starts)}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--rank":
+        rank(sys.argv[2], int(sys.argv[3]))
+    else:
+        main(Path(sys.argv[1]))

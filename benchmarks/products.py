@@ -1,0 +1,35 @@
+"""Write the shipped product in other sizes and with other weights: products.py FOLDER WORK... makes FOLDER/WORK."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import work
+
+root = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root))
+import mindir  # noqa: E402  (found only now)
+
+
+def resized(m, k, n, halves, folder):
+    """Write x (m, k) w (k, n) for two ranks, w's columns being `halves`, and unsharded; return the path."""
+    new = {4: m, 256: k, 128: n, 64: n // 2, 8: 2 * m}
+    folder.mkdir(parents=True, exist_ok=True)
+    for shard, part in (("", np.concatenate(halves, axis=1)), ("0", halves[0]), ("1", halves[1])):
+        model = mindir.load(str(root / "models" / f"Matmul{shard}.mindir")).model
+        tensors = [each.tensor[0] for each in (*model.graph.input, *model.graph.output)]
+        for node in model.graph.node:
+            for attribute in node.attribute:
+                tensors += attribute.tensors
+                for value in attribute.values:  # the shapes that Reshape takes
+                    value.ints[:] = [new.get(each, each) for each in value.ints]
+        for tensor in (*tensors, *model.graph.parameter):
+            tensor.dims[:] = [new.get(each, each) for each in tensor.dims]
+        model.graph.parameter[0].raw_data = np.ascontiguousarray(part).tobytes()
+        (folder / f"Matmul{shard}.mindir").write_bytes(model.SerializeToString())
+    return folder / "Matmul.mindir"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[2:]:
+        resized(*work.MATMULS[name], [work.columns(name, half) for half in range(2)], Path(sys.argv[1]) / name)

