@@ -70,25 +70,38 @@ def rank_table(config_file):
     return {"ascend_context": {"rank_table_file": path}}
 
 
+def parse_arguments():
+    idea, usage = __doc__.split("\n\n")[:2]
+    parser = argparse.ArgumentParser(
+        description=idea,
+        epilog=f"example:\n{usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--model_path", metavar="X1.mindir", required=True, help="this rank's shard")
+    config = "mindspore_lite's, which names the rank table (default: none, for one rank alone)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=config)
+    rank = parser.add_argument_group("rank")
+    rank.add_argument("--device_id", metavar="N", type=int, required=True, help="this rank's device on this server")
+    rank.add_argument("--rank_id", metavar="N", type=int, required=True, help="this rank, from 0")
+    return parser.parse_args()
+
+
 def main(comm):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--model_path", required=True, help="this rank's shard")
-    parser.add_argument("--device_id", type=int, required=True, help="this rank's device on this server")
-    parser.add_argument("--rank_id", type=int, required=True, help="this rank")
-    parser.add_argument("--config_file", default="", help="names the rank table, in its section [ascend_context]")
-    args = parser.parse_args()
+    args = parse_arguments()
 
     # init context
     context = create_context(args.device_id, args.rank_id)
+    table = rank_table(args.config_file)
 
     # create Model and build Model
     model = mslite.Model()
-    table = rank_table(args.config_file)
     model.build_from_file(args.model_path, mslite.ModelType.MINDIR, context, args.config_file, table)
 
     # set model input as ones
     inputs = model.get_inputs()
-    inputs, _ = inference.fill_inputs(model, inputs)
+    inputs, arrays = inference.fill_inputs(model, inputs)
 
     # execute inference
     outputs = model.predict(inputs)
