@@ -80,7 +80,7 @@ def parse_arguments():
     )
     model = parser.add_argument_group("model")
     model.add_argument("--model_path", metavar="X1.mindir", required=True, help="this rank's shard")
-    config = "mindspore_lite's, which names the rank table (default: none, for one rank alone)"
+    config = "mindspore_lite's configuration file, which names the rank table (default: none, for one rank)"
     model.add_argument("--config_file", metavar="FILE", default="", help=config)
     rank = parser.add_argument_group("rank")
     rank.add_argument("--device_id", metavar="N", type=int, required=True, help="this rank's device on this server")

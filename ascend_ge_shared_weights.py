@@ -27,7 +27,7 @@ def parse_arguments():
     model = parser.add_argument_group("model")
     models = "two models of the same weights, or this rank's shards of them"
     model.add_argument("--model_path", metavar="X.mindir", nargs=2, required=True, help=models)
-    config = "mindspore_lite's, which names the rank table (default: none, for one rank alone)"
+    config = "mindspore_lite's configuration file, which names the rank table (default: none, for one rank)"
     model.add_argument("--config_file", metavar="FILE", default="", help=config)
     rank = parser.add_argument_group("rank")
     rank.add_argument("--device_id", metavar="N", type=int, required=True, help="this rank's device on this server")

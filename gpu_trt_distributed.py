@@ -109,7 +109,8 @@ def parse_arguments():
     model = parser.add_argument_group("model")
     path = "X.mindir where the shards are X0.mindir, X1.mindir, ..."
     model.add_argument("--model_path", metavar="X.mindir", required=True, help=path)
-    model.add_argument("--config_file", metavar="FILE", default="", help="mindspore_lite's (default: none)")
+    config = "mindspore_lite's configuration file (default: none)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=config)
     return parser.parse_args()
 
 

@@ -413,11 +413,9 @@ def describe(outputs):
     """Return the lines that show the outputs: name, size in bytes, number of elements, the first ten values."""
     lines = []
     for output in outputs:
-        name = output.name.rstrip()
+        name, size, count = output.name.rstrip(), output.data_size, output.element_num
+        lines.append(f"tensor's name is:{name} data size is:{size} tensor elements num is:{count}")
         data = output.get_data_to_numpy().ravel()
-        lines.append(
-            f"tensor's name is:{name} data size is:{output.data_size} tensor elements num is:{output.element_num}"
-        )
         lines.append("output data is: " + "".join(f"{value} " for value in data[:10]))
     return lines
 

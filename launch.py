@@ -377,7 +377,7 @@ def parse_arguments():
     )
     text += " (default: models/Matmul.mindir)"
     model.add_argument("--model_path", metavar="X.mindir", default=os.path.relpath(path), help=text)
-    text = "mindspore_lite's (default: none, on Ascend config_file.ini)"
+    text = "mindspore_lite's configuration file (default: none, on Ascend config_file.ini)"
     model.add_argument("--config_file", metavar="FILE", help=text)
     text = "how many to start (default: as many as there are shards)"
     model.add_argument("--ranks", metavar="N", type=int, help=text)

@@ -39,7 +39,8 @@ def parse_arguments():
     model = parser.add_argument_group("model")
     path = "X.mindir where the shards are X0.mindir, X1.mindir, ..."
     model.add_argument("--model_path", metavar="X.mindir", required=True, help=path)
-    model.add_argument("--config_file", metavar="FILE", default="", help="mindspore_lite's (default: none)")
+    config = "mindspore_lite's configuration file (default: none)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=config)
     model.add_argument("--input", metavar="FILE", help=".npz by input name, or .npy for a single input (default: ones)")
     model.add_argument("--output", metavar="FILE", help="write rank 0's outputs to this .npz (default: none)")
 
