@@ -131,8 +131,8 @@ def test_the_gpus_page_works_where_it_is_copied_to(tmp_path):
         assert re.fullmatch("rank 0: no (NVIDIA driver here|GPU to use).*", lines(done.stderr)[-1])
 
 
-def test_what_a_page_needs_is_what_the_readme_says():
-    """Its imports of the suite's modules, and those modules' own."""
+def test_what_a_page_needs_beside_it():
+    """Its imports of the suite's modules, and those modules' own, are what the README tells to take along."""
     ours = {path.stem for path in ROOT.glob("*.py")}
 
     def needed(name):
@@ -142,3 +142,4 @@ def test_what_a_page_needs_is_what_the_readme_says():
 
     assert needed(GPU[:-3]) == needed(ASCEND[:-3]) == {"inference"}
     assert needed(CPU[:-3]) == {"inference", "mindir"}
+    assert "To\ncopy a page, take `inference.py` along, and `mindir.py` for the CPU's." in source("README.md")

@@ -184,9 +184,8 @@ def test_the_options_are_those_of_the_help(readme):
     assert [name for name, *_ in rows] == list(help_has)
     for name, choices, default, meaning in rows:
         head, said = help_has[name]
-        assert choices.replace(" ", "").split(",") == re.findall(
-            r"[a-z0-9]+", "".join(re.findall(r"{(.*)}", head))
-        ) or [""]
+        listed = re.search(r"{(.*)}", head)
+        assert choices.strip() == (listed.group(1).replace(",", ", ") if listed else ""), name
         flag = head == name
         expected, told = (said, "off") if flag else re.fullmatch(r"(.*) \(default: (.*)\)", said).groups()
         if readme == "README.md":
