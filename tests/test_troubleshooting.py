@@ -26,7 +26,7 @@ TOLD = {
     **dict.fromkeys(("Stop", "stop", "IsADirectoryError"), 1),
 }
 TOLD_IN = {  # where a name means something else, or isn't a message elsewhere
-    "inference.py": {"refuse": 1},
+    "inference.py": {"refuse": 1, "line": 1},
     "main.py": {"refuse": 1},
     "rank_table.py": {"refuse": 0, "append": 0, "_once": 3},
     "launch.py": {"say": 0, "append": 0},
@@ -96,6 +96,8 @@ def sites(path):
             values += [value for key, value in zip(keys, node.values) if key in TOLD_AS]
         if isinstance(node, ast.Return) and path.name == "inference.py" and isinstance(node.value, ast.Tuple):
             values += node.value.elts[2:]
+        if isinstance(node, ast.Return) and function == "verdict":
+            values.append(node.value)
         if function in ("problems", "_repeated") and isinstance(node, (ast.List, ast.ListComp)):
             values += getattr(node, "elts", [getattr(node, "elt", None)])
         for value in values:
