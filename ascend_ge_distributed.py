@@ -8,7 +8,6 @@
 One process a rank, each with its own shard, device and rank; config_file.ini names the rank table that joins them.
 """
 
-import argparse
 import ctypes
 import os
 
@@ -71,13 +70,7 @@ def rank_table(config_file):
 
 
 def parse_arguments():
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"example:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = inference.argument_parser(__doc__)
     model = parser.add_argument_group("model")
     model.add_argument("--model_path", metavar="X1.mindir", required=True, help="this rank's shard")
     config = "mindspore_lite's configuration file, which names the rank table (default: none, for one rank)"

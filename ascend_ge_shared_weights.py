@@ -7,8 +7,6 @@ Of a distributed model, start one process a rank, each with its shards of both (
 are put into one group before either is built; GE then keeps one copy of what has the same name in both.
 """
 
-import argparse
-
 import mindspore_lite as mslite
 
 import inference
@@ -17,13 +15,7 @@ from ascend_ge_distributed import create_context, rank_table
 
 
 def parse_arguments():
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"example:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = inference.argument_parser(__doc__)
     model = parser.add_argument_group("model")
     models = "two models of the same weights, or this rank's shards of them"
     model.add_argument("--model_path", metavar="X.mindir", nargs=2, required=True, help=models)

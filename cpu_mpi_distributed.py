@@ -9,7 +9,6 @@ mindspore_lite model of its own and predicts stage, collective, stage, ... To it
 the shards are those that run on Ascend and on NVIDIA GPUs.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -230,13 +229,7 @@ def _as_dtype(tensor, dtype):
 
 
 def parse_arguments():
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"example:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = inference.argument_parser(__doc__)
     model = parser.add_argument_group("model")
     path = "X.mindir where the shards are X0.mindir, X1.mindir, ..."
     model.add_argument("--model_path", metavar="X.mindir", required=True, help=path)

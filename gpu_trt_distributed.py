@@ -6,7 +6,6 @@ mpirun gives every process its rank; on one server the rank is the device, too (
 rank inserts its number: rank 1 loads models/Matmul1.mindir.
 """
 
-import argparse
 import ctypes
 import glob
 import os
@@ -99,13 +98,7 @@ def lock(arrays):
 
 
 def parse_arguments():
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"example:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = inference.argument_parser(__doc__)
     model = parser.add_argument_group("model")
     path = "X.mindir where the shards are X0.mindir, X1.mindir, ..."
     model.add_argument("--model_path", metavar="X.mindir", required=True, help=path)

@@ -4,6 +4,7 @@ A script of one back end needs this file beside it and nothing else of the suite
 `comm` is the ranks' communicator, mpi4py's COMM_WORLD or, for a process that knows of no others, `alone()`.
 """
 
+import argparse
 import ctypes
 import faulthandler
 import mmap
@@ -48,6 +49,17 @@ class Stop(Exception):
     def __init__(self, status, message, agreed=False):
         super().__init__(message)
         self.status, self.agreed = status, agreed
+
+
+def argument_parser(text):
+    """Return a parser with the idea and the usage in its help: the first two paragraphs of a script's text."""
+    idea, usage = text.split("\n\n")[:2]
+    return argparse.ArgumentParser(
+        description=idea,
+        epilog=f"example:\n{usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 # The ranks

@@ -6,7 +6,6 @@ Each rank inserts its number into the path (models/Matmul0.mindir, models/Matmul
 and prints its outputs; they are compared with those of the unsharded model where models/Matmul.mindir is there.
 """
 
-import argparse
 import contextlib
 import functools
 import glob
@@ -27,13 +26,7 @@ DEVICES = {"ascend": f"{DEV}/davinci[0-9]*", "gpu": f"{DEV}/nvidia[0-9]*"}  # wh
 
 
 def parse_arguments():
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"example:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = inference.argument_parser(__doc__)
     parser.error = lambda message: inference.refuse(inference.REFUSED, f"main.py: {message} (main.py --help)")
 
     model = parser.add_argument_group("model")
