@@ -437,7 +437,8 @@ def print_outputs(outputs, comm):
     tag = f"rank {comm.rank}: " if comm.size > 1 else ""
     everyone = comm.allgather([tag + each for each in describe(outputs)])
     if first(comm):
-        print("\n".join(each for lines in everyone for each in lines), flush=True)
+        # in one piece, as others may write to the same terminal
+        print("".join(f"{each}\n" for lines in everyone for each in lines), end="", flush=True)
 
 
 # The check

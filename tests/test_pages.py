@@ -2,7 +2,10 @@
 
 import re
 import shutil
+import sys
+import types
 
+import numpy as np
 import pytest
 from conftest import MODEL, ROOT, lines, ranks
 from test_ascend import Server, ended
@@ -143,3 +146,15 @@ def test_what_a_page_needs_beside_it():
     assert needed(GPU[:-3]) == needed(ASCEND[:-3]) == {"inference"}
     assert needed(CPU[:-3]) == {"inference", "mindir"}
     assert "To\ncopy a page, take `inference.py` along, and `mindir.py` for the CPU's." in source("README.md")
+
+
+def test_a_rank_prints_its_outputs_in_one_piece(monkeypatch):
+    """Ascend's ranks, started by hand, write to one terminal: a line of one must not end in another's."""
+    import inference
+
+    written = []
+    monkeypatch.setattr(sys, "stdout", types.SimpleNamespace(write=written.append, flush=lambda: None))
+    inference.print_outputs([inference.new_tensor(np.ones(3, np.float32), name) for name in "ab"], inference.alone())
+    (text,) = filter(None, written)
+    assert len(text.splitlines()) == 4
+    assert text.endswith("\n")
