@@ -164,3 +164,44 @@ if comm.rank == 0:
     assert done.returncode == 0, done.stderr
     share = done.stdout.split()[3]
     assert done.stdout.split() == [f"[{share},", f"{share}]", "1", share, "5", "True"]
+
+
+def test_collectives_are_those_of_numpy():
+    """Every kind and reduction, in the few and the many bytes that are exchanged in other ways, evenly and unevenly."""
+    program = """
+import itertools
+import numpy as np
+import cpu_mpi_distributed as cpu, inference, mindir
+comm = inference.world(cpu.MPI)
+model = cpu.Model(comm)
+numpy = {"sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}
+sizes = [(12, 1), (12, 3000), (24, 40, 7), (12,)]
+cases = [("AllGather", "", shape, dtype) for shape in sizes for dtype in ("float16", "float32", "int32", "bool")]
+cases += itertools.product(("AllReduce", "ReduceScatter"), numpy, sizes, ("float16", "float32", "int32"))
+cases += [("AllReduce", "sum", (5, 997), "float32"), ("AllReduce", "max", (7, 5003), "int32")]
+for op, reduction, shape, dtype in cases:
+    exchange = model._exchange_for(mindir.Collective(op, reduction, comm.size, "", dtype, shape, "", "", ""), "name")
+    for attempt, shape in enumerate((shape, shape, (2 * shape[0],) + shape[1:])):  # again, and of another size
+        random = [np.random.RandomState(rank + attempt) for rank in range(comm.size)]
+        everyone = [each.uniform(-3, 3, shape).astype(dtype) for each in random]
+        given = everyone[comm.rank].copy()
+        (found,) = exchange([inference.new_tensor(given)])
+        found = found.get_data_to_numpy()
+        if op == "AllGather":
+            right = np.concatenate(everyone)
+        else:
+            right = numpy[reduction](np.stack(everyone).astype(np.float64), axis=0)
+        if op == "ReduceScatter":
+            right = np.split(right, comm.size)[comm.rank]
+        tolerance = {"float16": 2e-3, "float32": 1e-6}.get(dtype, 0) * max(1, np.abs(right).max())
+        what = (op, reduction, shape, dtype)
+        assert found.dtype == dtype and found.shape == right.shape, what
+        assert np.array_equal(given, everyone[comm.rank]), what  # a stage may need it again
+        assert np.max(np.abs(found.astype(np.float64) - right)) <= tolerance, what
+if comm.rank == 0:
+    print(len(cases), "right")
+"""
+    for count in (1, 2, 3, 4):
+        done = ranks(count, "-c", program, PYTHONPATH=str(ROOT))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "114 right\n"

@@ -798,6 +798,7 @@ def test_a_hostfile_has_to_be_there():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_two_hundred_runs_leave_nothing(tmp_path):
     """Processes, open files and shared memory are as they were."""
 
@@ -808,10 +809,13 @@ def test_two_hundred_runs_leave_nothing(tmp_path):
     before = state()
     for number in range(200):
         job = Job(tmp_path, "--repeat=3" if number % 2 else "--repeat=100000000")
-        if not number % 2:
-            job.wait_for("predict")
-            job.process.terminate()
-        assert job.end().returncode == (0 if number % 2 else 143)
+        try:
+            if not number % 2:
+                job.wait_for("predict")
+                job.process.terminate()
+            assert job.end().returncode == (0 if number % 2 else 143)
+        finally:
+            job.kill()
     after = state()
     print(json.dumps({"processes, open files, shared memory": [before, after]}))
     assert after[0] <= before[0] + 3  # others' come and go
