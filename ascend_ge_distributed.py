@@ -8,7 +8,6 @@
 One process a rank, each with its own shard, device and rank; config_file.ini names the rank table that joins them.
 """
 
-import argparse
 import ctypes
 import os
 
@@ -70,25 +69,32 @@ def rank_table(config_file):
     return {"ascend_context": {"rank_table_file": path}}
 
 
+def parse_arguments():
+    parser = inference.argument_parser(__doc__)
+    model = parser.add_argument_group("model")
+    model.add_argument("--model_path", metavar="X1.mindir", required=True, help="this rank's shard")
+    config = "mindspore_lite's configuration file, which names the rank table (default: none, for one rank)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=config)
+    rank = parser.add_argument_group("rank")
+    rank.add_argument("--device_id", metavar="N", type=int, required=True, help="this rank's device on this server")
+    rank.add_argument("--rank_id", metavar="N", type=int, required=True, help="this rank, from 0")
+    return parser.parse_args()
+
+
 def main(comm):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--model_path", required=True, help="this rank's shard")
-    parser.add_argument("--device_id", type=int, required=True, help="this rank's device on this server")
-    parser.add_argument("--rank_id", type=int, required=True, help="this rank")
-    parser.add_argument("--config_file", default="", help="names the rank table, in its section [ascend_context]")
-    args = parser.parse_args()
+    args = parse_arguments()
 
     # init context
     context = create_context(args.device_id, args.rank_id)
+    table = rank_table(args.config_file)
 
     # create Model and build Model
     model = mslite.Model()
-    table = rank_table(args.config_file)
     model.build_from_file(args.model_path, mslite.ModelType.MINDIR, context, args.config_file, table)
 
     # set model input as ones
     inputs = model.get_inputs()
-    inputs, _ = inference.fill_inputs(model, inputs)
+    inputs, arrays = inference.fill_inputs(model, inputs)
 
     # execute inference
     outputs = model.predict(inputs)

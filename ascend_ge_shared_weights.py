@@ -7,8 +7,6 @@ Of a distributed model, start one process a rank, each with its shards of both (
 are put into one group before either is built; GE then keeps one copy of what has the same name in both.
 """
 
-import argparse
-
 import mindspore_lite as mslite
 
 import inference
@@ -16,13 +14,21 @@ import mindir
 from ascend_ge_distributed import create_context, rank_table
 
 
+def parse_arguments():
+    parser = inference.argument_parser(__doc__)
+    model = parser.add_argument_group("model")
+    models = "two models of the same weights, or this rank's shards of them"
+    model.add_argument("--model_path", metavar="X.mindir", nargs=2, required=True, help=models)
+    config = "mindspore_lite's configuration file, which names the rank table (default: none, for one rank)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=config)
+    rank = parser.add_argument_group("rank")
+    rank.add_argument("--device_id", metavar="N", type=int, required=True, help="this rank's device on this server")
+    rank.add_argument("--rank_id", metavar="N", type=int, required=True, help="this rank, from 0")
+    return parser.parse_args()
+
+
 def main(comm):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0], allow_abbrev=False)
-    parser.add_argument("--model_path", nargs=2, required=True, help="two models, or this rank's shards of them")
-    parser.add_argument("--device_id", type=int, required=True, help="this rank's device on this server")
-    parser.add_argument("--rank_id", type=int, required=True, help="this rank")
-    parser.add_argument("--config_file", default="", help="names the rank table, in its section [ascend_context]")
-    args = parser.parse_args()
+    args = parse_arguments()
 
     # what can't be shared, before any card is touched
     mindir.check_shared(*map(mindir.load, args.model_path))

@@ -126,8 +126,14 @@ def rank_table_file(path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0], allow_abbrev=False)
-    parser.add_argument("file", help="such as config_file.ini")
+    idea, usage = __doc__.split("\n\n")[:2]
+    parser = argparse.ArgumentParser(
+        description=idea,
+        epilog=f"example:\n{usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="such as config_file.ini")
     file = parser.parse_args().file
     try:
         table = rank_table_file(file)

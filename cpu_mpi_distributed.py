@@ -1,15 +1,14 @@
 """One rank on a CPU: mindspore_lite runs what lies between the collectives, MPI does the collectives.
 
+    mpirun -n 2 python3 cpu_mpi_distributed.py --model_path=models/Matmul.mindir
+
+mpirun gives every process its rank. Each rank inserts its number: rank 1 loads models/Matmul1.mindir.
+
 mindspore_lite has no collectives on the CPU, so Model below cuts the rank's shard at them: it builds each stage as a
 mindspore_lite model of its own and predicts stage, collective, stage, ... To its caller it is like mslite.Model, and
 the shards are those that run on Ascend and on NVIDIA GPUs.
-
-    mpirun -n 2 python3 cpu_mpi_distributed.py --model_path=models/Matmul.mindir
-
-Each rank inserts its number: rank 1 loads models/Matmul1.mindir.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -264,23 +263,30 @@ def _as_dtype(tensor, dtype):
     return inference.new_tensor(converted, tensor.name)
 
 
-def main(comm):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--model_path", required=True, help="X.mindir where the shards are X0.mindir, X1.mindir, ...")
-    parser.add_argument("--config_file", default="", help="mindspore_lite's configuration file")
-    args = parser.parse_args()
+def parse_arguments():
+    parser = inference.argument_parser(__doc__)
+    model = parser.add_argument_group("model")
+    path = "X.mindir where the shards are X0.mindir, X1.mindir, ..."
+    model.add_argument("--model_path", metavar="X.mindir", required=True, help=path)
+    config = "mindspore_lite's configuration file (default: none)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=config)
+    return parser.parse_args()
 
-    # init context: threads
+
+def main(comm):
+    args = parse_arguments()
+
+    # init context
     context = create_context(comm)
+    model_path = inference.shard_path(args.model_path, comm)
 
     # create Model and build Model
-    model_path = inference.shard_path(args.model_path, comm)
     model = Model(comm)
     model.build_from_file(model_path, mslite.ModelType.MINDIR, context, args.config_file)
 
     # set model input as ones
     inputs = model.get_inputs()
-    inputs, _ = inference.fill_inputs(model, inputs)
+    inputs, arrays = inference.fill_inputs(model, inputs)
 
     # execute inference
     outputs = model.predict(inputs)

@@ -6,7 +6,6 @@ mpirun gives every process its rank; on one server the rank is the device, too (
 rank inserts its number: rank 1 loads models/Matmul1.mindir.
 """
 
-import argparse
 import ctypes
 import glob
 import os
@@ -107,23 +106,32 @@ def lock(arrays):
             cudart.cudaGetLastError()  # so that mindspore_lite doesn't take it for its own
 
 
+def parse_arguments():
+    parser = inference.argument_parser(__doc__)
+    model = parser.add_argument_group("model")
+    path = "X.mindir where the shards are X0.mindir, X1.mindir, ..."
+    model.add_argument("--model_path", metavar="X.mindir", required=True, help=path)
+    config = "mindspore_lite's configuration file (default: none)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=config)
+    return parser.parse_args()
+
+
 def main(comm):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--model_path", required=True, help="X.mindir where the shards are X0.mindir, X1.mindir, ...")
-    parser.add_argument("--config_file", default="", help="mindspore_lite's configuration file")
-    args = parser.parse_args()
+    args = parse_arguments()
 
     # init context
     context = inference.together(comm, create_context, comm)
+    model_path = inference.shard_path(args.model_path, comm)
 
     # create Model and build Model
-    model_path = inference.shard_path(args.model_path, comm)
     model = mslite.Model()
     model.build_from_file(model_path, mslite.ModelType.MINDIR, context, args.config_file)
 
     # set model input as ones
     inputs = model.get_inputs()
     inputs, arrays = inference.fill_inputs(model, inputs)
+
+    # let the GPU read them where they are, and keep the memory of the outputs: faster, no more
     lock(arrays)
     inference.keep_memory()
 

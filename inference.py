@@ -4,6 +4,7 @@ A script of one back end needs this file beside it and nothing else of the suite
 `comm` is the ranks' communicator, mpi4py's COMM_WORLD or, for a process that knows of no others, `alone()`.
 """
 
+import argparse
 import ctypes
 import faulthandler
 import mmap
@@ -48,6 +49,17 @@ class Stop(Exception):
     def __init__(self, status, message, agreed=False):
         super().__init__(message)
         self.status, self.agreed = status, agreed
+
+
+def argument_parser(text):
+    """Return a parser with the idea and the usage in its help: the first two paragraphs of a script's text."""
+    idea, usage = text.split("\n\n")[:2]
+    return argparse.ArgumentParser(
+        description=idea,
+        epilog=f"example:\n{usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 # The ranks
@@ -416,11 +428,9 @@ def describe(outputs):
     """Return the lines that show the outputs: name, size in bytes, number of elements, the first ten values."""
     lines = []
     for output in outputs:
-        name = output.name.rstrip()
+        name, size, count = output.name.rstrip(), output.data_size, output.element_num
+        lines.append(f"tensor's name is:{name} data size is:{size} tensor elements num is:{count}")
         data = output.get_data_to_numpy().ravel()
-        lines.append(
-            f"tensor's name is:{name} data size is:{output.data_size} tensor elements num is:{output.element_num}"
-        )
         lines.append("output data is: " + "".join(f"{value} " for value in data[:10]))
     return lines
 
@@ -430,7 +440,8 @@ def print_outputs(outputs, comm):
     tag = f"rank {comm.rank}: " if comm.size > 1 else ""
     everyone = comm.allgather([tag + each for each in describe(outputs)])
     if first(comm):
-        print("\n".join(each for lines in everyone for each in lines), flush=True)
+        # in one piece, as others may write to the same terminal
+        print("".join(f"{each}\n" for lines in everyone for each in lines), end="", flush=True)
 
 
 # The check

@@ -337,26 +337,76 @@ def remove_job(job):
 
 # The launcher
 
+EXAMPLES = """examples:
+    ./run.sh                                                       # models/Matmul, on what this machine has
+    ./run.sh --model_path=models/MiniLM.mindir --backend=cpu --warmup=10 --repeat=100
+"""
+
+
+def help_with_main(parser):
+    """Return the help of run.sh: its own options and, in the same groups, those that it hands on to main.py."""
+    command = [sys.executable, os.path.join(HERE, "main.py"), "--help"]
+    theirs = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode()
+    usage, idea, *own, examples = parser.format_help().rstrip().split("\n\n")
+    groups, seen = {}, {"-h,", "--rank_id", "--device_id"}  # which the launcher gives itself
+    for paragraph in (*own, *theirs.split("\n\n")):
+        title, *options = re.split(r"\n(?=  -)", paragraph)
+        for option in options:
+            name = option.split()[0]
+            if name not in seen:
+                groups.setdefault(title, []).append(option)
+            seen.add(name)
+    return "\n\n".join([usage, idea, *("\n".join([title, *each]) for title, each in groups.items()), examples])
+
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="run.sh", description=__doc__.split("\n", 1)[0], allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="run.sh",
+        usage="./run.sh [--model_path X.mindir] [--backend BACKEND] [option]...",
+        description="Run a distributed model, one process a rank, and check the result against the unsharded model.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
     parser.error = lambda message: stop(REFUSED, f"{message} (./run.sh --help)")
-    parser.add_argument("--model_path", default=os.path.relpath(os.path.join(HERE, "models", "Matmul.mindir")))
-    parser.add_argument("--config_file", help="mindspore_lite's (default: none; on Ascend config_file.ini)")
-    parser.add_argument("--backend", choices=("auto", "cpu", "gpu", "ascend"), required=True)
+    model = parser.add_argument_group("model")
+    path, text = (
+        os.path.join(HERE, "models", "Matmul.mindir"),
+        "X.mindir where the shards are X0.mindir, X1.mindir, ...",
+    )
+    text += " (default: models/Matmul.mindir)"
+    model.add_argument("--model_path", metavar="X.mindir", default=os.path.relpath(path), help=text)
+    text = "mindspore_lite's configuration file (default: none, on Ascend config_file.ini)"
+    model.add_argument("--config_file", metavar="FILE", help=text)
+    text = "how many to start (default: as many as there are shards)"
+    model.add_argument("--ranks", metavar="N", type=int, help=text)
+    back_end = parser.add_argument_group("back end")
+    text = "auto: that of this machine's devices, cpu where there are none (default: auto)"
+    back_end.add_argument("--backend", choices=("auto", "cpu", "gpu", "ascend"), required=True, help=text)
     parser.add_argument("--why", default="as asked", help=argparse.SUPPRESS)
-    parser.add_argument("--ranks", type=int, help="how many to start (default: as many as there are shards)")
+    parser.add_argument("-h", "--help", action="store_true", help=argparse.SUPPRESS)
     servers = parser.add_argument_group("several servers")
-    servers.add_argument("--hostfile", help="CPU, GPU: Open MPI's list of servers: lines `address slots=2`")
-    servers.add_argument("--launcher", choices=("mpirun", "srun"), help="CPU, GPU: srun inside a Slurm allocation")
-    servers.add_argument("--server_id", help="Ascend: which of the rank table's this is (default: by its addresses)")
-    watch = parser.add_argument_group("watching")
-    watch.add_argument("--start_timeout", type=float, default=120, metavar="S", help="from start to reading (120 s)")
-    watch.add_argument("--build_timeout", type=float, default=1800, metavar="S", help="reading, build, check (1800 s)")
-    watch.add_argument("--predict_timeout", type=float, default=120, metavar="S", help="each predict (120 s)")
-    watch.add_argument("--log_dir", metavar="DIR", help="a log for each rank (default: logs/<time>, logs/latest)")
-    watch.add_argument("--verbose", action="store_true", help="what the engine writes to the terminal, too")
+    text = "CPU, GPU: Open MPI's list of servers, lines `address slots=2` (default: none)"
+    servers.add_argument("--hostfile", metavar="FILE", help=text)
+    text = "CPU, GPU: who starts the ranks; srun: inside a Slurm allocation (default: mpirun)"
+    servers.add_argument("--launcher", choices=("mpirun", "srun"), help=text)
+    text = "Ascend: which of the rank table's this is (default: found by its addresses)"
+    servers.add_argument("--server_id", metavar="ID", help=text)
+    watch = parser.add_argument_group("limits and logs")
+    text = "seconds from a rank's start until it knows the others (default: 120)"
+    watch.add_argument("--start_timeout", type=float, default=120, metavar="S", help=text)
+    text = "seconds for reading the files, for the build and for the check (default: 1800)"
+    watch.add_argument("--build_timeout", type=float, default=1800, metavar="S", help=text)
+    text = "seconds for each predict, and for the end of a rank (default: 120)"
+    watch.add_argument("--predict_timeout", type=float, default=120, metavar="S", help=text)
+    text = "a log for each rank, all that it wrote (default: logs/<time>, the last one also logs/latest)"
+    watch.add_argument("--log_dir", metavar="DIR", help=text)
+    watch.add_argument("--verbose", action="store_true", help="what the engine writes on the terminal, too")
     args, rest = parser.parse_known_args()
+    if args.help:
+        print(help_with_main(parser))
+        sys.exit()
     for name in ("start_timeout", "build_timeout", "predict_timeout"):
         if not getattr(args, name) >= 1:  # guards look five times a second
             parser.error(f"--{name} {getattr(args, name)}: seconds, at least 1")

@@ -6,7 +6,6 @@ Each rank inserts its number into the path (models/Matmul0.mindir, models/Matmul
 and prints its outputs; they are compared with those of the unsharded model where models/Matmul.mindir is there.
 """
 
-import argparse
 import contextlib
 import functools
 import glob
@@ -27,31 +26,33 @@ DEVICES = {"ascend": f"{DEV}/davinci[0-9]*", "gpu": f"{DEV}/nvidia[0-9]*"}  # wh
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0], allow_abbrev=False)
+    parser = inference.argument_parser(__doc__)
     parser.error = lambda message: inference.refuse(inference.REFUSED, f"main.py: {message} (main.py --help)")
 
     model = parser.add_argument_group("model")
-    model.add_argument("--model_path", required=True, help="X.mindir where the shards are X0.mindir, X1.mindir, ...")
-    model.add_argument("--config_file", default="", help="mindspore_lite's configuration file")
+    path = "X.mindir where the shards are X0.mindir, X1.mindir, ..."
+    model.add_argument("--model_path", metavar="X.mindir", required=True, help=path)
+    config = "mindspore_lite's configuration file (default: none)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=config)
     model.add_argument("--input", metavar="FILE", help=".npz by input name, or .npy for a single input (default: ones)")
-    model.add_argument("--output", metavar="FILE", help="write rank 0's outputs to this .npz")
+    model.add_argument("--output", metavar="FILE", help="write rank 0's outputs to this .npz (default: none)")
 
     back_end = parser.add_argument_group("back end")
-    back_end.add_argument("--backend", choices=("auto", "cpu", "gpu", "ascend"), default="auto")
-    back_end.add_argument("--device_id", type=int, help="Ascend: the device of this rank (default: rank_id)")
-    back_end.add_argument("--rank_id", type=int, help="Ascend: the number of this rank; mpirun gives it elsewhere")
-    back_end.add_argument(
-        "--precision", choices=("fp32", "fp16"), help="GPU: what TensorRT computes in (default: fp32)"
-    )
-    back_end.add_argument(
-        "--engine_cache", metavar="DIR", help="GPU: keep what TensorRT built there for the next start"
-    )
+    which = "auto: that of this machine's devices, cpu where there are none (default: auto)"
+    back_end.add_argument("--backend", choices=("auto", "cpu", "gpu", "ascend"), default="auto", help=which)
+    back_end.add_argument("--device_id", metavar="N", type=int, help="Ascend: this rank's device (default: rank_id)")
+    rank = "Ascend: this rank, from 0 (default: none; on cpu and gpu mpirun gives it)"
+    back_end.add_argument("--rank_id", metavar="N", type=int, help=rank)
+    precision = "GPU: what TensorRT computes in (default: fp32)"
+    back_end.add_argument("--precision", choices=("fp32", "fp16"), help=precision)
+    cache = "GPU: keep the engines there for the next start (default: none)"
+    back_end.add_argument("--engine_cache", metavar="DIR", help=cache)
 
     run = parser.add_argument_group("run")
     run.add_argument("--warmup", type=int, default=0, metavar="N", help="predicts that aren't timed (default: 0)")
     run.add_argument("--repeat", type=int, default=1, metavar="N", help="predicts that are timed (default: 1)")
-    run.add_argument("--json", metavar="FILE", help="write the times, the check and what ran to FILE")
-    check = "compare with the unsharded model X.mindir (default: auto, if it is there)"
+    run.add_argument("--json", metavar="FILE", help="write times, check and versions to FILE (default: none)")
+    check = "compare with the unsharded model X.mindir; auto: if it is there (default: auto)"
     run.add_argument("--check", choices=("auto", "on", "off"), default="auto", help=check)
     args = parser.parse_args()
     if not args.model_path.endswith(".mindir"):

@@ -1,13 +1,13 @@
 """What a shard holds, whether a set of shards fits together, and where its collectives cut it into stages.
 
+    python3 mindir.py models/Matmul0.mindir models/Matmul1.mindir
+
+prints what each file holds and, of several, whether they are one set: status 2 if they aren't.
+
 A MindIR file is a protobuf: one flat graph of nodes in topological order, the parameters' values, and the list of
 primitives that the nodes refer to. A distributed model is one such file a rank, with AllReduce, AllGather and
 ReduceScatter nodes where the ranks exchange values. The schema below holds the fields that are needed here, with the
 names and numbers of MindSpore's mind_ir.proto; protobuf keeps all other fields as they are.
-
-    python3 mindir.py models/Matmul0.mindir models/Matmul1.mindir
-
-prints what each file holds and, of several, whether they are one set: status 2 if they aren't.
 """
 
 import argparse
@@ -666,7 +666,13 @@ def _list(values):
 
 def main():
     """Print what the files hold and whether they are one set."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    idea, usage = __doc__.split("\n\n")[:2]
+    parser = argparse.ArgumentParser(
+        description=idea,
+        epilog=f"example:\n{usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("files", nargs="+", metavar="FILE", help="the shards in rank order")
     files = parser.parse_args().files
     try:

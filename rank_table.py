@@ -506,17 +506,20 @@ def parse_arguments():
         allow_abbrev=False,
     )
     parser.error = refuse
-    parser.add_argument("--check", metavar="FILE", help="say what is wrong with a rank table")
-    parser.add_argument(
-        "--merge", nargs="+", metavar="FILE", help="join tables, a server's each, in the order of ranks"
-    )
+    read = parser.add_argument_group("tables that are there")
+    read.add_argument("--check", metavar="FILE", help="say what is wrong with a rank table (default: none)")
+    join = "join tables, a server's each, in the order of ranks (default: none)"
+    read.add_argument("--merge", nargs="+", metavar="FILE", help=join)
     write = parser.add_argument_group("table of this server")
-    write.add_argument("--devices", help="in the order of ranks: 0,1 or 0-7 or [0,8) (default: all that are here)")
-    write.add_argument("--server_id", help="a name that no other server has (default: its IPv4 address)")
+    write.add_argument(
+        "--devices", metavar="LIST", help="in the order of ranks: 0,1 or 0-7 or [0,8) (default: all that are here)"
+    )
+    write.add_argument("--server_id", metavar="ID", help="a name that no other server has (default: its IPv4 address)")
     write.add_argument("--hccn_conf", metavar="FILE", help=f"where the devices' addresses are (default: {HCCN_CONF})")
     alone = "leave addresses out: allowed on a single server of Atlas A2 or A3, and in a single SuperPod"
     write.add_argument("--no_device_ip", action="store_true", default=None, help=alone)
-    write.add_argument("--super_pod_id", metavar="ID", help="write version 1.2: the SuperPod of Atlas A3 this is in")
+    pod = "write version 1.2: the SuperPod of Atlas A3 this is in (default: none)"
+    write.add_argument("--super_pod_id", metavar="ID", help=pod)
     write.add_argument("--super_device_ids", metavar="IDS", help="version 1.2: the devices' SDIDs (default: npu-smi's)")
     args = parser.parse_args()
 

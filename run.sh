@@ -139,9 +139,7 @@ find_backend() {
 main() {
   case " $* " in *' --help '* | *' -h '*)
     set_up
-    "$python" "$here/launch.py" --backend=cpu --help
-    "$python" "$here/main.py" --help | sed '1,/^$/d' # without its usage
-    exit
+    exec "$python" "$here/launch.py" --backend=cpu --help
     ;;
   esac
   find_backend "$@"

@@ -107,13 +107,22 @@ def plot(sentences, similarity, file):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0], allow_abbrev=False)
-    parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help="default: the lines of standard input")
-    parser.add_argument("--file", help="the sentences, one a line")
-    model_path = str(root / "models" / "MiniLM.mindir")
-    parser.add_argument("--model_path", default=model_path, metavar="X.mindir", help="default: models/MiniLM.mindir")
-    parser.add_argument("--output", metavar="FILE.npz", help="write embeddings (n, 384) and similarity (n, n)")
-    parser.add_argument("--plot", metavar="FILE.png", help="draw the similarity of all pairs")
+    idea, usage = __doc__.split("\n\n")[:2]
+    parser = argparse.ArgumentParser(
+        description=idea,
+        epilog=f"examples:\n{usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help="(default: the lines of standard input)")
+    given = parser.add_argument_group("what goes in")
+    given.add_argument("--file", metavar="FILE", help="the sentences, one a line (default: none)")
+    model_path, what = str(root / "models" / "MiniLM.mindir"), "the sharded model (default: models/MiniLM.mindir)"
+    given.add_argument("--model_path", default=model_path, metavar="X.mindir", help=what)
+    made = parser.add_argument_group("what comes out")
+    what = "write embeddings (n, 384) and similarity (n, n) (default: none)"
+    made.add_argument("--output", metavar="FILE.npz", help=what)
+    made.add_argument("--plot", metavar="FILE.png", help="draw the similarity of all pairs (default: none)")
     args, options = parser.parse_known_args()
     try:
         sentences = read_sentences(args.sentences, args.file)

@@ -40,11 +40,18 @@ def export_matmul(ranks, shape, path):
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--ranks", type=int, required=True, metavar="N", help="number of shards")
-    parser.add_argument("--shape", default="4,256,128", metavar="M,K,N", help="of the product (default: 4,256,128)")
-    output = os.path.join(here, "Matmul.mindir")
-    parser.add_argument("--output", default=output, metavar="X.mindir", help="default: models/Matmul.mindir")
+    idea, usage = __doc__.split("\n\n")[:2]
+    parser = argparse.ArgumentParser(
+        description=idea,
+        epilog=f"examples:\n{usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--ranks", type=int, required=True, metavar="N", help="how many shards")
+    model.add_argument("--shape", default="4,256,128", metavar="M,K,N", help="of the product (default: 4,256,128)")
+    output, where = os.path.join(here, "Matmul.mindir"), "X0.mindir, ... beside it (default: models/Matmul.mindir)"
+    model.add_argument("--output", default=output, metavar="X.mindir", help=where)
     args = parser.parse_args()
     try:
         m, k, n = (int(each) for each in args.shape.split(","))

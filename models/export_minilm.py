@@ -144,14 +144,21 @@ def read_safetensors(data):
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--ranks", type=int, required=True, metavar="N", help="number of shards: 1, 2, 3, 4 or 6")
-    parser.add_argument("--batch", type=int, default=8, metavar="B", help="sentences a predict (default: 8)")
-    parser.add_argument("--length", type=int, default=128, metavar="L", help="tokens a sentence (default: 128)")
-    what = "what a sum over the ranks is made of (default: reduce_scatter, and all_gather)"
-    parser.add_argument("--collective", choices=COLLECTIVES, default=COLLECTIVES[0], help=what)
-    output = os.path.join(here, "MiniLM.mindir")
-    parser.add_argument("--output", default=output, metavar="X.mindir", help="default: models/MiniLM.mindir")
+    idea, usage = __doc__.split("\n\n")[:2]
+    parser = argparse.ArgumentParser(
+        description=idea,
+        epilog=f"examples:\n{usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--ranks", type=int, required=True, metavar="N", help="how many shards: 1, 2, 3, 4 or 6")
+    model.add_argument("--batch", type=int, default=8, metavar="B", help="sentences a predict (default: 8)")
+    model.add_argument("--length", type=int, default=128, metavar="L", help="tokens a sentence (default: 128)")
+    what = "what a sum over the ranks is made of; reduce_scatter: with all_gather (default: reduce_scatter)"
+    model.add_argument("--collective", choices=COLLECTIVES, default=COLLECTIVES[0], help=what)
+    output, where = os.path.join(here, "MiniLM.mindir"), "X0.mindir, ... beside it (default: models/MiniLM.mindir)"
+    model.add_argument("--output", default=output, metavar="X.mindir", help=where)
     args = parser.parse_args()
     tokens = args.batch * args.length
     if min(args.ranks, args.batch, args.length) < 1 or args.length > POSITIONS:

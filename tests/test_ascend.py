@@ -67,11 +67,11 @@ class Server:
         """Run run.sh on the double to its end."""
         return ended(self.start(*words, f"--log_dir={self.folder / 'logs'}", **environment), timeout)
 
-    def page(self, rank, *words, script=PAGE, **environment):
+    def page(self, rank, *words, script=PAGE, cwd=ROOT, **environment):
         """Start one rank of a page by hand, as the tutorial does."""
         return subprocess.Popen(
             [sys.executable, script, *map(str, words), f"--device_id={rank}", f"--rank_id={rank}"],
-            cwd=str(ROOT),
+            cwd=str(cwd),
             env={**ENVIRONMENT, **self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
