@@ -74,9 +74,10 @@ class Model:
             del shard  # the weights are in the files
             stages = inference.together(self.comm, _build_stages, model_path, paths, model_type, context, config_path)
         self.steps = []  # (function, names of what it takes, names of what it gives)
+        staged = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
         for step, stage in zip(plan.steps, stages):
             if stage:
-                self.steps.append((self._predict_with(stage), step.inputs, step.outputs))
+                self.steps.append((self._predict_with(stage, step.inputs, staged), step.inputs, step.outputs))
             else:
                 exchange = self._exchange_for(step, named.get(step.output, ""))
                 self.steps.append((exchange, [step.input], [step.output]))
@@ -119,22 +120,32 @@ class Model:
         self.seen = seen
         return [_as_dtype(values[name], dtype) for name, dtype in zip(self.given, self.dtypes)]
 
-    def _predict_with(self, stage):
-        """Return the function that runs a stage: Tensors in, Tensors out."""
+    def _predict_with(self, stage, names, staged):
+        """Return the function that runs a stage: Tensors in, Tensors out.
+
+        What comes from another stage is copied: mindspore_lite 2.0 never frees outputs that were another's inputs.
+        """
         dtypes = [inference.dtype_of(each) for each in stage.get_inputs()]
         shapes = [each.shape for each in stage.get_inputs()]
-        converted = False  # whether its inputs come in the dtypes that it takes
+        converted, copies = False, []  # whether inputs come in other dtypes; [(index, array, Tensor with the array)]
 
         def run(tensors):
-            nonlocal shapes, converted
+            nonlocal shapes, converted, copies
             if self.new:
                 converted = dtypes != [inference.dtype_of(each) for each in tensors]
                 now = [each.shape for each in tensors]
                 if now != shapes:
                     stage.resize(stage.get_inputs(), now)
                     shapes = now
+                arrays = [
+                    (index, np.empty(now[index], dtypes[index])) for index, name in enumerate(names) if name in staged
+                ]
+                copies = [(index, array, inference.new_tensor(array)) for index, array in arrays]
             if converted:
                 tensors = [_as_dtype(tensor, dtype) for tensor, dtype in zip(tensors, dtypes)]
+            for index, array, tensor in copies:
+                np.copyto(array, tensors[index].get_data_to_numpy())
+                tensors[index] = tensor
             return stage.predict(tensors)
 
         return run

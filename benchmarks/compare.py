@@ -190,7 +190,7 @@ def main():
     parser.add_argument("--output", type=Path, default=here / "results")
     args = parser.parse_args()
     products = ["small", "large_gpu" if args.gpu else "large", "decode"]
-    works = args.works.split(",") if args.works else [*products, *work.MINILMS]
+    works = args.works.split(",") if args.works else [*products, *reversed(list(work.MINILMS))]
     if args.gpu:
         os.environ["GPU"] = "1"
     made = [each for each in works if each in work.MATMULS]
@@ -210,13 +210,12 @@ def main():
 
     found["limits"] = run_json([*mpirun(SUITE, RANKS), here / "limits.py"])
     found["limits_torch"] = run_json([PEERS, here / "limits_torch.py"])
+    if not args.gpu:
+        found["own"] = run_json([SUITE, here / "own.py", args.models], limit=600)
     save()
     found["works"] = {}
     for name in works:
         found["works"][name] = compare(name, args.models, str(args.models / "weights.safetensors"), args.gpu)
-        save()
-    if not args.gpu:
-        found["own"] = run_json([SUITE, here / "own.py", args.models], limit=600)
         save()
 
 

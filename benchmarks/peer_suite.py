@@ -1,8 +1,8 @@
 """A rank of this suite, timed by compare.py: peer_suite.py ADDRESS WORK MODEL HOW
 
 HOW is `suite` (as main.py runs it), `plain` (the tutorial's lines: memory neither kept nor locked), or, of the
-unsharded model on one rank, `unsharded` (mindspore_lite alone, on all cores) and `one` (a rank on one core). With GPU=1 in the
-environment the back end is the GPU's; its engines are kept beside the model.
+unsharded model on one rank, `unsharded` (mindspore_lite alone, on all cores) and `one` (a rank on one core). With
+GPU=1 in the environment the back end is the GPU's; its engines are kept beside the model.
 """
 
 import contextlib

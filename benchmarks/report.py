@@ -72,9 +72,10 @@ def table(head, rows):
 def page(found, plots):
     out = [f"# {found['machine']}\n", machine(found), "\n## The same work, two ranks\n"]
     out.append(
-        "A predict goes from the inputs in the host's memory to the result there, on every rank; its time is the slowest\n"
-        f"rank's. All predict in turn, {turns(found)} turns of up to {max_count(found)} predicts. Ratio: a peer's time over the\n"
-        "suite's in the same turn, the median; above 1 the suite is faster. Error: against float64, over the largest value.\n"
+        "A predict goes from the inputs in the host's memory to the result there, on every rank; its time is the\n"
+        f"slowest rank's. All predict in turn, {turns(found)} turns of up to {max_count(found)} predicts. Ratio: a peer's\n"
+        "time over the suite's in the same turn, the median; above 1 the suite is faster. Error: against float64, over\n"
+        "the largest value.\n"
     )
     if plots:
         out.append(f"![Times relative to the suite's]({plots[0]})\n")
@@ -201,15 +202,17 @@ def own(found, plots):
     text = (
         "## What the suite itself costs\n\n"
         "Own: a predict's time less that of mindspore_lite's and MPI's functions, on rank 0. A step is a stage or a\n"
-        f"collective. More ranks than the {found['cores']} cores share them. Memory: a rank's peak growth by the build.\n\n"
+        f"collective. More ranks than the {found['cores']} cores share them. Memory: what a rank's peak grows by in the "
+        "build.\n\n"
     )
     head = ["", "ranks", "steps", "predict ms", "own µs", "µs a step", "share", "shard MiB", "memory MiB"]
     text += table(head, rows) + "\n\nStart, seconds of rank 0:\n\n"
     chosen = [key for key in ("small", "minilm_8x128", "decode") if key in both]
     steps = list(both[chosen[0]]["start_s"])
-    text += table(["", *(NAMES[key] for key in chosen)],
-                  [[step, *(f"{both[key]['start_s'].get(step, 0):.2f}" for key in chosen)] for step in steps])  # fmt: skip
-    text += f"\n\n`./run.sh` of the shipped product, start to end with the check: {found['own']['run.sh']['seconds']:.1f} s.\n"
+    rows = [[step, *(f"{both[key]['start_s'].get(step, 0):.2f}" for key in chosen)] for step in steps]
+    text += table(["", *(NAMES[key] for key in chosen)], rows)
+    seconds = found["own"]["run.sh"]["seconds"]
+    text += f"\n\n`./run.sh` of the shipped product, start to end with the check: {seconds:.1f} s.\n"
     return text + (f"\n![The suite's own time]({plots[2]})\n" if len(plots) > 2 else "")
 
 
@@ -221,8 +224,8 @@ def draw(found, stem):
     figure, axes = pyplot.subplots(figsize=(10, 4.5))
     peers = [peer for peer in next(iter(works.values())) if peer != "suite"]
     for index, peer in enumerate(peers):
-        values = [ratio(each[peer], each["suite"]) if each.get(peer, {}).get("ms") and each["suite"].get("ms") else np.nan
-                  for each in works.values()]  # fmt: skip
+        both = [(each.get(peer, {}), each["suite"]) for each in works.values()]
+        values = [ratio(*pair) if all(each.get("ms") for each in pair) else np.nan for pair in both]
         axes.bar(
             np.arange(len(works)) + (index - len(peers) / 2 + 0.5) * 0.8 / len(peers),
             values,

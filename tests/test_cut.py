@@ -205,3 +205,27 @@ if comm.rank == 0:
         done = ranks(count, "-c", program, PYTHONPATH=str(ROOT))
         assert done.returncode == 0, done.stderr
         assert done.stdout == "114 right\n"
+
+
+def test_a_predict_leaves_no_memory_behind():
+    """A stage that takes another's outputs: 6000 predicts of a few hundred bytes each, which would be 4 MiB."""
+    program = """
+import sys
+import cpu_mpi_distributed as cpu, inference
+comm = inference.world(cpu.MPI)
+model = cpu.Model(comm)
+path = inference.shard_path(sys.argv[1], comm)
+model.build_from_file(path, cpu.mslite.ModelType.MINDIR, cpu.create_context(comm))
+inputs, _ = inference.fill_inputs(model, model.get_inputs())
+pages = []
+for number in range(8001):
+    model.predict(inputs)
+    if number in (2000, 8000):
+        pages.append(int(open("/proc/self/statm").read().split()[1]))
+grown = comm.allgather((pages[1] - pages[0]) * 4)
+if comm.rank == 0:
+    print(max(grown))
+"""
+    done = ranks(2, "-c", program, FIXTURES / "skip" / "2" / "Net.mindir", PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 1024, done.stdout
