@@ -34,10 +34,14 @@ SMALL = 16 << 10  # bytes up to which what counts in a reduction is how often ra
 
 
 def create_context(comm):
-    """Return a Context for the CPU with as many threads as this rank has cores to itself."""
+    """Return a Context for the CPU with as many threads as this rank has cores to itself, and keep it on these."""
     server = comm.Split_type(MPI.COMM_TYPE_SHARED)  # the ranks on this server
     mine = os.sched_getaffinity(0)
-    sharing = sum(bool(mine & cores) for cores in server.allgather(mine))
+    everyone = server.allgather(mine)
+    sharing = sum(bool(mine & cores) for cores in everyone)
+    if everyone.count(mine) == sharing <= len(mine):  # threads that wander over all cores get in each other's way
+        share, place = len(mine) // sharing, everyone[: server.rank].count(mine)
+        os.sched_setaffinity(0, sorted(mine)[place * share : (place + 1) * share])
     server.Free()
     context = mslite.Context()
     context.target = ["cpu"]

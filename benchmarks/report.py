@@ -73,9 +73,9 @@ def page(found, plots):
     out = [f"# {found['machine']}\n", machine(found), "\n## The same work, two ranks\n"]
     out.append(
         "A predict goes from the inputs in the host's memory to the result there, on every rank; its time is the\n"
-        f"slowest rank's. All predict in turn, {turns(found)} turns of up to {max_count(found)} predicts. Ratio: a peer's\n"
-        "time over the suite's in the same turn, the median; above 1 the suite is faster. Error: against float64, over\n"
-        "the largest value.\n"
+        f"slowest rank's. All predict in turn, {turns(found)} turns of up to {max_count(found)} predicts.\n"
+        "Ratio: a peer's time over the suite's in the same turn, the median; above 1 the suite is faster.\n"
+        "Error: against float64, over the largest value.\n"
     )
     if plots:
         out.append(f"![Times relative to the suite's]({plots[0]})\n")
@@ -106,7 +106,7 @@ def machine(found):
     about = {result["about"] for peers in found["works"].values() for result in peers.values() if "about" in result}
     gpus = f"{len(found['gpus'])} × {found['gpus'][0]}; " if "gpus" in found else ""
     text = f"{found['date']}, {gpus}{found['cores']} cores of {found['cpu']}. "
-    return text + "; ".join(sorted(about)) + f"; {found['limits'].get('mpi', '')}. Written by `benchmarks/run.sh`."
+    return text + "; ".join(sorted(about)) + f"; {found['limits'].get('mpi', '')}. Written by `benchmarks/compare.py`."
 
 
 def turns(found):
@@ -202,8 +202,8 @@ def own(found, plots):
     text = (
         "## What the suite itself costs\n\n"
         "Own: a predict's time less that of mindspore_lite's and MPI's functions, on rank 0. A step is a stage or a\n"
-        f"collective. More ranks than the {found['cores']} cores share them. Memory: what a rank's peak grows by in the "
-        "build.\n\n"
+        f"collective. More ranks than the {found['cores']} cores share them.\n"
+        "Memory: what a rank's peak grows by in the build.\n\n"
     )
     head = ["", "ranks", "steps", "predict ms", "own µs", "µs a step", "share", "shard MiB", "memory MiB"]
     text += table(head, rows) + "\n\nStart, seconds of rank 0:\n\n"

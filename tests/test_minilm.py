@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, lines, run_main
+from conftest import ROOT, command, lines, ranks, run_main
 
 import mindir
 
@@ -16,6 +16,7 @@ EXPECTED = np.load(str(FOLDER / "expected.npz"))
 SENTENCES = json.loads((FOLDER / "sentences.json").read_text(encoding="utf-8"))
 PYTHON = ROOT / ".venv-export" / "bin" / "python"
 COUNTS = (1, 2, 3, 4, 6)
+COUNTED = 4053  # instructions of a predict on Python 3.7
 
 
 def export(folder, *words, scripts=ROOT / "models", **environment):
@@ -69,6 +70,44 @@ def small(tmp_path_factory):
         "MiniLM.mindir", "MiniLM.tokenizer.json", "MiniLM0.mindir", "MiniLM1.mindir",
     ]  # fmt: skip
     return folder / "MiniLM.mindir"
+
+
+def test_a_predict_costs_few_instructions_of_ours(small):
+    """Python's instructions in the suite's own code, counted: twice as many fail. A step is a stage or a collective."""
+    program = """
+import sys
+import cpu_mpi_distributed as cpu, inference
+comm = inference.world(cpu.MPI)
+model = cpu.Model(comm)
+path = inference.shard_path(sys.argv[1], comm)
+model.build_from_file(path, cpu.mslite.ModelType.MINDIR, cpu.create_context(comm))
+inputs, _ = inference.fill_inputs(model, model.get_inputs())
+count = 0
+
+def trace(frame, event, argument):
+    if frame.f_code.co_filename not in (cpu.__file__, inference.__file__):
+        return None
+    frame.f_trace_opcodes = True
+    return count_instructions
+
+def count_instructions(frame, event, argument):
+    global count
+    count += event == "opcode"
+    return count_instructions
+
+model.predict(inputs)
+sys.settrace(trace)
+model.predict(inputs)
+sys.settrace(None)
+if comm.rank == 0:
+    print(len(model.steps), count)
+"""
+    done = ranks(2, "-c", program, small, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    steps, count = map(int, done.stdout.split())
+    print(f"{count} instructions for {steps} steps")
+    assert steps == 27
+    assert 0.5 * COUNTED < count < 2 * COUNTED
 
 
 def embed(*words, **options):
