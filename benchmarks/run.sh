@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Compare this suite with what a user would pick instead, on what this machine has: benchmarks/run.sh [NAME]
+# Compare this suite with what a user would pick instead, on what this machine has.
+#
+#   benchmarks/run.sh [NAME [OPTION OF compare.py]...]      # such as --works=small,minilm_8x128
 #
 # Writes benchmarks/results/NAME.md with its plots, and NAME.json, what was measured. It takes about 15 minutes on a CPU,
 # and the first time as much again to install PyTorch, ONNX Runtime and MindSpore, into .venv-peers and .venv-export.
@@ -20,6 +22,7 @@ find_backend
 set_up
 [ "$backend" != gpu ] || set_up_gpu
 name=${1:-$backend-$(uname -n)}
+shift $(($# > 0))
 if [ -z "${PEERS:-}" ]; then
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die 3 "python3 has to be 3.10 or later for the peers"
   environment .venv-peers benchmarks/requirements.txt python3
@@ -44,5 +47,5 @@ fi
 export PYTHON=$python PEERS
 gpu=()
 [ "$backend" != gpu ] || gpu=(--gpu)
-"$PEERS" benchmarks/compare.py --machine="$name" --models="$MODELS" "${gpu[@]}"
+"$PEERS" benchmarks/compare.py --machine="$name" --models="$MODELS" "${gpu[@]}" "$@"
 "$PEERS" benchmarks/report.py "benchmarks/results/$name.json"

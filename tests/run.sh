@@ -40,7 +40,7 @@ exec 9<&-
 
 .venv/bin/ruff check --quiet .
 .venv/bin/ruff format --quiet --check .
-.venv/bin/shellcheck -x run.sh tests/run.sh .ci/run
+.venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/run.sh .ci/run
 mark=(-m 'not slow and not gpu')
 case " $* " in *' -m '*) mark=() ;; esac
 exec "$python" -m pytest -c tests/pytest.ini --rootdir=tests "${mark[@]}" "${@:-tests}"
