@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "Matmul.mindir"
 sys.path.insert(0, str(ROOT))
 
+# started in the background of a script they would ignore Ctrl-C, and so would all that they start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", GLOG_v="3")
 ENVIRONMENT.pop("PYTHON", None)
 
