@@ -371,12 +371,9 @@ def parse_arguments():
     )
     parser.error = lambda message: stop(REFUSED, f"{message} (./run.sh --help)")
     model = parser.add_argument_group("model")
-    path, text = (
-        os.path.join(HERE, "models", "Matmul.mindir"),
-        "X.mindir where the shards are X0.mindir, X1.mindir, ...",
-    )
-    text += " (default: models/Matmul.mindir)"
-    model.add_argument("--model_path", metavar="X.mindir", default=os.path.relpath(path), help=text)
+    path = os.path.relpath(os.path.join(HERE, "models", "Matmul.mindir"))
+    text = "X.mindir where the shards are X0.mindir, X1.mindir, ... (default: models/Matmul.mindir)"
+    model.add_argument("--model_path", metavar="X.mindir", default=path, help=text)
     text = "mindspore_lite's configuration file (default: none, on Ascend config_file.ini)"
     model.add_argument("--config_file", metavar="FILE", help=text)
     text = "how many to start (default: as many as there are shards)"

@@ -90,6 +90,13 @@ set_up() {
   exec 9<&-
 }
 
+# Make another environment from a requirements file, once: what the tests and the benchmarks need beside .venv.
+environment() { # FOLDER REQUIREMENTS PYTHON
+  cmp -s "$2" "$1/installed" && return
+  say "installing $2 into $1, once"
+  "$3" -m venv --clear "$1" && "$1/bin/python" -m pip --disable-pip-version-check install -q -r "$2" && cp "$2" "$1/installed"
+}
+
 # For GPU ranks: NVIDIA's libraries into .venv, unless the GPU plug-in loads without them.
 set_up_gpu() {
   local load="import sys; sys.path.insert(0, sys.argv[1]); import gpu_trt_distributed as gpu; gpu.load_libraries()"
@@ -150,5 +157,5 @@ main() {
   exec "$python" "$here/launch.py" "$@" --backend="$backend" --why="$why"
 }
 
-# tests/run.sh reads this file for its functions
+# tests/run.sh and benchmarks/run.sh read this file for its functions
 [ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"

@@ -65,7 +65,7 @@ class Peer:
     """The processes of a peer, and what they are asked with."""
 
     def __init__(self, name, ranks, command, folder):
-        self.name, self.ranks = name, ranks
+        self.name = name
         address = str(folder / f"{len(list(folder.iterdir()))}")
         command = [address if each == "ADDRESS" else each for each in command]
         log = open(f"{address}.log", "wb+")  # noqa: SIM115  (the peer's, as long as it lives)
@@ -196,11 +196,12 @@ def main():
     made = [each for each in works if each in work.MATMULS]
     subprocess.run([SUITE, here / "products.py", args.models, *made], check=True)
     found = {"machine": args.machine, "gpu": args.gpu, "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count()}
-    model = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]  # noqa: SIM115
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     found["cpu"] = model[0] if model else platform.machine()
     if args.gpu:
         smi = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-        found["gpus"] = subprocess.check_output(smi, universal_newlines=True).strip().splitlines()
+        found["gpus"] = subprocess.check_output(smi, text=True).strip().splitlines()
     target = args.output / f"{args.machine}.json"
 
     def save():

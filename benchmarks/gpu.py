@@ -1,6 +1,7 @@
-"""Everything that is to be known from a server with two NVIDIA GPUs, in one go: python3 benchmarks/gpu.py OUTPUT.md
+"""Builds, the engine cache, failures and refusals on two NVIDIA GPUs: python3 benchmarks/gpu.py OUTPUT.md
 
-Each run is bounded in time; a run that fails is written down as it failed. It takes about 8 minutes.
+Each run is bounded in time; a run that fails is written down as it failed. Times beside those of others are
+compare.py's. It takes about 8 minutes.
 """
 
 import json
@@ -15,14 +16,12 @@ from pathlib import Path
 
 import mindspore_lite as mslite
 import numpy as np
+from products import resized
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-from products import resized  # noqa: E402  (found only now)
 
 MPIRUN = Path(sys.executable).with_name("mpirun")
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", GLOG_v="3")
-SHIPPED = {"m": 4, "k": 256, "n": 128}
 out = []
 
 
@@ -96,17 +95,6 @@ def speed(folder):
     for (name, how), build in builds.items():
         if how == "cold" and build and builds[name, "from the cache"]:
             say(f"{name}: cold build ÷ build from the cache = {build / builds[name, 'from the cache']:.1f}")
-    return folder / "2048×8192×8192" / "Matmul.mindir"
-
-
-def pages(folder):
-    say("\n## Host memory: one process a rank, the same predicts in turn\n")
-    for name, model in (
-        ("4×256×128", ROOT / "models" / "Matmul.mindir"),
-        ("2048×8192×8192", folder / "2048×8192×8192" / "Matmul.mindir"),
-    ):
-        status, stdout, stderr, _ = mpirun("benchmarks/rank_gpu.py", model, limit=90)
-        say(f"- {name}: {stdout.strip() or f'status {status}: {stderr.strip()[-300:]}'}")
 
 
 def collectives():
@@ -195,7 +183,6 @@ def main():
     say("to host memory; its time is the slowest rank's; the check compares with the unsharded model on the CPU.\n")
     with tempfile.TemporaryDirectory() as folder:
         speed(Path(folder))
-        pages(Path(folder))
         collectives()
         failures(Path(folder))
         mixed_precision(Path(folder))

@@ -4,6 +4,7 @@ gflops: of one thread, or of one GPU with TF32, in a product of two matrices, fl
 and written; host_gbs: from and to locked host memory; allreduce, allgather: {bytes of the result: microseconds}.
 """
 
+import functools
 import json
 import os
 import sys
@@ -17,12 +18,14 @@ SIZES = [1 << bits for bits in range(10, 29, 2)]
 
 
 def best(function, repeat=20):
+    """Return the least seconds of a call."""
+    done = torch.cuda.synchronize if torch.cuda.is_available() else int  # int(): nothing
     times = []
     for _ in range(repeat):
-        torch.cuda.synchronize() if torch.cuda.is_available() else None
+        done()
         start = time.perf_counter()
         function()
-        torch.cuda.synchronize() if torch.cuda.is_available() else None
+        done()
         times.append(time.perf_counter() - start)
     return min(times)
 
@@ -44,13 +47,9 @@ def on_gpus(rank, folder, ranks=2):
         for size in SIZES:
             result = torch.ones(size // 4, device="cuda")
             given = torch.ones(size // 4 // ranks, device="cuda")
-
-            def exchange():
-                if kind == "allreduce":  # noqa: B023
-                    dist.all_reduce(result)  # noqa: B023
-                else:
-                    dist.all_gather_into_tensor(result, given)  # noqa: B023
-
+            exchange = functools.partial(dist.all_gather_into_tensor, result, given)
+            if kind == "allreduce":
+                exchange = functools.partial(dist.all_reduce, result)
             for _ in range(3):
                 exchange()
             dist.barrier()

@@ -14,15 +14,15 @@ rank, ranks = (int(os.environ.get(own, os.environ.get(f"OMPI_COMM_WORLD_{own}", 
                for own in ("RANK", "SIZE"))  # fmt: skip
 address, name, path, how = sys.argv[1:]
 gpu = bool(os.environ.get("GPU"))
-import work  # noqa: E402
+import work  # noqa: E402  (here and below: after what their imports read)
 
 if not gpu:
     os.environ["OMP_NUM_THREADS"] = "1"
     if how == "onnx":  # gloo's own threads want another core: pinned it took four times as long
         work.pin(rank, ranks)
-import torch  # noqa: E402
-import torch.distributed as dist  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
+import torch  # noqa: E402  (as above)
+import torch.distributed as dist  # noqa: E402  (as above)
+import torch.nn.functional as F  # noqa: E402  (as above)
 
 torch.set_num_threads(1)
 torch.set_grad_enabled(False)

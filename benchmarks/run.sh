@@ -11,13 +11,6 @@ cd "$(dirname "$0")/.."
 # shellcheck source=run.sh
 . ./run.sh
 
-# Make an environment of its own from a requirements file, once.
-environment() { # FOLDER REQUIREMENTS PYTHON
-  cmp -s "$2" "$1/installed" && return
-  say "installing $2 into $1, once"
-  "$3" -m venv --clear "$1" && "$1/bin/python" -m pip --disable-pip-version-check install -q -r "$2" && cp "$2" "$1/installed"
-}
-
 find_backend
 set_up
 [ "$backend" != gpu ] || set_up_gpu

@@ -13,12 +13,6 @@ unset PYTHON
 own_python=yes
 set_up
 
-# Make an environment of its own from a requirements file, once.
-environment() { # FOLDER REQUIREMENTS PYTHON
-  cmp -s "$2" "$1/installed" && return
-  say "installing $2 into $1, once"
-  "$3" -m venv --clear "$1" && "$1/bin/python" -m pip --disable-pip-version-check install -q -r "$2" && cp "$2" "$1/installed"
-}
 exec 9<"$here"
 flock 9
 python37=$(find_python37)
