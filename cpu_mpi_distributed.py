@@ -166,7 +166,9 @@ class Model:
             if data.shape != shape:  # at first, and with open dimensions
                 shape, buffer = data.shape, np.empty(_shape_after(collective, data.shape, ranks), data.dtype)
                 result, other = inference.new_tensor(buffer, name), np.empty(data.size // ranks, data.dtype)
-            if op == "AllGather":
+            if ranks == 1:
+                np.copyto(buffer, data)
+            elif op == "AllGather":
                 integers = f"i{data.itemsize}"  # any type of this size will do, and MPI has no float16
                 comm.Allgather(data.view(integers), buffer.view(integers))
             elif data.dtype == np.float16:
@@ -186,12 +188,12 @@ class Model:
         def reduce_mine(data, total):
             """Reduce this rank's share of all ranks' data: in half the time that Open MPI's own takes."""
             shares = data.reshape(ranks, -1)
-            total[...] = shares[rank]
+            mine = shares[rank]
             for shift in range(1, ranks):
                 comm.Sendrecv(
                     shares[(rank + shift) % ranks], (rank + shift) % ranks, recvbuf=other, source=(rank - shift) % ranks
                 )
-                ufunc(total, other, out=total)
+                mine = ufunc(mine, other, out=total)
 
         return exchange
 

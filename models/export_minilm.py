@@ -58,8 +58,8 @@ class Block(nn.Cell):
         self.norm = layer_norm(weights, f"{name}.output.LayerNorm")
 
     def construct(self, x, mask):
-        x = self.norm_attention(x + self.attention(x, mask))
-        return self.norm(x + self.down(self.gelu(self.up(x))))
+        x = self.norm_attention(self.attention(x, mask, residual=x))
+        return self.norm(self.down(self.gelu(self.up(x)), residual=x))
 
 
 class MiniLM(nn.Cell):

@@ -116,18 +116,26 @@ class ColumnParallel(nn.Cell):
 
 
 class RowParallel(nn.Cell):
-    """x weight + bias, where a rank has columns of x: (M, K / ranks) -> (M, N), for weight (K, N) and bias (N)."""
+    """x weight + bias + residual, where a rank has columns of x: (M, K / ranks) -> (M, N).
+
+    weight (K, N), bias (N), residual (M, N). Rank 0 alone adds the latter two, before the sum: engines add a bias as
+    they multiply, and no stretch between collectives needs a residual of an earlier one.
+    """
 
     def __init__(self, weight, bias=None, collective=COLLECTIVES[0]):
         super().__init__()
         self.weight = parameter(part(weight, 0, "rows"), "weight")
-        # rank 0 alone adds the bias, before the sum, where it costs nothing: engines add it as they multiply
+        self.first = here.rank == 0
         self.bias = None if bias is None or here.rank else parameter(bias, "bias")
         self.matmul, self.sum = ops.MatMul(), Sum(collective)
 
-    def construct(self, x):
+    def construct(self, x, residual=None):
         y = self.matmul(x, self.weight)
-        return self.sum(y if self.bias is None else y + self.bias)
+        if self.bias is not None:
+            y = y + self.bias
+        if self.first and residual is not None:
+            y = y + residual
+        return self.sum(y)
 
 
 class VocabParallelEmbedding(nn.Cell):
@@ -154,7 +162,7 @@ class VocabParallelEmbedding(nn.Cell):
 
 
 class SelfAttention(nn.Cell):
-    """Attention with whole heads on every rank: x (B * L, H), mask (B, 1, 1, L) to be added -> (B * L, H).
+    """Attention with whole heads on every rank, + residual: x (B * L, H), mask (B, 1, 1, L) to be added -> (B * L, H).
 
     A head's columns lie side by side in the weights of query, key and value, and its rows in the output's, so these
     are split like any, as long as a rank's columns are whole heads. Each is a pair: weight (H, H), bias (H).
@@ -164,8 +172,9 @@ class SelfAttention(nn.Cell):
         super().__init__()
         if heads % here.ranks:
             raise ValueError(f"{heads} heads can't be split evenly over {here.ranks} ranks: change either")
-        self.heads, self.scale = heads // here.ranks, (query[0].shape[1] / heads) ** -0.5
-        self.query, self.key, self.value = ColumnParallel(*query), ColumnParallel(*key), ColumnParallel(*value)
+        self.heads, scale = heads // here.ranks, (query[0].shape[1] / heads) ** -0.5
+        self.query = ColumnParallel(query[0] * scale, query[1] * scale)  # once, here, and not in every predict
+        self.key, self.value = ColumnParallel(*key), ColumnParallel(*value)
         self.output = RowParallel(*output, collective)
         self.multiply_t, self.multiply, self.softmax = (
             ops.BatchMatMul(transpose_b=True),
@@ -174,13 +183,13 @@ class SelfAttention(nn.Cell):
         )
         self.reshape, self.transpose = ops.Reshape(), ops.Transpose()
 
-    def construct(self, x, mask):
+    def construct(self, x, mask, residual=None):
         shape = (mask.shape[0], mask.shape[3], self.heads, -1)  # B, L, heads, width
-        q = self.transpose(self.reshape(self.query(x) * self.scale, shape), (0, 2, 1, 3))
+        q = self.transpose(self.reshape(self.query(x), shape), (0, 2, 1, 3))
         k = self.transpose(self.reshape(self.key(x), shape), (0, 2, 1, 3))
         v = self.transpose(self.reshape(self.value(x), shape), (0, 2, 1, 3))
         y = self.multiply(self.softmax(self.multiply_t(q, k) + mask), v)
-        return self.output(self.reshape(self.transpose(y, (0, 2, 1, 3)), (x.shape[0], -1)))
+        return self.output(self.reshape(self.transpose(y, (0, 2, 1, 3)), (x.shape[0], -1)), residual)
 
 
 # Export
