@@ -24,8 +24,8 @@ LIBRARIES = (  # in the order in which they need each other
     *("libcudart.so.11.0", "libcublasLt.so.11", "libcublas.so.11", "libcurand.so.10", "libnccl.so.2", "libcudnn.so.8"),
     *("libnvinfer.so.8", "libnvinfer_builder_resource.so.8.5.3"),
 )
-# TensorRT computes float32 products with TF32's 11 bits
-TOLERANCE = {"float32": 2e-3, "float16": 1e-2}
+# TensorRT computes float32 products with TF32's 11 bits, as many as float16's: 4e-3 was seen on six blocks of attention
+TOLERANCE = {"float32": 1e-2, "float16": 1e-2}
 LOCKED = set()  # addresses of arrays whose pages are locked
 
 

@@ -46,11 +46,6 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
             _keep(built, kept)
 
 
-def is_mixed(config_file, precision):
-    """Return whether the engine may compute in float16."""
-    return _configuration(config_file, precision)[SECTION]["precision_mode"] != PRECISION_MODE["fp32"]
-
-
 def _in_known_collectives(model_path, ranks, config, folder):
     """Return the path of a copy of the shard in `folder` that has ReduceScatter and AllGather for AllReduce."""
     shard, mode = mindir.load(model_path), config[SECTION]["precision_mode"]

@@ -1,7 +1,8 @@
 """What the suite itself costs on CPU ranks, beside mindspore_lite and MPI: own.py MODELS prints it as JSON.
 
-MODELS has minilm_8x128/MiniLM.mindir and others of compare.py's, and chains of so many stages, chain_100/2/Net.mindir
-for 2 ranks. Called by itself under mpirun, a rank measures one model: own.py --rank MODEL REPEAT.
+MODELS has minilm_8x128/MiniLM.mindir and others of compare.py's, ranks/4/MiniLM.mindir for other numbers of ranks, and
+chains of so many stages, chain_100/2/Net.mindir for 2 ranks. Called by itself under mpirun, a rank measures one model:
+own.py --rank MODEL REPEAT.
 """
 
 import json
@@ -151,6 +152,8 @@ def main(models):
     found = {}
     for each in sorted(models.glob("*/MiniLM.mindir")):
         found[each.parent.name] = measure(each, 2, 30)
+    for each in sorted(models.glob("ranks/*/MiniLM.mindir")):
+        found[f"minilm_8x128/{each.parent.name}"] = measure(each, int(each.parent.name), 10)
     for each in ("small", "large", "decode"):
         if (models / each / "Matmul.mindir").exists():
             found[each] = measure(models / each / "Matmul.mindir", 2, 30)

@@ -30,6 +30,11 @@ if [ -z "${MODELS:-}" ]; then
     .venv-export/bin/python models/export_minilm.py --ranks=2 --batch="${size%x*}" --length="${size#*x}" \
       --output="$MODELS/minilm_$size/MiniLM.mindir"
   done
+  for ranks in 1 4 6; do # 8 don't divide its 12 heads
+    mkdir -p "$MODELS/ranks/$ranks"
+    .venv-export/bin/python models/export_minilm.py --ranks="$ranks" --collective=all_reduce \
+      --output="$MODELS/ranks/$ranks/MiniLM.mindir"
+  done
   for chain in 2/1 2/10 2/30 2/100 1/10 4/10 8/10; do # ranks, stages
     mkdir -p "$MODELS/chain_${chain#*/}/${chain%/*}"
     .venv-export/bin/python benchmarks/chain.py "${chain%/*}" "${chain#*/}" "$MODELS/chain_${chain#*/}/${chain%/*}/Net.mindir"
