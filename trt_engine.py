@@ -64,7 +64,7 @@ def _in_known_collectives(model_path, ranks, config, folder):
     return mindir.save(shard, folder)
 
 
-def _configuration(config_file, precision, cache=None):
+def _configuration(config_file, precision, cache):
     """Return the user's configuration with this precision in it."""
     config = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None, default_section="")
     config.optionxform = str  # keys as they are written

@@ -19,19 +19,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy  # noqa: F401, E402  (timed)
 
 mark("NumPy")
-import mindspore_lite as mslite  # noqa: E402
+import mindspore_lite as mslite  # noqa: E402  (here and below: timed)
 
 mark("mindspore_lite")
-import gpu_trt_distributed as gpu  # noqa: E402
-import inference  # noqa: E402
-import trt_engine  # noqa: E402
+import gpu_trt_distributed as gpu  # noqa: E402  (timed)
+import inference  # noqa: E402  (timed)
+import trt_engine  # noqa: E402  (timed)
 
 mark("mpi4py, suite")
 comm = inference.world(gpu.MPI)
 mark("MPI")
 gpu.load_libraries()
 mark("libraries")
-context = gpu.create_context(comm)
+context = inference.together(comm, gpu.create_context, comm)
 mark("context")
 path = inference.shard_path(sys.argv[1], comm)
 with trt_engine.prepared(comm, context, path, cache=sys.argv[2]) as (shard, config):

@@ -24,7 +24,7 @@ sys.path.insert(0, str(here.parent))
 
 
 def rank(path, repeat):
-    """Print, on rank 0, what a predict takes and what of it the engine, MPI and the suite's own Python do."""
+    """Print, on rank 0, what a predict takes and what of it the engine, MPI, the sums and the suite's own Python do."""
     stamps = {"interpreter and NumPy": time.time() - float(os.environ["STARTED"])}
     since = time.perf_counter()
 

@@ -106,7 +106,8 @@ def machine(found):
     about = {result["about"] for peers in found["works"].values() for result in peers.values() if "about" in result}
     gpus = f"{len(found['gpus'])} × {found['gpus'][0]}; " if "gpus" in found else ""
     text = f"{found['date']}, {gpus}{found['cores']} cores of {found['cpu']}. "
-    return text + "; ".join(sorted(about)) + f"; {found['limits'].get('mpi', '')}. Written by `benchmarks/compare.py`."
+    text += "; ".join(sorted(about)) + f"; {found['limits'].get('mpi', '')}. Written by `benchmarks/compare.py`."
+    return text + (f" {found['note']}" if "note" in found else "")
 
 
 def turns(found):
@@ -194,7 +195,7 @@ def own(found, plots):
         return f"## What the suite itself costs\n\nfailed: {found['own']['failed']}\n"
     both = {key: value for key, value in found["own"].items() if "steps" in value}
     rows = [
-        [NAMES.get(key.split("/")[0], key.split("/")[0].replace("chain_", "chain of stages ")), str(each["ranks"]),
+        [NAMES.get(key.split("/")[0], f"chain of {key[len('chain_') :].split('/')[0]} stages"), str(each["ranks"]),
          str(each["steps"]), f"{each['predict_ms']:.2f}",
          *(f"{each[part]:.2f}" for part in ("engine_ms", "mpi_ms", "sums_ms")), f"{each['own_us']:.0f}",
          f"{each['own_us'] / each['steps']:.1f}", f"{each['own_us'] / each['predict_ms'] / 10:.1f} %",
@@ -206,7 +207,7 @@ def own(found, plots):
         "Engine and MPI: what mindspore_lite's and MPI's functions take of a predict, waiting for the other rank\n"
         "included, on rank 0; sums: those of reductions, which NumPy adds up between two calls of MPI; own: all the\n"
         f"rest. A step is a stage or a collective. More ranks than the {found['cores']} cores share them.\n"
-        "Memory: what a rank's peak grows by in the build.\n\n"
+        "Memory: what a rank's peak grows by in the build and the first predict.\n\n"
     )
     head = [
         "",

@@ -162,10 +162,11 @@ class VocabParallelEmbedding(nn.Cell):
 
 
 class SelfAttention(nn.Cell):
-    """Attention with whole heads on every rank, + residual: x (B * L, H), mask (B, 1, 1, L) to be added -> (B * L, H).
+    """Attention with whole heads on every rank: x (B * L, H) -> (B * L, H), with mask (B, 1, 1, L) added to the scores.
 
     A head's columns lie side by side in the weights of query, key and value, and its rows in the output's, so these
     are split like any, as long as a rank's columns are whole heads. Each is a pair: weight (H, H), bias (H).
+    A residual (B * L, H) is added to the result.
     """
 
     def __init__(self, query, key, value, output, heads, collective=COLLECTIVES[0]):
@@ -173,7 +174,7 @@ class SelfAttention(nn.Cell):
         if heads % here.ranks:
             raise ValueError(f"{heads} heads can't be split evenly over {here.ranks} ranks: change either")
         self.heads, scale = heads // here.ranks, (query[0].shape[1] / heads) ** -0.5
-        self.query = ColumnParallel(query[0] * scale, query[1] * scale)  # once, here, and not in every predict
+        self.query = ColumnParallel(*(each * scale for each in query))  # once, here, and not in every predict
         self.key, self.value = ColumnParallel(*key), ColumnParallel(*value)
         self.output = RowParallel(*output, collective)
         self.multiply_t, self.multiply, self.softmax = (

@@ -8,10 +8,10 @@ import numpy as np
 
 here = Path(__file__).resolve().parent
 sys.path[:0] = [str(here.parent), str(here)]
-import nets  # noqa: E402
+import nets  # noqa: E402  (found only now)
 
 import cpu_mpi_distributed as cpu  # noqa: E402  (found only now)
-import inference  # noqa: E402
+import inference  # noqa: E402  (found only now)
 
 comm = inference.world(cpu.MPI)
 for name in nets.NAMES:

@@ -11,11 +11,11 @@ import numpy as np
 
 here = Path(__file__).resolve().parent
 sys.path[:0] = [str(here.parent), str(here)]
-import large_net  # noqa: E402
+import large_net  # noqa: E402  (found only now)
 
 import cpu_mpi_distributed as cpu  # noqa: E402  (found only now)
-import inference  # noqa: E402
-import mindir  # noqa: E402
+import inference  # noqa: E402  (found only now)
+import mindir  # noqa: E402  (found only now)
 
 
 def memory(what):

@@ -81,7 +81,6 @@ def test_mixed_precision_works_without_collectives(tmp_path):
     done = run_gpu(1, tmp_path / "Matmul.mindir", "--precision=fp16")
     assert done.returncode == 0, done.stderr
     assert "check: PASS" in done.stdout
-    assert "(tolerance 1e-02)" in done.stdout
 
 
 def test_fewer_cards_than_ranks_says_both_numbers():

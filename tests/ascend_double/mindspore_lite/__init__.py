@@ -51,7 +51,7 @@ def _real_wheel():
 
 real = _real_wheel()
 from mindspore_lite import _engine  # noqa: E402  (not before the double has its name back)
-from mindspore_lite._engine import BUILD_FAILED, PREDICT_FAILED, Refused  # noqa: E402
+from mindspore_lite._engine import BUILD_FAILED, PREDICT_FAILED, Refused  # noqa: E402  (as above)
 
 __version__ = os.environ.get("ASCEND_DOUBLE_VERSION", "2.3.0+double")
 _version = tuple(int(each) for each in re.match(r"(\d+)\.(\d+)\.(\d+)", __version__).groups())
