@@ -224,7 +224,10 @@ def run(main, comm):
         if status is None:
             traceback.print_exc()
             status, message = FAILED, f"{type(error).__name__}: {error}"
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # nobody gets what was printed: a failure, but not before one that was before
+        status, message = status or FAILED, message or f"{type(error).__name__}: {error}"
     if message and (first(comm) or not agreed):
         print(line(comm.rank, message), file=sys.stderr, flush=True)
     if message and isinstance(PAGE, mmap.mmap):  # launch.py ends the others, without MPI's waiting for any of them

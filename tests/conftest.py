@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 signal.signal(signal.SIGINT, signal.default_int_handler)
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", GLOG_v="3")
 ENVIRONMENT.pop("PYTHON", None)
+ENVIRONMENT.pop("PYTHONUNBUFFERED", None)  # as most users have it
 
 
 def command(*words, timeout=120, cwd=ROOT, **environment):

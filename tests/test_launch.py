@@ -223,19 +223,20 @@ def test_every_rank_in_turn(tmp_path, models, size, rank, step, action):
 
 
 @pytest.mark.parametrize("rank, status", [(0, 1), (1, 0)])
-def test_a_rank_that_closes_its_stdout(tmp_path, models, rank, status):
+@pytest.mark.parametrize("action, error", [("closed", "[Errno 9]"), ("full", "[Errno 28]")])
+def test_a_rank_whose_stdout_takes_nothing(tmp_path, models, action, error, rank, status):
     """Rank 0 can't show the result any more; rank 1 has nothing to show."""
     job = Job(
         tmp_path,
         f"--model_path={models[2]}",
-        MS_FAULT=f"{rank}:before:closed",
+        MS_FAULT=f"{rank}:before:{action}",
         MS_FAULT_FIRED=str(tmp_path / "fired"),
         PYTHONPATH=str(FAULTS),
     )
     done = job.end()
     assert done.returncode == status, done.stderr
     if status:
-        assert "rank 0 failed in predict 1 of 1: OSError: [Errno 9] Bad file descriptor" in done.stderr
+        assert f"rank 0 failed in predict 1 of 1: OSError: {error}" in done.stderr
 
 
 @pytest.mark.parametrize("target", ["/dev/full", "/nonexistent/file"])

@@ -2,9 +2,10 @@
 
 MS_FAULT=rank:step:action. The steps are start (before MPI is), read, build, before, inside and after (the first
 predict's first collective), check, exit, atexit (Python's). The actions are raise, exit7, exit0, kill, segv,
-rt (a real-time signal), stop, busy, hang (in C, with the interpreter's lock), closed (stdout), orphan (kill, with a
-daemon left behind) and yes (exit7, with one left that writes to stdout). When the fault happens, its time is written
-to the file MS_FAULT_FIRED. The variables' names are those of MindSpore's, which reach all servers.
+rt (a real-time signal), stop, busy, hang (in C, with the interpreter's lock), closed (stdout), full (the disk with
+stdout), orphan (kill, with a daemon left behind) and yes (exit7, with one left that writes to stdout). When the fault
+happens, its time is written to the file MS_FAULT_FIRED. The variables' names are those of MindSpore's, which reach all
+servers.
 """
 
 import atexit
@@ -28,6 +29,7 @@ ACTIONS = {
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "hang": lambda: [ctypes.PyDLL(None).pthread_mutex_lock(MUTEX) for _ in range(2)],
     "closed": lambda: os.close(1),
+    "full": lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 1),
 }
 STEPS = ("start", "read", "build", "before", "inside", "after", "check", "exit", "atexit")
 
