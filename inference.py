@@ -226,8 +226,9 @@ def run(main, comm):
             status, message = FAILED, f"{type(error).__name__}: {error}"
     try:
         sys.stdout.flush()
-    except OSError as error:  # nobody gets what was printed: a failure, but not before one that was before
+    except OSError as error:  # what was printed is lost: a failure, unless there was one already
         status, message = status or FAILED, message or f"{type(error).__name__}: {error}"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more, and would end with 120
     if message and (first(comm) or not agreed):
         print(line(comm.rank, message), file=sys.stderr, flush=True)
     if message and isinstance(PAGE, mmap.mmap):  # launch.py ends the others, without MPI's waiting for any of them

@@ -209,20 +209,8 @@ def own(found, plots):
         f"rest. A step is a stage or a collective. More ranks than the {found['cores']} cores share them.\n"
         "Memory: what a rank's peak grows by in the build and the first predict.\n\n"
     )
-    head = [
-        "",
-        "ranks",
-        "steps",
-        "predict ms",
-        "engine ms",
-        "MPI ms",
-        "sums ms",
-        "own µs",
-        "µs a step",
-        "share",
-        "shard MiB",
-        "memory MiB",
-    ]
+    head = ["", "ranks", "steps", "predict ms", "engine ms", "MPI ms", "sums ms", "own µs",
+            "µs a step", "share", "shard MiB", "memory MiB"]  # fmt: skip
     text += table(head, rows) + "\n\nStart, seconds of rank 0:\n\n"
     chosen = [key for key in ("small", "minilm_8x128", "decode") if key in both]
     steps = list(both[chosen[0]]["start_s"])

@@ -239,6 +239,15 @@ def test_a_rank_whose_stdout_takes_nothing(tmp_path, models, action, error, rank
         assert f"rank 0 failed in predict 1 of 1: OSError: {error}" in done.stderr
 
 
+def test_a_rank_by_itself_whose_stdout_takes_nothing(tmp_path):
+    shutil.copy(str(MODEL), str(tmp_path / "Net0.mindir"))
+    start = [sys.executable, "main.py", "--backend=cpu", f"--model_path={tmp_path / 'Net.mindir'}"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(start, cwd=str(ROOT), env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1, done.stderr
+    assert b"rank 0: OSError: [Errno 28]" in done.stderr
+
+
 @pytest.mark.parametrize("target", ["/dev/full", "/nonexistent/file"])
 def test_a_log_that_cant_be_written_is_told_and_the_job_goes_on(tmp_path, target):
     (tmp_path / "logs").mkdir()
