@@ -106,7 +106,7 @@ set_up_gpu() {
   [ "$python" = "$here/.venv/bin/python" ] || return 0 # not ours to add to: the ranks say what is missing
   exec 9<"$here"
   flock -n 9 || { say "another start is installing: waiting for it" && flock 9; }
-  say "installing TensorRT, CUDA 11 and NCCL into .venv, once (2 GB)"
+  say "installing TensorRT, CUDA 11 and NCCL into .venv, once (3 GB)"
   "$python" -m pip --disable-pip-version-check install -r "$here/requirements-gpu.txt" >&2 ||
     die 3 "installing into .venv failed, for the reason above: mend it and start again"
   cp "$here/requirements-gpu.txt" "$here/.venv/installed-gpu"

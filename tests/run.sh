@@ -16,7 +16,7 @@ set_up
 exec 9<"$here"
 flock 9
 python37=$(find_python37)
-environment .venv-export requirements-export.txt "$python37" & # MindSpore, about 1 GB, beside the others
+environment .venv-export requirements-export.txt "$python37" & # MindSpore, about 3 GB, beside the others
 if ! cmp -s requirements-dev.txt .venv/installed-dev; then
   say "installing requirements-dev.txt into .venv, once"
   "$python" -m pip --disable-pip-version-check install -q -r requirements-dev.txt
@@ -25,7 +25,7 @@ if ! cmp -s requirements-dev.txt .venv/installed-dev; then
   cp requirements-dev.txt .venv/installed-dev
 fi
 if ! cmp -s requirements-gpu.txt .venv/gpu/installed; then
-  say "installing requirements-gpu.txt into .venv/gpu, once: NVIDIA's libraries, 2 GB"
+  say "installing requirements-gpu.txt into .venv/gpu, once: NVIDIA's libraries, 3 GB"
   "$python" -m pip --disable-pip-version-check install -q --prefix .venv/gpu -r requirements-gpu.txt
   cp requirements-gpu.txt .venv/gpu/installed
 fi
