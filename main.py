@@ -174,13 +174,11 @@ def tolerance(args):
     """Return the errors allowed, by dtype, for what the back end computes in."""
     if args.backend == "gpu":
         from gpu_trt_distributed import TOLERANCE
-
-        return TOLERANCE
-    if args.backend == "ascend":
+    elif args.backend == "ascend":
         from ascend_ge_distributed import TOLERANCE
-
-        return TOLERANCE
-    return inference.TOLERANCE
+    else:
+        from inference import TOLERANCE
+    return TOLERANCE
 
 
 def same_inputs(reference, inputs):
