@@ -805,16 +805,18 @@ def progress_of(step):
 
 
 def progress(steps, ended, now):
-    """Show that long steps live; return whether there are any."""
-    slow = collections.defaultdict(list)
-    for rank, (step, since) in sorted(steps.items()):
-        if rank not in ended and now - since > 5:
-            slow[step].append(rank)
-    for step, ranks in slow.items():
-        who = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))}"
+    """Show that long steps live, each with all the ranks in it; return whether there are any."""
+    ranks_in, long = collections.defaultdict(list), False
+    for rank, (step, _) in sorted(steps.items()):
+        if rank not in ended:
+            ranks_in[step].append(rank)
+    for step, ranks in ranks_in.items():
         seconds = now - min(steps[rank][1] for rank in ranks)
-        show(f"{who}: {step}... {seconds:.0f} s")
-    return bool(slow)
+        if seconds > 5:
+            who = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))}"
+            show(f"{who}: {step}... {seconds:.0f} s")
+            long = True
+    return long
 
 
 def main():

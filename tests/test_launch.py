@@ -550,6 +550,16 @@ def test_long_steps_show_that_they_live(tmp_path, models):
     assert re.search(r"^ranks? (0, )?1: build\.\.\. [5-9] s$", done.stderr, re.M), done.stderr
 
 
+def test_ranks_in_a_long_step_are_shown_together(monkeypatch):
+    """A rank that came a moment later isn't left out until the next time."""
+    shown = []
+    monkeypatch.setattr(launch, "show", shown.append)
+    steps = {0: ("build", 10.0), 1: ("build", 10.2), 2: ("read", 14.0), 3: ("build", 10.0)}
+    assert launch.progress(steps, {3: 0}, 15.1)
+    assert shown == ["ranks 0, 1: build... 5 s"]
+    assert not launch.progress(steps, {0: 0, 3: 0}, 15.1)
+
+
 # more than one job, more than one server
 
 
