@@ -1,0 +1,161 @@
+"""What a page needs beside it: the rank's shard, filled inputs, printed outputs, and one end for all ranks.
+
+Copy it along with the page. It knows Python's standard library and what the page hands to it, nothing else.
+"""
+
+import json
+import mmap
+import os
+import re
+import sys
+import time
+import traceback
+
+# exit statuses: run.sh ends with that of the rank that failed first
+OK, FAILED, REFUSED, UNAVAILABLE, DIFFERENT, TIMEOUT, INTERRUPTED = 0, 1, 2, 3, 4, 124, 130
+
+
+class Stop(Exception):
+    """A failure that was foreseen: one line that says what is wrong, where and what to do, and the exit status."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+def world():
+    """Return mpi4py's COMM_WORLD; raise Stop (status 3) where mpirun is another MPI's, and every rank alone in it."""
+    if os.path.exists(os.path.join(sys.prefix, "bin", "orted")):  # PyPI's Open MPI learns from its own mpirun alone
+        os.environ.setdefault("OPAL_PREFIX", sys.prefix)  # where it lies
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        advice = f"{sys.executable} -m pip install mpi4py, with mpicc on the PATH"
+        raise Stop(UNAVAILABLE, f"mpi4py can't be imported: {error}: {advice}") from None
+    sizes = [os.environ[name] for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE") if name in os.environ]
+    if sizes and int(sizes[0]) != MPI.COMM_WORLD.size:
+        seen = f"mpirun started {sizes[0]} ranks, but mpi4py sees {MPI.COMM_WORLD.size}"
+        advice = f"start with the mpirun of {MPI.get_vendor()[0]}, which mpi4py was built with"
+        raise Stop(UNAVAILABLE, f"{seen}: {advice}")
+    return MPI.COMM_WORLD
+
+
+def insert(model_path, rank):
+    """Return the shard's name, "X1.mindir" for "X.mindir" and rank 1; {rank} in the path says where the number goes."""
+    if not model_path.endswith(".mindir"):
+        raise Stop(REFUSED, f"--model_path {model_path}: must end in .mindir")
+    if "{rank}" in model_path:
+        return model_path.replace("{rank}", str(rank))
+    return re.sub(r"(_graph)?\.mindir$", lambda ending: f"{rank}{ending.group()}", model_path)
+
+
+def find(path):
+    """Return the file of the model X.mindir, X_graph.mindir for a large export; "" where there is neither."""
+    return next((each for each in (path, f"{path[:-7]}_graph.mindir") if os.path.isfile(each)), "")
+
+
+def shard_path(model_path, rank, size):
+    """Return the path of this rank's shard; raise Stop (status 2) unless there are exactly as many shards as ranks."""
+    missing = [insert(model_path, each) for each in range(size) if not find(insert(model_path, each))]
+    if missing:
+        raise Stop(REFUSED, f"{missing[0]}: no such file, started with {size} ranks: each needs its shard")
+    if find(insert(model_path, size)):
+        more = insert(model_path, size)
+        raise Stop(REFUSED, f"{more} is there, too, but {size} ranks were started: start one per shard")
+    return find(insert(model_path, rank))
+
+
+def dtype(tensor):
+    """Return the dtype of a mindspore_lite Tensor as NumPy names it."""
+    return tensor.dtype.name.lower()
+
+
+def fill(inputs, arrays):
+    """Put the arrays, in the inputs' order, into the model's input Tensors: in any version of mindspore_lite.
+
+    Each must have the input's dtype and shape, which mindspore_lite itself doesn't compare; ValueError otherwise. The
+    Tensors take the arrays' memory, not a copy: what is changed there is what the next predict sees.
+    """
+    if len(inputs) != len(arrays):
+        raise ValueError(f"{len(arrays)} arrays for {len(inputs)} inputs")
+    for tensor, array in zip(inputs, arrays):
+        wanted, given = (dtype(tensor), tuple(tensor.shape)), (array.dtype.name, array.shape)
+        if wanted != given:
+            raise ValueError(f"input {tensor.name} takes {wanted[0]} {wanted[1]}, given {given[0]} {given[1]}")
+        tensor.set_data_from_numpy(array.copy() if not array.flags.c_contiguous else array.view(array.dtype.name))
+    return inputs
+
+
+def describe(outputs):
+    """Return the lines that show the outputs: name, size in bytes, number of elements, and the first ten values."""
+    lines = []
+    for output in outputs:
+        name, size, count = output.name.rstrip(), output.data_size, output.element_num
+        lines.append(f"tensor's name is:{name} data size is:{size} tensor elements num is:{count}")
+        data = output.get_data_to_numpy().ravel()
+        lines.append("output data is: " + "".join(f"{value} " for value in data[:10]))
+    return lines
+
+
+# What run.sh's launcher hears of this rank: its step, in a page of memory, and why it failed, in a file
+
+FOLDER = os.environ.pop("LAUNCH_FOLDER", "")  # popped: not for this process's children
+STEP, PLACE = 96, 32  # bytes of the step, and of the place in it
+
+
+def _page():
+    if not FOLDER:
+        return bytearray(STEP + PLACE)
+    with open(os.path.join(FOLDER, "step"), "r+b") as file:
+        return mmap.mmap(file.fileno(), STEP + PLACE)
+
+
+PAGE = _page()
+
+
+def step(text):
+    """Say what this rank does now, such as "build" or "predict 3 of 10": the launcher has a limit for each step."""
+    PAGE[:] = text.encode()[:STEP].ljust(STEP + PLACE, b"\0")
+
+
+def place(text):
+    """Say where in its step this rank is, in at most 32 bytes: who hangs is told from who waits for it."""
+    PAGE[STEP:] = text.ljust(PLACE, b"\0")
+
+
+def run(main):
+    """Call main() and end the process: a failure is one line on stderr and its exit status, and no rank waits for it."""
+    status, message = OK, ""
+    try:
+        main()
+    except KeyboardInterrupt:
+        status, message = INTERRUPTED, "interrupted"
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else FAILED if end.code else OK
+        message = f"exit {end.code}" if status else ""
+    except Stop as error:
+        status, message = error.status, " ".join(str(error).split())
+    except Exception as error:
+        traceback.print_exc()
+        status, message = FAILED, f"{type(error).__name__}: {error}"
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # what was printed is lost
+        status, message = status or FAILED, message or f"stdout: {error.strerror}"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would fail to flush it once more
+    if not status:
+        return step("exit")
+    fail(status, message)
+
+
+def fail(status, message):
+    """End all ranks with this status and one line on stderr."""
+    print(message, file=sys.stderr, flush=True)
+    if FOLDER:  # the launcher ends the others, and MPI needn't wait for any of them
+        with open(os.path.join(FOLDER, "failing"), "w") as file:
+            json.dump({"status": status, "message": message, "time": time.time()}, file)
+        os.rename(os.path.join(FOLDER, "failing"), os.path.join(FOLDER, "failure"))
+        os._exit(status)
+    if "mpi4py.MPI" in sys.modules:
+        sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(status)
+    os._exit(status)
