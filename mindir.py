@@ -20,6 +20,8 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+import ranks
+
 # message: field=number:type, a * after the type for a repeated field
 SCHEMA = """
 Model:     ir_version=1:string producer_name=2:string model_version=5:string graph=7:Graph functions=8:Graph*
@@ -47,10 +49,11 @@ SIDE_EFFECT = "side effect: "
 WORLD = ("hccl_world_group", "nccl_world_group")
 
 
-class MindIRError(ValueError):
+class MindIRError(ranks.Stop):
     """A file, a set of files or a graph that can't be used; the message says which, what is wrong and what to do."""
 
-    status = 2  # exit status: files that can't be right
+    def __init__(self, message):
+        super().__init__(ranks.REFUSED, message)
 
 
 def _message_classes():
