@@ -152,7 +152,7 @@ main() {
   find_backend "$@"
   set_up
   "$python" -c 'import google.protobuf' 2>/dev/null ||
-    die 3 "$python has mindspore_lite but not protobuf, which mindir.py reads shards with: $python -m pip install protobuf"
+    die 3 "$python has mindspore_lite but not protobuf, which mindir reads shards with: $python -m pip install protobuf"
   [ "$backend" != gpu ] || set_up_gpu
   exec "$python" "$here/launch.py" "$@" --backend="$backend" --why="$why"
 }
