@@ -1,6 +1,6 @@
 """The steps that every back end shares: find the rank's shard, fill the inputs, predict, print, check the result.
 
-A script of one back end needs this file beside it and nothing else of the suite (the CPU's needs mindir.py too).
+A script of one back end needs this file beside it and nothing else of the suite (the CPU's: ranks.py, mindir/ too).
 `comm` is the ranks' communicator, mpi4py's COMM_WORLD or, for a process that knows of no others, `alone()`.
 """
 
