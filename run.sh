@@ -118,15 +118,14 @@ set_up_gpu() {
   exec 9<&-
 }
 
-# Set $backend and $why, or refuse what can't be right: before anything is installed or made.
+# Set $backend, or refuse what can't be right: before anything is installed or made.
 read_options() {
-  local any said
+  local any
   for any in "$here/.venv/bin/python" ${PYTHON:+"$PYTHON"} python3; do
     if runs "$any"; then
       # its own words are shown; what it has found out comes through a pipe
-      { said=$("$any" -IS "$here/launch/options.py" "$@" 3>&1 >&4 4>&-) || exit $?; } 4>&1
-      [ -n "$said" ] || exit 0 # --help
-      { read -r backend && read -r why; } <<<"$said"
+      { backend=$("$any" -IS "$here/launch/options.py" "$@" 3>&1 >&4 4>&-) || exit $?; } 4>&1
+      [ -n "$backend" ] || exit 0 # --help
       return
     fi
   done
@@ -140,7 +139,7 @@ main() {
   has "$python" google.protobuf ||
     die 3 "$python has mindspore_lite but not protobuf, which mindir/ reads shards with: $python -m pip install protobuf"
   [ "$backend" != gpu ] || set_up_gpu
-  exec "$python" "$here/launch" --backend="$backend" --why="$why" "$@"
+  exec "$python" "$here/launch" "$@"
 }
 
 # tests/run.sh and benchmarks/run.sh read this file for its functions

@@ -8,8 +8,9 @@ import sys
 import tempfile
 import time
 
-sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # this is run as a folder
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # run as a folder, python3 launch
 
+# ruff: noqa: E402  (found from there alone)
 from launch import command, options, servers
 from launch.processes import adopt_orphans, end_all_below, remove_job
 from launch.screen import Screen
@@ -74,7 +75,7 @@ def start(args, job, screen, caught):
     screen.flush()
     guarded = command.guarded(args, job, log_dir)
     if args.backend == "ascend":
-        processes = command.start_ascend(guarded, environment, job, here, size)
+        processes = command.start_ascend(args, guarded, environment, job, here, size)
     else:
         processes = [command.run([*command.mpirun(args, environment, job, size), *guarded], environment)]
     return Watch(args, processes, ranks, screen, caught, elsewhere)

@@ -100,11 +100,12 @@ def ascend_ranks(args):
     return here, len(everyone), sorted(elsewhere.items())
 
 
-def start_ascend(command, environment, job, here, size):
-    """Start the ranks of this server; return their processes. The first of them brings all of them together."""
+def start_ascend(args, command, environment, job, here, size):
+    """Start the ranks of this server, which the first of them brings together; return their processes."""
     environment.update(LAUNCH_HUB=job, LAUNCH_HERE=",".join(str(rank) for rank, _ in here))
     processes = []
     for number, (rank, device) in enumerate(here):
-        environment.update(zip(STARTERS[0], (str(rank), str(number), str(size))))
-        processes.append(run([*command, f"--rank_id={rank}", f"--device_id={device}"], environment))
+        environment.update(zip(STARTERS[0], (str(rank), str(number), str(size))), LAUNCH_DEVICE=str(device))
+        words = [] if args.program else [f"--rank_id={rank}", f"--device_id={device}"]
+        processes.append(run([*command, *words], environment))
     return processes

@@ -41,7 +41,14 @@ from ranks import FAILED, PLACE, REFUSED, STEP, TIMEOUT
 GRACE = 5  # seconds from SIGTERM to SIGKILL
 SHOWN = 10  # how many lines of a failed rank's log are shown
 # which limit holds for a step, by its first word (see step() in ranks.py); none for those that only a program knows
-LIMITS = {"start": "start", "read": "build", "build": "build", "predict": "predict", "check": "build", "exit": "predict"}
+LIMITS = {
+    "start": "start",
+    "read": "build",
+    "build": "build",
+    "predict": "predict",
+    "check": "build",
+    "exit": "predict",
+}
 
 
 class Guard:
@@ -67,18 +74,21 @@ class Guard:
             signal.signal(number, self.end_rank)
         try:
             self.start()
-            self.send(folder=self.folder)
             self.watch(wake)
             failed = self.how_it_ended()
         except OSError as error:
-            failed = {"status": REFUSED, "how": f"can't start: {error.filename or ''}: {error.strerror}", "step": "start"}
+            failed = {
+                "status": REFUSED,
+                "how": f"can't start: {error.filename or ''}: {error.strerror}",
+                "step": "start",
+            }
         finally:
             end_all_below()
             self.clean_up()
         if failed:
             self.send(**failed)
-        elif self.child.returncode == 0:  # and not what was only asked to end
-            self.send(ended=True)
+        else:
+            self.send(ended=self.child.returncode == 0)  # and not what was only asked to end
         until = time.monotonic() + 2 * GRACE
         while self.sender.waiting and not self.launcher_gone and time.monotonic() < until:
             select.select([], [2], [], 0.2)

@@ -2,8 +2,7 @@
 
     python3 launch/options.py WORDS... 3>back_end
 
-writes the back end and why it was chosen to file descriptor 3, or refuses what can't be right, before run.sh installs
-or makes anything.
+writes the back end to file descriptor 3, or refuses what can't be right, before run.sh installs or makes anything.
 """
 
 import argparse
@@ -14,7 +13,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if __name__ == "__main__":
     sys.path.insert(0, ROOT)
 
-from ranks import OK, REFUSED, UNAVAILABLE, Stop
+# ruff: noqa: E402  (found from there, where run as a script)
+from ranks import OK, REFUSED, Stop
 from suite import backends, options
 
 USAGE = """./run.sh [option]...
@@ -31,8 +31,14 @@ class Parser(argparse.ArgumentParser):
         raise Stop(REFUSED, f"{message} (./run.sh --help)")
 
 
+def main_options():
+    """Return {name: default} of main.py's options."""
+    theirs = argparse.ArgumentParser()
+    options.add_options(theirs, os.path.relpath(os.path.join(ROOT, "models", "Matmul.mindir")))
+    return vars(theirs.parse_args([]))
+
+
 def parser():
-    """Return (parser, the actions that are main.py's)."""
     made = Parser(
         prog="run.sh",
         usage=USAGE,
@@ -42,8 +48,7 @@ def parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    default = os.path.relpath(os.path.join(ROOT, "models", "Matmul.mindir"))
-    theirs = options.add_options(made, default_model=default)
+    options.add_options(made, main_options()["model_path"])
     start = made.add_argument_group("start")
     add = start.add_argument
     text = "how many to start (default: as many as there are shards)"
@@ -54,7 +59,6 @@ def parser():
     add("--launcher", choices=("mpirun", "srun"), help=text)
     text = "Ascend: which of the rank table's servers this is (default: found by its addresses)"
     add("--server_id", metavar="ID", help=text)
-    add("--why", default="", help=argparse.SUPPRESS)  # the back end, if run.sh has found it
     add = made.add_argument_group("limits, in seconds").add_argument
     text = "for a rank's start, until it knows the others (default: 120)"
     add("--start_timeout", type=float, default=120, metavar="S", help=text)
@@ -71,41 +75,15 @@ def parser():
     add("--verbose", action="store_true", help="show what ranks write on stderr, the engine's log among it")
     add("--untagged", action="store_true", help="show a program's output without `rank N: ` before each line")
     made.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return made, theirs
+    return made
 
 
 def parse(words):
-    """Return the options as a namespace, with the words for main.py or the program in `command`; Stop if they're wrong."""
-    made, theirs = parser()
+    """Return the options as a namespace, the program and its words in `command`; Stop (status 2) if they're wrong."""
+    made = parser()
     args = made.parse_args(words)
-    given = [word.split("=")[0] for word in words[: len(words) - len(args.program)]]
-    args.command = args.program
-    if args.program:
-        foreign = [action.option_strings[-1] for action in theirs if action.option_strings[-1] in given]
-        foreign = [name for name in foreign if name not in ("--backend", "--model_path", "--config_file")]
-        if foreign:
-            made.error(f"{foreign[0]} is for main.py, not for {args.program[0]}: put its own arguments behind it")
-        if not os.path.isfile(args.program[0]):
-            made.error(f"{args.program[0]}: no such program")
-    else:
-        options.check(args, made.error)
-    if args.untagged and not args.program:
-        made.error("--untagged is for a program of yours")
-    for name in ("start", "build", "predict", "straggler"):
-        if not getattr(args, f"{name}_timeout") >= 1:
-            made.error(f"--{name}_timeout {getattr(args, f'{name}_timeout'):g}: seconds, at least 1")
-    if args.timeout is not None and not args.timeout >= 1:
-        made.error(f"--timeout {args.timeout:g}: seconds, at least 1")
-    if args.ranks is not None and args.ranks < 1:
-        made.error(f"--ranks {args.ranks}: a number of at least 1")
-    if args.hostfile and not os.path.isfile(args.hostfile):
-        made.error(f"--hostfile {args.hostfile}: no such file: lines `address slots=2`, one per server")
-    if args.hostfile and args.launcher == "srun":
-        made.error("--hostfile and --launcher srun: Slurm knows its servers: leave --hostfile out")
-    if args.launcher == "srun" and "SLURM_JOB_ID" not in os.environ:
-        made.error("--launcher srun: no allocation here (no SLURM_JOB_ID): salloc or sbatch first")
-    if not args.why:
-        args.backend, args.why = backends.choose(args.backend)
+    check_own(args, made.error)
+    args.backend, args.why = backends.find_backend(args.backend)
     if args.backend == "ascend" and (args.hostfile or args.launcher):
         made.error("--hostfile and --launcher are for cpu and gpu: on ascend start run.sh on each server")
     if args.backend != "ascend" and args.server_id:
@@ -113,9 +91,37 @@ def parse(words):
     if args.backend == "ascend" and not args.config_file:
         args.config_file = os.path.relpath(os.path.join(ROOT, "config_file.ini"))
     args.has_servers = bool(args.hostfile or args.launcher)
+    args.command = args.program
+    given = {name: getattr(args, name) for name, default in main_options().items() if getattr(args, name) != default}
     if not args.program:
-        args.command = [os.path.join(ROOT, "main.py"), *options.as_words(args, theirs)]
+        options.check_options(args, args.backend)
+        given.update(backend=args.backend, model_path=args.model_path)
+        args.command = [os.path.join(ROOT, "main.py"), *(f"--{name}={value}" for name, value in given.items())]
+    elif set(given) - {"backend", "config_file"}:
+        name = min(set(given) - {"backend", "config_file"})
+        made.error(f"--{name} is for main.py, not for {args.program[0]}: put its own options behind it")
     return args
+
+
+def check_own(args, error):
+    """Refuse what the launcher's own options can't be."""
+    if args.program and not os.path.isfile(args.program[0]):
+        error(f"{args.program[0]}: no such program")
+    if args.untagged and not args.program:
+        error("--untagged is for a program of yours")
+    for name in ("start", "build", "predict", "straggler"):
+        if not getattr(args, f"{name}_timeout") >= 1:
+            error(f"--{name}_timeout {getattr(args, f'{name}_timeout'):g}: seconds, at least 1")
+    if args.timeout is not None and not args.timeout >= 1:
+        error(f"--timeout {args.timeout:g}: seconds, at least 1")
+    if args.ranks is not None and args.ranks < 1:
+        error(f"--ranks {args.ranks}: a number of at least 1")
+    if args.hostfile and not os.path.isfile(args.hostfile):
+        error(f"--hostfile {args.hostfile}: no such file: lines `address slots=2`, one per server")
+    if args.hostfile and args.launcher == "srun":
+        error("--hostfile and --launcher srun: Slurm knows its servers: leave --hostfile out")
+    if args.launcher == "srun" and "SLURM_JOB_ID" not in os.environ:
+        error("--launcher srun: no allocation here (no SLURM_JOB_ID): salloc or sbatch first")
 
 
 def main():
@@ -124,7 +130,7 @@ def main():
     except Stop as error:
         sys.stderr.buffer.write(os.fsencode(f"run.sh: {error}\n"))
         return error.status
-    os.write(3, f"{args.backend}\n{args.why}\n".encode())
+    os.write(3, args.backend.encode())
     return OK
 
 

@@ -34,7 +34,9 @@ def check(args, environment, job, caught):
                 raise Stop(TIMEOUT, message) from None
     for line in said:
         if line.startswith("missing "):
-            raise Stop(REFUSED, "{1}: {2}: no such file: copy it there, under the same path".format(*line.split(" ", 2)))
+            raise Stop(
+                REFUSED, "{1}: {2}: no such file: copy it there, under the same path".format(*line.split(" ", 2))
+            )
     if process.returncode or "here" not in said:
         reason = " ".join(word for line in said for word in line.split())
         advice = "ssh to each must work without a password, and Python lie under the same path"

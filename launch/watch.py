@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 
 from launch.guard import GRACE, LIMITS
-from launch.processes import below, remove_job, signal_name
+from launch.processes import below, signal_name
 from launch.stream import Receiver
 from ranks import DIFFERENT, FAILED, REFUSED, TIMEOUT, UNAVAILABLE
 
@@ -24,6 +24,7 @@ class Rank:
         self.step, self.since = None, time.monotonic()  # None until it was heard of
         self.took = {}  # seconds, by step
         self.has_ended = self.is_heard_of = False
+        self.is_lost = True  # until its guard says how it ended
 
 
 class Watch:
@@ -37,7 +38,7 @@ class Watch:
         self.args, self.processes, self.screen, self.caught, self.elsewhere = args, processes, screen, caught, elsewhere
         self.started = time.monotonic()
         self.ranks = {rank: Rank() for rank in ranks}
-        self.failures, self.words, self.folders = [], [], []
+        self.failures, self.words = [], []
         self.receivers = {process.stdout.fileno(): Receiver() for process in processes}
         for source in self.receivers:
             os.set_blocking(source, False)
@@ -48,7 +49,9 @@ class Watch:
         """Return the job's exit status."""
         give_up_at = None
         while True:
-            crowded = self.screen.crowded() and self.status is None  # who reads is slow: nobody's fault, no limit counts
+            crowded = (
+                self.screen.crowded() and self.status is None
+            )  # who reads is slow: nobody's fault, no limit counts
             waited_from = time.monotonic()
             readable, _, _ = select.select([] if crowded else list(self.receivers), self.screen.waiting(), [], 0.1)
             for source in readable:
@@ -114,14 +117,12 @@ class Watch:
             self.screen.write(number, message["on"], message["text"].encode(errors="surrogateescape"))
         elif "how" in message:
             self.fail(number, **message)
-        elif "folder" in message:
-            self.folders.append(message["folder"])
         elif "seconds" in message:
             if rank.step is not None:
                 rank.took[rank.step] = message["seconds"]
             rank.step, rank.since = message["step"], now
         elif "ended" in message:
-            rank.has_ended = True
+            rank.has_ended, rank.is_lost = message["ended"], False
             for on in (1, 2):
                 self.screen.write(number, on, b"", last=True)
 
@@ -151,7 +152,7 @@ class Watch:
         code = next((process.returncode for process in self.processes if process.returncode), 0)
         missing = [number for number, rank in self.ranks.items() if not rank.has_ended]
         if over and not self.failures and (code or missing):
-            lost = missing[0] if missing else next(iter(self.ranks))
+            lost = min(missing or self.ranks, key=lambda number: not self.ranks[number].is_lost)
             how = signal_name(-code) if code < 0 else f"status {code}"
             where = f"in {self.ranks[lost].step}" if self.ranks[lost].is_heard_of else "before it started"
             others = f" (and {len(missing) - 1} more)" if missing[1:] else ""
@@ -226,11 +227,6 @@ class Watch:
         if missing and now - self.started > PROGRESS:
             self.screen.line(f"not heard of yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
             self.said_at = now
-
-    def remove_folders(self):
-        """Remove the folders of ranks whose guards were killed, where they are on this server."""
-        for folder in self.folders:
-            remove_job(folder)
 
 
 def progress_of(step):
