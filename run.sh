@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Run a distributed model, one process a rank, and check the result against the unsharded model.
+# Run a distributed model, one process per rank, and check the result against the unsharded model.
 #
 #   ./run.sh                                                    # models/Matmul, on what this machine has
 #   ./run.sh --model_path=models/Matmul.mindir --backend=cpu --repeat=100
+#   ./run.sh --ranks=2 mine.py --my_option                      # a program of yours, under the same watch
 #   ./run.sh --help                                             # all options
 #
 # Everything that the ranks need is installed once, into .venv beside this file, unless $PYTHON (or python3) already
-# has mindspore_lite; launch.py then starts the ranks. Exit status: 0 right, 1 a rank failed, 2 wrong arguments or files,
+# has mindspore_lite; launch/ then starts the ranks. Exit status: 0 right, 1 a rank failed, 2 wrong arguments or files,
 # 3 back end not available, 4 wrong result, 124 a step took too long, 128 + N signal N ended a rank or this script.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,24 +18,27 @@ die() { # STATUS MESSAGE...
   exit "$1"
 }
 
+# what Python runs here takes nothing from the caller's folder: a program given with -c would look there first
 runs() { "$1" -c '' 2>/dev/null; }
-has_lite() { "$1" -c 'import mindspore_lite' >/dev/null 2>&1; }
+has() { "$1" -c 'import importlib, sys; del sys.path[0]; importlib.import_module(sys.argv[1])' "$2" >/dev/null 2>&1; }
+has_lite() { has "$1" mindspore_lite; }
+me() { id -un 2>/dev/null || id -u; } # a user may have no name
 is_37() { [ "$("$1" -c 'import sys; print(sys.version_info[:2] == (3, 7))' 2>/dev/null)" = True ]; }
 
 # Print a Python 3.7, the only one that PyPI has mindspore-lite for.
 find_python37() {
-  local each
-  for each in ${PYTHON:+"$PYTHON"} python3.7 python3 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.7*/bin/python \
+  local python37
+  for python37 in ${PYTHON:+"$PYTHON"} python3.7 python3 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.7*/bin/python \
     "${XDG_DATA_HOME:-${HOME:-}/.local/share}"/uv/python/cpython-3.7*/bin/python3 "$here"/.uv/python/cpython-3.7*/bin/python3; do
-    if is_37 "$each"; then
-      "$each" -c 'import sys; print(sys.base_prefix + "/bin/python3.7")' # .venv's own, if that is active
+    if is_37 "$python37"; then
+      "$python37" -c 'import sys; print(sys.base_prefix + "/bin/python3.7")' # .venv's own, if that is active
       return
     fi
   done
   say "no Python 3.7 here: fetching one with uv into .uv"
   # uv 0.6 is the last that knows Python 3.7
-  if ! { python3 -m venv "$here/.uv" && "$here/.uv/bin/pip" install -q uv==0.6.17 &&
-    UV_PYTHON_INSTALL_DIR=$here/.uv/python timeout 600 "$here/.uv/bin/uv" python install 3.7; } >&2; then
+  if ! (cd "$here" && python3 -m venv .uv && .uv/bin/pip install -q uv==0.6.17 &&
+    UV_PYTHON_INSTALL_DIR=$here/.uv/python timeout 600 .uv/bin/uv python install 3.7) >&2; then
     die 3 "no Python 3.7, the only one that PyPI has mindspore-lite for, and uv could not fetch one. Install it with" \
       "pyenv (pyenv install 3.7), conda (conda create -n py37 python=3.7), uv 0.6 (uv python install 3.7) or the" \
       "system's packages and start again, with PYTHON=/path/to/python3.7 if it isn't found; or set PYTHON to a Python" \
@@ -45,9 +49,9 @@ find_python37() {
 }
 
 # Make .venv with the Python $1; every step only if the one before it succeeded.
-install() {
-  local pip=("$here/.venv/bin/python" -m pip --disable-pip-version-check install)
-  say "installing what the ranks need into .venv, once (about 2 minutes)" &&
+install() (
+  pip=("$here/.venv/bin/python" -m pip --disable-pip-version-check install)
+  cd "$here" && say "installing what the ranks need into .venv, once (about 2 minutes)" &&
     "$1" -m venv --clear "$here/.venv" &&
     "${pip[@]}" -q --upgrade 'pip<24.1' &&
     say "1/2 mindspore-lite, NumPy, protobuf, Open MPI" &&
@@ -55,7 +59,7 @@ install() {
     say "2/2 mpi4py, built for that Open MPI: a minute or two" &&
     PATH=$here/.venv/bin:$PATH "${pip[@]}" --no-cache-dir --no-binary mpi4py -r "$here/requirements.txt" &&
     cp "$here/requirements.txt" "$here/.venv/installed"
-}
+)
 
 # Set $python to the interpreter that runs the ranks; make .venv if nothing here has mindspore_lite yet.
 set_up() {
@@ -71,14 +75,15 @@ set_up() {
   fi
   python=$here/.venv/bin/python
   if cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
-    runs "$python" || die 3 "$python -> $(readlink -f "$python") doesn't run for $(id -un): remove .venv and start again"
+    runs "$python" || die 3 "$python doesn't run for $(me): $("$python" -c '' 2>&1 | tail -n 1 || :): if another" \
+      "user made .venv, its Python lies where only that user can read it: remove .venv and start again"
     return
   fi
   if [ -z "${PYTHON:-}${own_python:-}" ] && has_lite python3; then
     python=python3
     return
   fi
-  [ -w "$here" ] || die 3 "$here can't be written by $(id -un), and .venv has to be made there"
+  [ -w "$here" ] || die 3 "$here can't be written by $(me), and .venv has to be made there"
   [[ $here != *[[:space:]]* ]] || die 3 "'$here' has a space in it, where mpi4py can't be built: move the suite"
   exec 9<"$here" # two starts at once: one of them installs, the other waits
   flock -n 9 || { say "another start is installing: waiting for it" && flock 9; }
@@ -99,7 +104,7 @@ environment() { # FOLDER REQUIREMENTS PYTHON
 
 # For GPU ranks: NVIDIA's libraries into .venv, unless the GPU plug-in loads without them.
 set_up_gpu() {
-  local load="import sys; sys.path.insert(0, sys.argv[1]); import gpu_trt_distributed as gpu; gpu.load_libraries()"
+  local load="import sys; sys.path[0] = sys.argv[1]; import gpu_trt_distributed as gpu; gpu.load_libraries()"
   if cmp -s "$here/requirements-gpu.txt" "$here/.venv/installed-gpu" || "$python" -c "$load" "$here" 2>/dev/null; then
     return
   fi
@@ -107,54 +112,34 @@ set_up_gpu() {
   exec 9<"$here"
   flock -n 9 || { say "another start is installing: waiting for it" && flock 9; }
   say "installing TensorRT, CUDA 11 and NCCL into .venv, once (3 GB)"
-  "$python" -m pip --disable-pip-version-check install -r "$here/requirements-gpu.txt" >&2 ||
+  (cd "$here" && "$python" -m pip --disable-pip-version-check install -r requirements-gpu.txt) >&2 ||
     die 3 "installing into .venv failed, for the reason above: mend it and start again"
   cp "$here/requirements-gpu.txt" "$here/.venv/installed-gpu"
   exec 9<&-
 }
 
-# Set $backend and $why from the options: which one, and why.
-find_backend() {
-  local option previous='' ascend gpu
-  backend=auto why='as asked'
-  for option in "$@"; do
-    case $previous/$option in
-      --backend/*) backend=$option ;;
-      */--backend=*) backend=${option#*=} ;;
-    esac
-    previous=$option
-  done
-  shopt -s nullglob
-  local dev=${LAUNCH_DEV:-/dev} # tests have another folder with device files
-  ascend=("$dev"/davinci[0-9]*) gpu=("$dev"/nvidia[0-9]*)
-  shopt -u nullglob
-  if [ "$backend" = auto ]; then
-    if [ ${#ascend[@]} -gt 0 ]; then
-      backend=ascend why="${ascend[0]} is here"
-    elif [ ${#gpu[@]} -gt 0 ]; then
-      backend=gpu why="${gpu[0]} is here"
-    else
-      backend=cpu why="no Ascend device ($dev/davinci0) and no NVIDIA GPU ($dev/nvidia0) here"
+# Set $backend, or refuse what can't be right: before anything is installed or made.
+read_options() {
+  local any
+  for any in "$here/.venv/bin/python" ${PYTHON:+"$PYTHON"} python3; do
+    if runs "$any"; then
+      # its own words are shown; what it has found out comes through a pipe
+      { backend=$("$any" -IS "$here/launch/options.py" "$@" 3>&1 >&4 4>&-) || exit $?; } 4>&1
+      [ -n "$backend" ] || exit 0 # --help
+      return
     fi
-  fi
-  [ "$backend" != ascend ] || [ ${#ascend[@]} -gt 0 ] ||
-    die 3 "--backend ascend: no device here (no $dev/davinci[0-9]*): install its driver or take --backend cpu"
-  [ "$backend" != gpu ] || [ ${#gpu[@]} -gt 0 ] ||
-    die 3 "--backend gpu: no device here (no $dev/nvidia[0-9]*): install its driver or take --backend cpu"
+  done
+  die 3 "no Python here (python3): install one"
 }
 
 main() {
-  case " $* " in *' --help '* | *' -h '*)
-    set_up
-    exec "$python" "$here/launch.py" --backend=cpu --help
-    ;;
-  esac
-  find_backend "$@"
+  [[ ${PYTHON:-} != */* ]] || PYTHON=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
+  read_options "$@"
   set_up
-  "$python" -c 'import google.protobuf' 2>/dev/null ||
-    die 3 "$python has mindspore_lite but not protobuf, which mindir.py reads shards with: $python -m pip install protobuf"
+  has "$python" google.protobuf ||
+    die 3 "$python has mindspore_lite but not protobuf, which mindir/ reads shards with: $python -m pip install protobuf"
   [ "$backend" != gpu ] || set_up_gpu
-  exec "$python" "$here/launch.py" "$@" --backend="$backend" --why="$why"
+  exec "$python" "$here/launch" "$@"
 }
 
 # tests/run.sh and benchmarks/run.sh read this file for its functions

@@ -13,7 +13,7 @@ SCRIPTS = {
     **dict.fromkeys(
         (
             *("main.py", "cpu_mpi_distributed.py", "gpu_trt_distributed.py", "ascend_ge_distributed.py"),
-            *("ascend_ge_shared_weights.py", "mindir.py", "config_file.py", "rank_table.py", "examples/embed.py"),
+            *("ascend_ge_shared_weights.py", "mindir", "config_file.py", "rank_table.py", "examples/embed.py"),
         ),
         sys.executable,
     ),
@@ -61,13 +61,14 @@ def declared(path):
 
 def parsers():
     """Return the files of the suite that make a parser."""
-    files = [*ROOT.glob("*.py"), *ROOT.glob("models/*.py"), *ROOT.glob("examples/*.py")]
+    files = [*ROOT.glob("*.py"), *ROOT.glob("models/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("*/__main__.py")]
     makes = re.compile(r"= (argparse\.ArgumentParser|inference\.argument_parser)\(")
     return sorted(path for path in files if makes.search(path.read_text(encoding="utf-8")))
 
 
 def test_no_script_is_left_out():
     named = {str(path.relative_to(ROOT)).replace("launch.py", "run.sh") for path in parsers()}
+    named = {name.replace("/__main__.py", "") for name in named}
     assert named == set(SCRIPTS)
 
 
@@ -92,6 +93,7 @@ def test_the_help_of_a_script(script):
         assert re.match(r"[a-z][a-z ]+:\n  \S", group), group
     found = options(script)
     path = ROOT / script.replace("run.sh", "launch.py")
+    path = path / "__main__.py" if path.is_dir() else path
     visible = [names[-1] for names, _ in declared(path) if names[-1].startswith("--")]
     hidden = {"--why", "--help"}
     assert set(found) >= set(visible) - hidden

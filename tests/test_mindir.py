@@ -1,4 +1,4 @@
-"""mindir.py: what it reads, what it refuses, and that nothing makes it crash."""
+"""mindir: what it reads, what it refuses, and that nothing makes it crash."""
 
 import re
 import sys
@@ -46,13 +46,13 @@ def test_a_shard_tells_what_it_holds():
 
 def test_the_command_prints_it_and_knows_a_set():
     done = command(
-        sys.executable, "mindir.py", "models/Matmul.mindir", "models/Matmul0.mindir", "models/Matmul1.mindir"
+        sys.executable, "-m", "mindir", "models/Matmul.mindir", "models/Matmul0.mindir", "models/Matmul1.mindir"
     )
     assert done.returncode == 0, done.stderr
     for text in ("x  float32 (4, 256)", "parameters  1, 65536 bytes", "AllGather of float32 (4, 64)", "2 ranks"):
         assert text in done.stdout
     assert "one set for 2 ranks" in done.stdout
-    assert command(sys.executable, "mindir.py", "models/Matmul0.mindir").returncode == 0
+    assert command(sys.executable, "-m", "mindir", "models/Matmul0.mindir").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_command_prints_it_and_knows_a_set():
     ],
 )
 def test_the_command_says_why_files_are_no_set(files, text):
-    done = command(sys.executable, "mindir.py", *files)
+    done = command(sys.executable, "-m", "mindir", *files)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert re.search(text, done.stderr), done.stderr

@@ -83,14 +83,15 @@ def copied(folder, *names):
     folder.mkdir()
     (folder / "models").mkdir()
     for name in names:
-        shutil.copy(str(ROOT / name), str(folder))
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(str(ROOT / name), str(folder / name))
     for number in ("", "0", "1"):
         shutil.copy(str(MODEL.with_name(f"Matmul{number}.mindir")), str(folder / "models"))
     return folder
 
 
 def test_the_cpus_page_works_where_it_is_copied_to(tmp_path):
-    folder = copied(tmp_path / "mine", CPU, "inference.py", "mindir.py")
+    folder = copied(tmp_path / "mine", CPU, "inference.py", "ranks.py", "mindir")
     done = ranks(2, CPU, "--model_path=models/Matmul.mindir", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert [line[:7] for line in lines(done.stdout)] == ["rank 0:", "rank 0:", "rank 1:", "rank 1:"]
@@ -98,21 +99,15 @@ def test_the_cpus_page_works_where_it_is_copied_to(tmp_path):
 
 
 def test_ascends_page_works_where_it_is_copied_to(tmp_path):
-    """On the double, which needs the suite's mindir.py: that comes from elsewhere."""
     server = Server(tmp_path)
     server.table(2)
     folder = copied(tmp_path / "mine", ASCEND, "inference.py")
-    elsewhere = tmp_path / "double"
-    elsewhere.mkdir()
-    shutil.copy(str(ROOT / "mindir.py"), str(elsewhere))
-    path = f"{server.environment['PYTHONPATH']}:{elsewhere}"
     jobs = [
         server.page(
             rank,
             f"--model_path=models/Matmul{rank}.mindir",
             f"--config_file={server.config}",
             cwd=folder,
-            PYTHONPATH=path,
         )
         for rank in (0, 1)
     ]
@@ -136,16 +131,18 @@ def test_the_gpus_page_works_where_it_is_copied_to(tmp_path):
 
 def test_what_a_page_needs_beside_it():
     """Its imports of the suite's modules, and those modules' own, are what the README tells to take along."""
-    ours = {path.stem for path in ROOT.glob("*.py")}
+    ours = {path.stem for path in (*ROOT.glob("*.py"), *(init.parent for init in ROOT.glob("*/__init__.py")))}
 
     def needed(name):
-        text = source(f"{name}.py")
+        files = [f"{name}.py"] if (ROOT / f"{name}.py").exists() else (ROOT / name).glob("*.py")
+        text = "\n".join(source(str(file)) for file in files)
         found = {each for each in re.findall(r"^(?:import|from) (\w+)", text, re.M) if each in ours}
-        return found.union(*(needed(each) for each in found))
+        return found.union(*(needed(each) for each in found - {name}))
 
     assert needed(GPU[:-3]) == needed(ASCEND[:-3]) == {"inference"}
-    assert needed(CPU[:-3]) == {"inference", "mindir"}
-    assert "To\ncopy a page, take `inference.py` along, and `mindir.py` for the CPU's." in source("README.md")
+    assert needed(CPU[:-3]) == {"inference", "mindir", "ranks"}
+    said = "To\ncopy a page, take `inference.py` along, and `mindir/` with `ranks.py` for the CPU's."
+    assert said in source("README.md")
 
 
 def test_a_rank_prints_its_outputs_in_one_piece(monkeypatch):

@@ -9,8 +9,8 @@ import pytest
 from conftest import ENVIRONMENT, ROOT, command, lines
 
 NAMES = (
-    *("run.sh", "launch.py", "requirements.txt", "main.py", "inference.py", "mindir.py", "cpu_mpi_distributed.py"),
-    "models",
+    *("run.sh", "launch.py", "requirements.txt", "main.py", "inference.py", "ranks.py", "cpu_mpi_distributed.py"),
+    *("mindir", "models"),
 )
 
 

@@ -53,7 +53,7 @@ def act(action):
     ACTIONS[action]()
 
 
-def patch_inference(module, mine, step, action):
+def patch_ranks(module, mine, step, action):
     step_before = module.step
 
     def step_with_fault(text):
@@ -68,31 +68,26 @@ def patch_inference(module, mine, step, action):
         act(action)
 
 
-def patch_model(module, mine, step, action):
-    make, done = module.Model._exchange_for, []
+def patch_exchange(module, mine, step, action):
+    exchange, done = module.Exchange.__call__, []
 
-    def make_with_fault(self, *arguments):
-        exchange = make(self, *arguments)
+    def exchange_with_fault(self, tensors):
+        first = not done
+        done.append(True)
+        if first and mine and step == "before":
+            act(action)
+        if first and mine and step == "inside":
+            timer = threading.Timer(0.3, act, [action])
+            timer.daemon = True
+            timer.start()
+        if first and not mine and step == "inside":
+            time.sleep(1)  # the collective waits for this rank
+        result = exchange(self, tensors)
+        if first and mine and step == "after":
+            act(action)
+        return result
 
-        def exchange_with_fault(tensors):
-            first = not done
-            done.append(True)
-            if first and mine and step == "before":
-                act(action)
-            if first and mine and step == "inside":
-                timer = threading.Timer(0.3, act, [action])
-                timer.daemon = True
-                timer.start()
-            if first and not mine and step == "inside":
-                time.sleep(1)  # the collective waits for this rank
-            result = exchange(tensors)
-            if first and mine and step == "after":
-                act(action)
-            return result
-
-        return exchange_with_fault
-
-    module.Model._exchange_for = make_with_fault
+    module.Exchange.__call__ = exchange_with_fault
 
 
 class Finder(importlib.abc.MetaPathFinder):
@@ -116,10 +111,10 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-if "MS_FAULT" in os.environ and "LAUNCH_PAGE" in os.environ:  # in a rank, not in its guard or in mpirun
+if "MS_FAULT" in os.environ and "LAUNCH_FOLDER" in os.environ:  # in a rank, not in its guard or in mpirun
     rank, step, action = os.environ["MS_FAULT"].split(":")
     if step not in STEPS or action not in ("raise", "busy", "orphan", "yes", *ACTIONS):
         raise SystemExit(f"MS_FAULT={os.environ['MS_FAULT']}: no such step or action")
     mine = os.environ["LAUNCH_RANK"] == rank
-    patches = {"inference": patch_inference, "cpu_mpi_distributed": patch_model}
+    patches = {"ranks": patch_ranks, "suite.exchange": patch_exchange}
     sys.meta_path.insert(0, Finder(patches, (mine, step, action)))

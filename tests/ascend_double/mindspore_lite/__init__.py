@@ -4,7 +4,7 @@
 
 Written from mindspore_lite's public Python sources (2.1 to 2.7: names, checks, words of exceptions), its C++ sources
 of the configuration file, GE's context, sessions and model groups, and HCCL's of the rank table; never compared with a
-real device. Target cpu and gpu are the real wheel's (2.0.0); on Ascend, the suite's mindir.py cuts a shard, the real
+real device. Target cpu and gpu are the real wheel's (2.0.0); on Ascend, the suite's mindir cuts a shard, the real
 wheel computes the stages on the CPU in float32, and the double's ranks do the collectives with each other.
 
 Stricter than the real one, which says nothing: unknown attributes, unknown or doubled sections and keys of the

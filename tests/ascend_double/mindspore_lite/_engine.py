@@ -2,7 +2,7 @@
 
 import contextlib
 import ctypes
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -357,19 +357,20 @@ def _collect(op, reduction, parts):
 
 
 def _suite_mindir():
-    """Return the suite's mindir.py, wherever the process runs and whatever it calls mindir."""
-    path = Path(__file__).resolve().parents[3] / "mindir.py"
-    spec = importlib.util.spec_from_file_location("ascend_double_mindir", str(path))
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Return the suite's package mindir, wherever the process runs and whatever lies there."""
+    suite = str(Path(__file__).resolve().parents[3])
+    sys.path.insert(0, suite)
+    try:
+        return importlib.import_module("mindir")
+    finally:
+        sys.path.remove(suite)
 
 
 class Program:
     """One shard: its stages as models of the real wheel's CPU, its collectives left to `exchange`."""
 
     def __init__(self, real, path):
-        self.mindir = sys.modules.get("ascend_double_mindir") or _suite_mindir()
+        self.mindir = _suite_mindir()
         try:
             self.shard = self.mindir.load(path)
         except self.mindir.MindIRError as error:

@@ -1,0 +1,119 @@
+"""Start one process per rank and see to it that all of them end: python3 launch, which run.sh calls."""
+
+import glob
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # run as a folder, python3 launch
+
+# ruff: noqa: E402  (found from there alone)
+from launch import command, options, servers
+from launch.processes import adopt_orphans, end_all_below, remove_job
+from launch.screen import Screen
+from launch.watch import Watch
+from ranks import FAILED, REFUSED, Stop
+
+
+def make_job():
+    """Make the job's folder, which only this user can enter, and return its path."""
+    wanted = os.environ.get("TMPDIR")
+    try:
+        with tempfile.TemporaryFile(dir=wanted) as file:  # Python would take another folder without a word
+            file.write(bytes(1 << 16))
+        return tempfile.mkdtemp(prefix="launch-", dir=wanted)
+    except OSError as error:
+        name = f"TMPDIR {wanted}" if wanted else tempfile.gettempdir()
+        raise Stop(FAILED, f"{name}: can't hold temporary files: {error.strerror}: set TMPDIR to another") from None
+
+
+def make_log_dir(log_dir, size):
+    """Make the folder of the logs and return its path; logs/latest is the last one made without --log_dir."""
+    try:
+        if log_dir:
+            os.makedirs(log_dir, exist_ok=True)
+            for path in glob.glob(os.path.join(glob.escape(log_dir), "rank_*.log")):
+                number = re.search(r"rank_(\d+)\.\w+\.log$", path)
+                if number and int(number.group(1)) >= size:  # of a job with more ranks; guards replace their own
+                    os.remove(path)
+            return log_dir
+        name, number = time.strftime("%Y-%m-%d_%H%M%S"), 0
+        os.makedirs("logs", exist_ok=True)
+        while True:  # two jobs may start in the same second
+            log_dir = os.path.join("logs", f"{name}.{number}" if number else name)
+            try:
+                os.mkdir(log_dir)
+                break
+            except FileExistsError:
+                number += 1
+        link = f"{log_dir}.latest"
+        os.symlink(os.path.basename(log_dir), link)
+        os.replace(link, os.path.join("logs", "latest"))
+        return log_dir
+    except OSError as error:
+        raise Stop(
+            REFUSED, f"--log_dir {log_dir or 'logs'}: can't be written: {error.strerror}: give another"
+        ) from None
+
+
+def start(args, job, screen, caught):
+    """Start the ranks; return the Watch over them."""
+    environment, elsewhere = command.environment(args), []
+    if args.backend == "ascend":
+        here, size, elsewhere = command.ascend_ranks(args)
+        ranks, text = [rank for rank, _ in here], f"{len(here)} of {size} ranks"
+    else:
+        size = command.count_ranks(args)
+        ranks, text = list(range(size)), f"{size} rank{'s'[: size != 1]}"
+        if args.has_servers:
+            servers.check(args, environment, job, caught)
+    log_dir = make_log_dir(args.log_dir, size)
+    screen.say(f"back end {args.backend} ({args.why}), {text}, logs in {log_dir}")
+    screen.flush()
+    guarded = command.guarded(args, job, log_dir)
+    if args.backend == "ascend":
+        processes = command.start_ascend(args, guarded, environment, job, here, size)
+    else:
+        processes = [command.run([*command.mpirun(args, environment, job, size), *guarded], environment)]
+    return Watch(args, processes, ranks, screen, caught, elsewhere)
+
+
+def open_standard_files():
+    """Make sure that 0, 1 and 2 are open: one that is closed would be the next file that is opened."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+            if number == 1:
+                raise Stop(REFUSED, "stdout is closed: there is nowhere to show the results") from None
+
+
+def main():
+    screen, caught, job, status = Screen(), [], None, FAILED
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda number, _: caught.append(number))
+    adopt_orphans()
+    try:
+        open_standard_files()
+        args = options.parse(sys.argv[1:])
+        # main.py's rank 0 speaks for all, and says itself which rank a line is of
+        screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or rank > 0 or bool(args.program))
+        job = make_job()
+        status = start(args, job, screen, caught).run()
+    except Stop as error:
+        screen.say(str(error))
+        status = error.status
+    finally:
+        end_all_below()
+        if job:
+            remove_job(job)
+    return FAILED if screen.flush_all(lambda: caught) and not status else status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

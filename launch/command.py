@@ -1,0 +1,111 @@
+"""What starts the ranks: mpirun or srun for CPU and GPU ranks; on Ascend, the launcher itself."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import ranks
+from ascend import config, devices, server, table
+from launch.processes import STARTERS, die_with_parent, signal
+from ranks import REFUSED, UNAVAILABLE, Stop
+
+# what ranks on other servers get of this one's environment
+PASSED_ON = re.compile(r"(ASCEND|CUDA|GLOG|HCCL|MALLOC|MS|NCCL|OMP|UCX)_.*|PYTHON.*|LD_LIBRARY_PATH|RANK_TABLE_FILE")
+
+
+def environment(args):
+    """Return the environment that ranks are started with."""
+    made = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCH_") or name == "LAUNCH_DEV"}
+    made.setdefault("GLOG_v", "2" if args.verbose else "3")  # of the engine's log: warnings, or errors alone
+    if os.geteuid() == 0:
+        made.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    return made
+
+
+def guarded(args, job, log_dir):
+    """Return the command that starts a rank with its guard."""
+    limits = {name: getattr(args, f"{name}_timeout") for name in ("start", "build", "predict")}
+    settings = {"job": job, "log_dir": os.path.abspath(log_dir), "limits": limits, "verbose": args.verbose}
+    settings["first_step"] = "" if args.program else "start"
+    guard = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guard.py")
+    return [sys.executable, "-IS", guard, json.dumps(settings), sys.executable, *args.command]
+
+
+def run(command, environment):
+    """Start a process whose output is read here."""
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C is for the launcher, which ends them
+        preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+    )
+
+
+def mpirun(args, environment, job, size):
+    """Return the beginning of the command that starts `size` processes, or with None one per server."""
+    if args.launcher == "srun":
+        return ["srun", f"--ntasks={size}" if size else "--ntasks-per-node=1"]
+    here = os.path.dirname(sys.executable)
+    program = os.path.join(here, "mpirun")
+    program = program if os.access(program, os.X_OK) else shutil.which("mpirun")
+    if not program:
+        message = f"no mpirun in {here} or on the PATH: install the MPI that mpi4py was built with"
+        raise Stop(UNAVAILABLE, message)
+    # each rank takes its share of the cores itself (--bind-to none), and there may be fewer of them than ranks
+    command = [program, "--bind-to", "none", "--oversubscribe"]
+    command += ["-n", str(size)] if size else ["--map-by", "ppr:1:node"]
+    if args.hostfile:
+        command += ["--hostfile", args.hostfile, "--prefix", os.path.dirname(os.path.dirname(program))]
+        return command + [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
+    return [*command, "--mca", "orte_tmpdir_base", job]  # what it leaves where it is killed lies where it is found
+
+
+def count_ranks(args):
+    """Return how many CPU or GPU ranks to start."""
+    if args.program and not args.ranks:
+        raise Stop(REFUSED, f"{args.program[0]}: how many ranks? Give --ranks")
+    return args.ranks or max(count_shards(args.model_path), 1)  # where there is none, main.py says what is missing
+
+
+def count_shards(model_path):
+    count = 0
+    while ranks.find(ranks.insert(model_path, count)):
+        count += 1
+    return count
+
+
+def ascend_ranks(args):
+    """Return ([(rank, its device_id here)], number of all ranks, [(other server, its ranks)]) by the rank table."""
+    path = config.rank_table_file(args.config_file)
+    if not path:
+        advice = "write rank_table_file=... into [ascend_context]: it joins the ranks"
+        raise Stop(REFUSED, f"{args.config_file}: names no rank table: {advice}")
+    loaded = table.load(path)
+    mine = server.local_server(loaded, args.server_id)
+    everyone = table.ranks(loaded)
+    if args.ranks not in (None, len(everyone)):
+        advice = "leave it out or make another rank table"
+        raise Stop(REFUSED, f"{path}: {len(everyone)} ranks, --ranks {args.ranks}: {advice}")
+    here = devices.device_ids(loaded, mine, path)
+    elsewhere = {}
+    for each in everyone:
+        if each.server_id != mine:
+            elsewhere.setdefault(each.server_id, []).append(each.rank_id)
+    return here, len(everyone), sorted(elsewhere.items())
+
+
+def start_ascend(args, command, environment, job, here, size):
+    """Start the ranks of this server, which the first of them brings together; return their processes."""
+    environment.update(LAUNCH_HUB=job, LAUNCH_HERE=",".join(str(rank) for rank, _ in here))
+    processes = []
+    for number, (rank, device) in enumerate(here):
+        environment.update(zip(STARTERS[0], (str(rank), str(number), str(size))), LAUNCH_DEVICE=str(device))
+        words = [] if args.program else [f"--rank_id={rank}", f"--device_id={device}"]
+        processes.append(run([*command, *words], environment))
+    return processes

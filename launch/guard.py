@@ -1,0 +1,246 @@
+"""The guard of one rank: its parent, started by mpirun, srun or the launcher, which outlives whatever happens in it.
+
+    python3 guard.py SETTINGS COMMAND...
+
+The rank writes its output to log files, so that nobody who reads slowly holds it up, and its step into a page of memory
+(ranks.py). The guard passes both on to the launcher, ends the rank when a step takes longer than its limit, even one
+that is stopped or hangs in C with the interpreter's lock, and says how it ended. Nothing of it is left then.
+"""
+
+import contextlib
+import glob
+import json
+import mmap
+import os
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from launch.processes import (
+    STARTERS,
+    adopt_orphans,
+    die_with_parent,
+    end_all_below,
+    identity,
+    is_stopped,
+    remove_job,
+    shared_memory,
+    signal_name,
+)
+from launch.stream import Sender
+from ranks import FAILED, PLACE, REFUSED, STEP, TIMEOUT
+
+GRACE = 5  # seconds from SIGTERM to SIGKILL
+SHOWN = 10  # how many lines of a failed rank's log are shown
+# which limit holds for a step, by its first word (see step() in ranks.py); none for those that only a program knows
+LIMITS = {
+    "start": "start",
+    "read": "build",
+    "build": "build",
+    "predict": "predict",
+    "check": "build",
+    "exit": "predict",
+}
+
+
+class Guard:
+    def __init__(self, settings, command):
+        self.settings, self.command = settings, command
+        self.rank, self.local_rank, self.size = identity()
+        self.sender = Sender(self.rank, 2, os.write)
+        self.step, self.since = settings["first_step"], time.monotonic()
+        self.told, self.told_at = None, 0.0
+        self.folder = self.child = self.kill_at = self.expired = None
+        self.asked = self.launcher_gone = False
+
+    def run(self):
+        """Run the rank to its end; return its exit status."""
+        os.set_blocking(2, False)
+        die_with_parent(signal.SIGTERM)
+        adopt_orphans()
+        wake, woken = os.pipe()
+        os.set_blocking(woken, False)
+        signal.set_wakeup_fd(woken)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # it wakes select() up
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self.end_rank)
+        try:
+            self.start()
+            self.watch(wake)
+            failed = self.how_it_ended()
+        except OSError as error:
+            failed = {
+                "status": REFUSED,
+                "how": f"can't start: {error.filename or ''}: {error.strerror}",
+                "step": "start",
+            }
+        finally:
+            end_all_below()
+            self.clean_up()
+        if failed:
+            self.send(**failed)
+        else:
+            self.send(ended=self.child.returncode == 0)  # and not what was only asked to end
+        until = time.monotonic() + 2 * GRACE
+        while self.sender.waiting and not self.launcher_gone and time.monotonic() < until:
+            select.select([], [2], [], 0.2)
+            self.send()
+        while failed and not self.asked and time.monotonic() < until:  # mpirun would end the others without a word
+            time.sleep(0.05)
+        return failed["status"] if failed and not self.asked else 0
+
+    def send(self, **message):
+        try:
+            if message:
+                self.sender.send(**message)
+            else:
+                self.sender.flush()
+        except OSError:
+            self.sender.waiting.clear()
+            self.launcher_gone = True
+            self.end_rank()
+
+    def end_rank(self, *_):
+        """End the rank: the launcher, or whoever started this process, wants it."""
+        self.asked = True
+        if self.kill_at is None and self.child:
+            self.kill_at = time.monotonic() + GRACE
+            self.child.send_signal(signal.SIGTERM)
+            self.child.send_signal(signal.SIGCONT)  # a stopped process hears nothing else
+
+    def start(self):
+        """Start the rank with a folder of its own, which is its TMPDIR, and its two log files."""
+        job, log_dir = self.settings["job"], self.settings["log_dir"]
+        self.folder = tempfile.mkdtemp(prefix=os.path.basename(job) + "-")
+        os.makedirs(log_dir, exist_ok=True)
+        self.logs = []  # (what the rank writes to, what is read here)
+        for name in ("stdout", "stderr"):
+            path = os.path.join(log_dir, f"rank_{self.rank}.{name}.log")
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+            self.logs.append((open(path, "ab"), open(path, "rb", 0)))  # noqa: SIM115  (for as long as the rank runs)
+        with open(os.path.join(self.folder, "step"), "w+b") as file:
+            file.truncate(STEP + PLACE)
+            self.page = mmap.mmap(file.fileno(), STEP + PLACE)
+        self.page[:STEP] = self.step.encode().ljust(STEP, b"\0")
+        environment = dict(os.environ, TMPDIR=self.folder, LAUNCH_FOLDER=self.folder, PYTHONFAULTHANDLER="1")
+        environment.update(zip(STARTERS[0], (str(self.rank), str(self.local_rank), str(self.size))))
+        if private_folder(shared_memory(job)):
+            environment["OMPI_MCA_btl_vader_backing_directory"] = shared_memory(job)
+        self.child = subprocess.Popen(
+            self.command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.logs[0][0],
+            stderr=self.logs[1][0],
+            start_new_session=True,  # signals that mpirun sends to its processes are for the guard alone
+            preexec_fn=die_with_parent,
+        )
+
+    def watch(self, wake):
+        """Pass on what the rank does and writes until it has ended and everything is passed on."""
+        shown = [(1, self.logs[0][1])] + [(2, self.logs[1][1])] * self.settings["verbose"]
+        while True:
+            ended = self.child.poll() is not None
+            if ended:
+                end_all_below()  # what it has left could go on writing for ever
+            self.look_at_step(ended)
+            full, read = self.sender.full(), False
+            for on, log in () if full else shown:
+                data = log.read(1 << 15)
+                if data:
+                    read = True
+                    self.send(on=on, text=data.decode(errors="surrogateescape"))
+            self.send()
+            if ended and not read and not full:
+                return
+            if not read:
+                select.select([wake], [2] if self.sender.waiting else [], [], 0.05)
+                with contextlib.suppress(BlockingIOError):
+                    os.set_blocking(wake, False)
+                    os.read(wake, 4096)
+
+    def look_at_step(self, ended):
+        """Tell the launcher of a new step, once a second at most, and end the rank if it takes too long."""
+        now, step = time.monotonic(), self.page[:STEP].rstrip(b"\0").decode(errors="replace")
+        if step != self.step:
+            self.step, self.since = step, now
+        if step != self.told and (now - self.told_at > 1 or ended):
+            self.send(step=step, seconds=now - self.told_at)
+            self.told, self.told_at = step, now
+        option = LIMITS.get(step.split(" ")[0])
+        limit = self.settings["limits"].get(option)
+        if limit and now - self.since > limit and self.kill_at is None and not ended:
+            how = "stopped by a signal" if is_stopped(self.child.pid) else "still"
+            self.expired = f"{how} in {self.where()} after {limit:g} s (--{option}_timeout)"
+            resource.prlimit(self.child.pid, resource.RLIMIT_CORE, (0, 0))
+            self.child.send_signal(signal.SIGABRT)  # Python writes all threads' stacks into the log
+            self.kill_at = now + 0.5
+        if self.kill_at and now > self.kill_at and not ended:
+            self.child.kill()
+
+    def where(self):
+        """Return the rank's step and, if it said so, its place in it."""
+        place = self.page[STEP:].rstrip(b"\0").decode(errors="replace")
+        return f"{self.step} ({place})" if place else self.step
+
+    def how_it_ended(self):
+        """Return what to tell the launcher of the rank's failure; None if it was none of its own."""
+        code, said, in_step = self.child.returncode, {}, f" in {self.step}" if self.step else ""
+        with contextlib.suppress(OSError, ValueError), open(os.path.join(self.folder, "failure")) as file:
+            said = json.load(file)
+        if self.expired:
+            failed = {"how": self.expired, "status": TIMEOUT}
+        elif self.asked and code in (-signal.SIGTERM, -signal.SIGKILL):
+            return None
+        elif said and said.pop("status") == code:
+            failed = {"how": f"failed{in_step}", "status": code, "ago": time.time() - said.pop("time"), **said}
+        elif code < 0:
+            failed = {"how": f"died{in_step}: {signal_name(-code)}", "status": 128 - code}
+        elif code or self.step not in ("", "exit"):  # "exit" is the last thing that run() in ranks.py says
+            failed = {"how": f"ended{in_step} with status {code}", "status": code or FAILED}
+        else:
+            return None
+        return {**failed, "step": self.where(), "log": last_lines(self.logs[1][1], said.get("message"))}
+
+    def clean_up(self):
+        """Remove what the rank, and Open MPI for it, had on this server."""
+        for path in glob.glob(os.path.join(glob.escape(shared_memory(self.settings["job"])), f"*.{self.rank}")):
+            os.remove(path)  # vader_segment.HOST.USER.JOB.RANK, left where the rank was killed
+        with contextlib.suppress(OSError):  # others still use it
+            os.rmdir(shared_memory(self.settings["job"]))
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.launcher_gone:
+            remove_job(self.settings["job"])
+
+
+def private_folder(path):
+    """Make the folder for this user alone; return whether it's there and nobody else's."""
+    with contextlib.suppress(FileExistsError, OSError):
+        os.mkdir(path, 0o700)
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return found.st_uid == os.geteuid() and found.st_mode & 0o170777 == 0o040700
+
+
+def last_lines(file, message):
+    """Return the last lines of a log, and before them those of the engine's errors; the message is known already."""
+    file.seek(max(0, file.seek(0, 2) - (1 << 16)))
+    lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip() and line != message]
+    errors = [line for line in lines[:-SHOWN] if "[ERROR]" in line]
+    return [line[:300] for line in errors[-SHOWN:] + lines[-SHOWN:]]
+
+
+if __name__ == "__main__":
+    sys.exit(Guard(json.loads(sys.argv[1]), sys.argv[2:]).run())

@@ -1,0 +1,138 @@
+"""run.sh's command line: what the launcher takes, what it hands on to main.py, and whose words begin where.
+
+    python3 launch/options.py WORDS... 3>back_end
+
+writes the back end to file descriptor 3, or refuses what can't be right, before run.sh installs or makes anything.
+"""
+
+import argparse
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if __name__ == "__main__":
+    sys.path.insert(0, ROOT)
+
+# ruff: noqa: E402  (found from there, where run as a script)
+from ranks import OK, REFUSED, Stop
+from suite import backends, options
+
+USAGE = """./run.sh [option]...
+       ./run.sh [option]... PROGRAM.py [argument]..."""
+EXAMPLES = """examples:
+    ./run.sh                                                       # models/Matmul, on what this machine has
+    ./run.sh --model_path=models/MiniLM.mindir --backend=cpu --warmup=10 --repeat=100
+    ./run.sh --ranks=2 mine.py --my_option                         # a program of yours, two ranks, the same watch
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise Stop(REFUSED, f"{message} (./run.sh --help)")
+
+
+def main_options():
+    """Return {name: default} of main.py's options."""
+    theirs = argparse.ArgumentParser()
+    options.add_options(theirs, os.path.relpath(os.path.join(ROOT, "models", "Matmul.mindir")))
+    return vars(theirs.parse_args([]))
+
+
+def parser():
+    made = Parser(
+        prog="run.sh",
+        usage=USAGE,
+        description="Run a distributed model, one process per rank, and check the result against the unsharded model; "
+        "or run any program of yours, one process per rank, under the same watch.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    options.add_options(made, main_options()["model_path"])
+    start = made.add_argument_group("start")
+    add = start.add_argument
+    text = "how many to start (default: as many as there are shards)"
+    add("--ranks", metavar="N", type=int, help=text)
+    text = "CPU, GPU: Open MPI's list of servers, lines `address slots=2` (default: none)"
+    add("--hostfile", metavar="FILE", help=text)
+    text = "CPU, GPU: what starts the ranks; srun: inside a Slurm allocation (default: mpirun)"
+    add("--launcher", choices=("mpirun", "srun"), help=text)
+    text = "Ascend: which of the rank table's servers this is (default: found by its addresses)"
+    add("--server_id", metavar="ID", help=text)
+    add = made.add_argument_group("limits, in seconds").add_argument
+    text = "for a rank's start, until it knows the others (default: 120)"
+    add("--start_timeout", type=float, default=120, metavar="S", help=text)
+    text = "for reading the files, for the build and for the check, each (default: 1800)"
+    add("--build_timeout", type=float, default=1800, metavar="S", help=text)
+    text = "for each predict, and for the end of a rank (default: 120)"
+    add("--predict_timeout", type=float, default=120, metavar="S", help=text)
+    text = "how much longer than ten times the others' time a rank may take for a step (default: 60)"
+    add("--straggler_timeout", type=float, default=60, metavar="S", help=text)
+    add("--timeout", type=float, metavar="S", help="for the whole (default: none)")
+    add = made.add_argument_group("logs").add_argument
+    text = "two logs per rank, all that it wrote (default: logs/<time>, the last one also logs/latest)"
+    add("--log_dir", metavar="DIR", help=text)
+    add("--verbose", action="store_true", help="show what ranks write on stderr, the engine's log among it")
+    add("--untagged", action="store_true", help="show a program's output without `rank N: ` before each line")
+    made.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return made
+
+
+def parse(words):
+    """Return the options as a namespace, the program and its words in `command`; Stop (status 2) if they're wrong."""
+    made = parser()
+    args = made.parse_args(words)
+    check_own(args, made.error)
+    args.backend, args.why = backends.find_backend(args.backend)
+    if args.backend == "ascend" and (args.hostfile or args.launcher):
+        made.error("--hostfile and --launcher are for cpu and gpu: on ascend start run.sh on each server")
+    if args.backend != "ascend" and args.server_id:
+        made.error(f"--server_id is for ascend, this is {args.backend}: give --hostfile")
+    if args.backend == "ascend" and not args.config_file:
+        args.config_file = os.path.relpath(os.path.join(ROOT, "config_file.ini"))
+    args.has_servers = bool(args.hostfile or args.launcher)
+    args.command = args.program
+    given = {name: getattr(args, name) for name, default in main_options().items() if getattr(args, name) != default}
+    if not args.program:
+        options.check_options(args, args.backend)
+        given.update(backend=args.backend, model_path=args.model_path)
+        args.command = [os.path.join(ROOT, "main.py"), *(f"--{name}={value}" for name, value in given.items())]
+    elif set(given) - {"backend", "config_file"}:
+        name = min(set(given) - {"backend", "config_file"})
+        made.error(f"--{name} is for main.py, not for {args.program[0]}: put its own options behind it")
+    return args
+
+
+def check_own(args, error):
+    """Refuse what the launcher's own options can't be."""
+    if args.program and not os.path.isfile(args.program[0]):
+        error(f"{args.program[0]}: no such program")
+    if args.untagged and not args.program:
+        error("--untagged is for a program of yours")
+    for name in ("start", "build", "predict", "straggler"):
+        if not getattr(args, f"{name}_timeout") >= 1:
+            error(f"--{name}_timeout {getattr(args, f'{name}_timeout'):g}: seconds, at least 1")
+    if args.timeout is not None and not args.timeout >= 1:
+        error(f"--timeout {args.timeout:g}: seconds, at least 1")
+    if args.ranks is not None and args.ranks < 1:
+        error(f"--ranks {args.ranks}: a number of at least 1")
+    if args.hostfile and not os.path.isfile(args.hostfile):
+        error(f"--hostfile {args.hostfile}: no such file: lines `address slots=2`, one per server")
+    if args.hostfile and args.launcher == "srun":
+        error("--hostfile and --launcher srun: Slurm knows its servers: leave --hostfile out")
+    if args.launcher == "srun" and "SLURM_JOB_ID" not in os.environ:
+        error("--launcher srun: no allocation here (no SLURM_JOB_ID): salloc or sbatch first")
+
+
+def main():
+    try:
+        args = parse(sys.argv[1:])
+    except Stop as error:
+        sys.stderr.buffer.write(os.fsencode(f"run.sh: {error}\n"))
+        return error.status
+    os.write(3, args.backend.encode())
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

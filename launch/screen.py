@@ -1,0 +1,81 @@
+"""What is shown on stdout and stderr, by a process that never waits for who reads it."""
+
+import os
+import select
+import time
+
+CROWDED = 256 << 10  # bytes that may wait to be shown before no more is taken in
+LINE = 8192  # bytes of a rank's line that are shown together at most
+MOMENT = 0.1  # seconds after which rank 0's line is shown though it isn't whole
+
+
+class Screen:
+    """Shows lines, the ranks' with their tags, and what rank 0 writes without a newline as it comes."""
+
+    def __init__(self, is_tagged=lambda rank, on: True):
+        self.is_tagged = is_tagged  # whether what a rank writes on stdout (1) or stderr (2) carries "rank N: "
+        self.pending = {1: bytearray(), 2: bytearray()}
+        self.unfinished = {}  # (rank, 1 or 2): (since when, its line that isn't whole yet)
+        self.cursor = None  # (rank, 1 or 2) while its unfinished line is the last thing shown
+
+    def line(self, text, on=2):
+        """Show a line of the launcher's own."""
+        self._put(None, on, os.fsencode(text) + b"\n")
+
+    def say(self, text):
+        self.line(f"run.sh: {text}")
+
+    def write(self, rank, on, data, last=False):
+        """Show what a rank has written; `last`: nothing more will come."""
+        since, before = self.unfinished.pop((rank, on), (time.monotonic(), b""))
+        *lines, rest = (before + data).split(b"\n")
+        for line in lines:
+            self._put(rank, on, line + b"\n")
+        if rest and (last or len(rest) > LINE):
+            self._put(rank, on, rest + b"\n")
+        elif rest:
+            self.unfinished[rank, on] = time.monotonic() if lines else since, rest
+        if last and self.cursor == (rank, on):
+            self._put(rank, on, b"\n")
+
+    def stream(self):
+        """Show what rank 0 has begun to write on a line and hasn't finished for a moment."""
+        for (rank, on), (since, rest) in list(self.unfinished.items()):
+            if rank == 0 and time.monotonic() - since > MOMENT:
+                del self.unfinished[rank, on]
+                self._put(rank, on, rest)
+
+    def _put(self, rank, on, data):
+        """Show a line, or the beginning or next part of one, of a rank; None stands for the launcher."""
+        if self.cursor != (rank, on):
+            tag = f"rank {rank}: ".encode() if rank is not None and self.is_tagged(rank, on) else b""
+            interrupts = self.cursor and (self.cursor[1] == on or os.isatty(1) and os.isatty(2))
+            data = b"\n" * bool(interrupts) + tag + data
+        self.cursor = None if data.endswith(b"\n") else (rank, on)
+        if on in self.pending:
+            self.pending[on] += data
+
+    def crowded(self):
+        return sum(map(len, self.pending.values())) > CROWDED
+
+    def waiting(self):
+        """Return the file descriptors that something waits for."""
+        return [on for on, data in self.pending.items() if data]
+
+    def flush(self, seconds=0):
+        """Show what waits as far as it is taken now; return why it can't be shown any more, if so."""
+        waiting = self.waiting()
+        for on in select.select([], waiting, [], seconds)[1] if waiting else ():
+            try:
+                del self.pending[on][: os.write(on, self.pending[on][: select.PIPE_BUF])]
+            except OSError as error:
+                del self.pending[on]
+                return f"{('', 'stdout', 'stderr')[on]}: {error.strerror}: nobody reads the results"
+        return None
+
+    def flush_all(self, is_interrupted=lambda: False):
+        """Show everything, however slowly it is read; return why it can't be shown, if so."""
+        lost = None
+        while self.waiting() and not is_interrupted():
+            lost = self.flush(0.2) or lost
+        return lost

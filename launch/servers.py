@@ -1,0 +1,43 @@
+"""Before ranks start on several servers: each must answer, and have what the ranks need under the same paths."""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+
+from launch.command import mpirun, run
+from launch.processes import signal_name
+from ranks import FAILED, REFUSED, TIMEOUT, Stop
+
+SCRIPT = 'for path; do [ -e "$path" ] || echo "missing $(uname -n) $path"; done; echo here'
+
+
+def check(args, environment, job, caught):
+    """Raise Stop unless every server has what the ranks need. Signals that arrive are in `caught`."""
+    paths = [os.getcwd(), sys.executable, args.command[0], *filter(None, [args.config_file])]
+    stem = re.sub(r"(_graph)?\.mindir$", "", args.model_path)
+    paths += glob.glob(f"{glob.escape(stem)}[0-9]*.mindir")
+    command = [*mpirun(args, environment, job, None), "sh", "-c", SCRIPT, "sh", *map(os.path.abspath, paths)]
+    process = run(command, environment)
+    servers, deadline = args.hostfile or "the allocation", time.monotonic() + args.start_timeout
+    while True:
+        try:
+            said = process.communicate(timeout=0.2)[0].decode(errors="replace").splitlines()
+            break
+        except subprocess.TimeoutExpired:
+            if caught:
+                raise Stop(128 + caught[0], f"interrupted ({signal_name(caught[0])})") from None
+            if time.monotonic() > deadline:
+                message = f"not all servers of {servers} answered in {args.start_timeout:g} s (--start_timeout)"
+                raise Stop(TIMEOUT, message) from None
+    for line in said:
+        if line.startswith("missing "):
+            raise Stop(
+                REFUSED, "{1}: {2}: no such file: copy it there, under the same path".format(*line.split(" ", 2))
+            )
+    if process.returncode or "here" not in said:
+        reason = " ".join(word for line in said for word in line.split())
+        advice = "ssh to each must work without a password, and Python lie under the same path"
+        raise Stop(FAILED, f"the servers of {servers} can't all be reached: {advice}: {reason[:1000]}")

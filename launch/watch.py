@@ -1,0 +1,235 @@
+"""Hear of all ranks, decide what went wrong first, and end the job."""
+
+import os
+import re
+import select
+import signal
+import time
+from collections import defaultdict
+
+from launch.guard import GRACE, LIMITS
+from launch.processes import below, signal_name
+from launch.stream import Receiver
+from ranks import DIFFERENT, FAILED, REFUSED, TIMEOUT, UNAVAILABLE
+
+TOGETHER, LATE = 0.2, 1.0  # seconds in which failures, and ranks that are late, are of one moment
+PROGRESS = 5  # seconds after which a step that goes on is shown
+TIMES = 10  # a rank may take so many times as long for a step as the slowest of the others, and straggler_timeout more
+
+
+class Rank:
+    """What is known of a rank."""
+
+    def __init__(self):
+        self.step, self.since = None, time.monotonic()  # None until it was heard of
+        self.took = {}  # seconds, by step
+        self.has_ended = self.is_heard_of = False
+        self.is_lost = True  # until its guard says how it ended
+
+
+class Watch:
+    """Shows what the ranks of this job say until all have ended; at the first failure ends them.
+
+    `processes` are those that start ranks, `caught` gets the numbers of signals that arrive, `elsewhere` says which
+    ranks are started on which other servers.
+    """
+
+    def __init__(self, args, processes, ranks, screen, caught, elsewhere=()):
+        self.args, self.processes, self.screen, self.caught, self.elsewhere = args, processes, screen, caught, elsewhere
+        self.started = time.monotonic()
+        self.ranks = {rank: Rank() for rank in ranks}
+        self.failures, self.words = [], []
+        self.receivers = {process.stdout.fileno(): Receiver() for process in processes}
+        for source in self.receivers:
+            os.set_blocking(source, False)
+        self.said_at = self.heard_at = self.started
+        self.status = None
+
+    def run(self):
+        """Return the job's exit status."""
+        give_up_at = None
+        while True:
+            crowded = (
+                self.screen.crowded() and self.status is None
+            )  # who reads is slow: nobody's fault, no limit counts
+            waited_from = time.monotonic()
+            readable, _, _ = select.select([] if crowded else list(self.receivers), self.screen.waiting(), [], 0.1)
+            for source in readable:
+                self.read(source)
+            self.screen.stream()
+            unread = self.screen.flush()
+            if unread:
+                self.fail(None, how=unread, status=FAILED)
+            if crowded:
+                for rank in self.ranks.values():
+                    rank.since += time.monotonic() - waited_from
+                continue
+            over = all(process.poll() is not None for process in self.processes) and (
+                not self.receivers or not readable and time.monotonic() - self.heard_at > 0.5  # who still holds the
+            )  # pipes isn't one of them
+            if self.status is None:
+                self.decide(over)
+                if self.status is not None:
+                    for process in self.processes:
+                        process.send_signal(signal.SIGUSR1)  # mpirun and srun pass it on to the guards
+                    give_up_at = time.monotonic() + GRACE + 1
+                elif over:
+                    return 0
+            # mpirun takes another second, which does nothing where all ranks were on this server
+            if self.status is not None and not self.args.has_servers:
+                over = over or set(below()) <= {process.pid for process in self.processes}
+            if over or give_up_at and time.monotonic() > give_up_at:
+                return self.status
+
+    def decide(self, over):
+        """Set the status if the job is to be ended, and show why."""
+        if self.caught:
+            self.status = 128 + self.caught[0]
+            self.screen.say(f"interrupted ({signal_name(self.caught[0])})")
+            return
+        if not self.failures:
+            self.look_for_lost_ranks(over)
+        if self.failures:
+            first = self.failures[0]
+            window = LATE if first["status"] == TIMEOUT else TOGETHER
+            if over or time.monotonic() > first["heard_at"] + window:
+                self.status = self.report()
+        elif time.monotonic() - self.said_at > PROGRESS:
+            self.show_progress()
+
+    def read(self, source):
+        try:
+            data = os.read(source, 1 << 16)
+        except BlockingIOError:
+            return
+        self.heard_at = time.monotonic()
+        messages, words = self.receivers[source].receive(data)
+        self.words += [word.decode(errors="replace") for word in words if word.strip()]
+        for rank, message in messages:
+            self.understand(rank, message)
+        if not data:
+            del self.receivers[source]
+
+    def understand(self, number, message):
+        rank, now = self.ranks[number], time.monotonic()
+        rank.is_heard_of = True
+        if "text" in message:
+            self.screen.write(number, message["on"], message["text"].encode(errors="surrogateescape"))
+        elif "how" in message:
+            self.fail(number, **message)
+        elif "seconds" in message:
+            if rank.step is not None:
+                rank.took[rank.step] = message["seconds"]
+            rank.step, rank.since = message["step"], now
+        elif "ended" in message:
+            rank.has_ended, rank.is_lost = message["ended"], False
+            for on in (1, 2):
+                self.screen.write(number, on, b"", last=True)
+
+    def fail(self, number, how, status, ago=0.0, **more):
+        now = time.monotonic()
+        step = self.ranks[number].step if number is not None else None
+        failure = {"on": number, "rank": number, "how": how, "status": status, "step": step or "start", **more}
+        self.failures.append(dict(failure, heard_at=now, at=now - ago))
+
+    # What no guard tells
+
+    def look_for_lost_ranks(self, over):
+        """Find the ranks that were never heard of, whose guard or server is gone, or that others left far behind."""
+        args, now = self.args, time.monotonic()
+        if args.timeout and now - self.started > args.timeout:
+            self.fail(self.furthest_behind(), f"the job took longer than {args.timeout:g} s (--timeout)", TIMEOUT)
+        for number, rank in self.ranks.items():
+            limit = getattr(args, f"{LIMITS.get((rank.step or 'start').split(' ')[0], '')}_timeout", None)
+            if rank.has_ended:
+                continue
+            if not rank.is_heard_of and now - self.started > args.start_timeout + 1:
+                self.fail(number, f"never appeared in {args.start_timeout:g} s (--start_timeout)", TIMEOUT)
+            elif rank.is_heard_of and limit and now - rank.since > limit + GRACE:
+                self.fail(number, f"not heard of since {rank.step}, {limit + GRACE:g} s ago", TIMEOUT)
+            else:
+                self.look_for_straggler(number, rank, now)
+        code = next((process.returncode for process in self.processes if process.returncode), 0)
+        missing = [number for number, rank in self.ranks.items() if not rank.has_ended]
+        if over and not self.failures and (code or missing):
+            lost = min(missing or self.ranks, key=lambda number: not self.ranks[number].is_lost)
+            how = signal_name(-code) if code < 0 else f"status {code}"
+            where = f"in {self.ranks[lost].step}" if self.ranks[lost].is_heard_of else "before it started"
+            others = f" (and {len(missing) - 1} more)" if missing[1:] else ""
+            status = 128 - code if code < 0 else code or FAILED
+            self.fail(lost, f"was lost {where}{others}: what started it ended with {how}", status)
+
+    def look_for_straggler(self, number, rank, now):
+        """Name a rank whose step others have ended long ago."""
+        step, waits = rank.step, now - rank.since
+        if not step or waits <= self.args.straggler_timeout:
+            return
+        here = progress_of(step)
+        others = [each for each in self.ranks.values() if each.has_ended or progress_of(each.step or "") > here]
+        slowest = max((each.took.get(step, 1.0) for each in others), default=None)
+        if slowest is not None and waits > TIMES * slowest + self.args.straggler_timeout:
+            how = f"still in {step} after {waits:.0f} s, which {len(others)} others ended in {slowest:.1f} s or less"
+            self.fail(number, f"{how} (--straggler_timeout)", TIMEOUT)
+
+    def furthest_behind(self):
+        living = [number for number, rank in self.ranks.items() if not rank.has_ended]
+        return min(living or self.ranks, key=lambda number: progress_of(self.ranks[number].step or ""))
+
+    # What is said
+
+    def report(self):
+        """Say which rank failed first and how; return the exit status."""
+        late = [failure for failure in self.failures if failure["status"] == TIMEOUT]
+        first = min(self.failures, key=lambda failure: (failure["status"] == 128 + signal.SIGTERM, failure["at"]))
+        rank, status, message = first["rank"], first["status"], first.get("message", "")
+        if status == TIMEOUT:
+            first = min(late, key=lambda failure: progress_of(failure["step"]))  # the others wait for who is behind
+            for number in sorted(number for number, each in self.ranks.items() if not each.is_heard_of):
+                self.screen.say(f"rank {number}: never appeared")
+            for failure in sorted(late, key=lambda failure: progress_of(failure["step"])):
+                if self.ranks[failure["on"]].is_heard_of:
+                    self.screen.line(f"rank {failure['on']}: {failure['how']}")
+            steps = {number: each.step or "start" for number, each in self.ranks.items() if each.is_heard_of}
+            steps.update((failure["on"], failure["step"]) for failure in late if self.ranks[failure["on"]].is_heard_of)
+            self.screen.say("last steps: " + ", ".join(f"rank {number}: {steps[number]}" for number in sorted(steps)))
+            rank = first["on"]
+        elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # which step it was in adds nothing
+            self.screen.line(f"rank {rank}: {message}")
+            return status
+        elif rank is None:
+            self.screen.say(first["how"])
+        else:
+            self.screen.line(f"rank {rank} {first['how']}{': ' if message else ''}{message}")
+        for line in first.get("log", ()):
+            self.screen.line(f"  rank {rank} | {line}")
+        if not any(each.is_heard_of for each in self.ranks.values()):
+            for word in self.words:
+                self.screen.line(f"  {word}")
+        return status
+
+    def show_progress(self):
+        """Show that long steps live, each with all the ranks in it, and who else takes part."""
+        now, ranks_in = time.monotonic(), defaultdict(list)
+        for number, rank in sorted(self.ranks.items()):
+            if rank.step and not rank.has_ended:
+                ranks_in[rank.step].append(number)
+        for step, numbers in ranks_in.items():
+            seconds = now - min(self.ranks[number].since for number in numbers)
+            if seconds <= PROGRESS:
+                continue
+            who = f"rank{'s'[: len(numbers) > 1]} {', '.join(map(str, numbers))}"
+            self.screen.line(f"{who}: {step}... {seconds:.0f} s")
+            self.said_at = now
+            for server, theirs in self.elsewhere:
+                them = f"rank{'s'[: len(theirs) > 1]} {', '.join(map(str, theirs))} of server {server}"
+                self.screen.line(f"  {them} must take part: is run.sh started there?")
+        missing = [number for number, rank in self.ranks.items() if not rank.is_heard_of]
+        if missing and now - self.started > PROGRESS:
+            self.screen.line(f"not heard of yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
+            self.said_at = now
+
+
+def progress_of(step):
+    """Return what orders steps: "predict 3 of 10 (stage 2)" comes after "predict 3 of 10 (collective 1)"."""
+    word, numbers = step.split(" ")[0], [int(number) for number in re.findall(r"\d+", step)]
+    return list(LIMITS).index(word) if word in LIMITS else -1, numbers
