@@ -144,9 +144,9 @@ def prepared_files(args, comm, context, model_path):
 
         return trt_engine.prepared(comm, context, model_path, args.config_file, args.precision, args.engine_cache)
     if args.backend == "ascend" and args.config_file:
-        import config_file
+        from ascend import config
 
-        table = inference.together(comm, config_file.rank_table_file, args.config_file)
+        table = inference.together(comm, config.rank_table_file, args.config_file)
         options = {"ascend_context": {"rank_table_file": table}} if table else {}
         return contextlib.nullcontext((model_path, args.config_file, options))
     return contextlib.nullcontext((model_path, args.config_file))

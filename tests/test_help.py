@@ -13,7 +13,13 @@ SCRIPTS = {
     **dict.fromkeys(
         (
             *("main.py", "cpu_mpi_distributed.py", "gpu_trt_distributed.py", "ascend_ge_distributed.py"),
-            *("ascend_ge_shared_weights.py", "mindir.py", "config_file.py", "rank_table.py", "examples/embed.py"),
+            *(
+                "ascend_ge_shared_weights.py",
+                "mindir.py",
+                "ascend/config.py",
+                "ascend/rank_table.py",
+                "examples/embed.py",
+            ),
         ),
         sys.executable,
     ),
@@ -61,7 +67,7 @@ def declared(path):
 
 def parsers():
     """Return the files of the suite that make a parser."""
-    files = [*ROOT.glob("*.py"), *ROOT.glob("models/*.py"), *ROOT.glob("examples/*.py")]
+    files = [path for folder in (".", "models", "examples", "ascend") for path in ROOT.glob(f"{folder}/*.py")]
     makes = re.compile(r"= (argparse\.ArgumentParser|inference\.argument_parser)\(")
     return sorted(path for path in files if makes.search(path.read_text(encoding="utf-8")))
 
@@ -108,7 +114,7 @@ def test_the_help_of_a_script(script):
     [
         ("main.py", "--model=models/Matmul.mindir"),
         ("cpu_mpi_distributed.py", "--model=models/Matmul.mindir"),
-        ("rank_table.py", "--chec=rank_table.json"),
+        ("ascend/rank_table.py", "--chec=rank_table.json"),
         ("run.sh", "--rank=2"),
     ],
 )
