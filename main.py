@@ -95,9 +95,9 @@ def prepared_files(args, comm, context, model_path):
 
         return tensorrt.prepared(comm, context, model_path, args.config_file, args.precision, args.engine_cache)
     if args.backend == "ascend" and args.config_file:
-        import config_file
+        from ascend import config
 
-        table = config_file.rank_table_file(args.config_file)
+        table = config.rank_table_file(args.config_file)
         sections = {"ascend_context": {"rank_table_file": table}} if table else {}
         return contextlib.nullcontext((model_path, args.config_file, sections))
     return contextlib.nullcontext((model_path, args.config_file))
