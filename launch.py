@@ -542,24 +542,24 @@ def check_servers(args, environment, job, caught):
 
 def ascend_ranks(args):
     """Return ([(rank, device)] of this server by the rank table, number of all ranks)."""
-    import config_file
-    import rank_table
+    import ranks
+    from ascend import config, server, table
 
     try:
-        path = config_file.rank_table_file(args.config_file)
+        path = config.rank_table_file(args.config_file)
         if not path:
             message = (
                 "names no rank table (rank_table_file in [ascend_context]), which joins the ranks: see config_file.ini"
             )
             stop(REFUSED, f"{args.config_file}: {message}")
-        table = rank_table.load(path)
-        server = rank_table.local_server(table, args.server_id)
-    except ValueError as error:
+        content = table.load(path)
+        mine = server.local_server(content, args.server_id)
+    except ranks.Stop as error:
         stop(REFUSED, str(error))
-    everyone = rank_table.ranks(table)
+    everyone = table.ranks(content)
     if args.ranks not in (None, len(everyone)):
         stop(REFUSED, f"{path}: {len(everyone)} ranks, --ranks {args.ranks}: leave it out or make another rank table")
-    here = [(each.rank_id, each.device_id) for each in everyone if each.server_id == server]
+    here = [(each.rank_id, each.device_id) for each in everyone if each.server_id == mine]
     for rank, device in here:
         file = os.path.join(DEV, f"davinci{device}")
         if not os.path.exists(file):

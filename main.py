@@ -7,279 +7,215 @@ and prints its outputs; they are compared with those of the unsharded model wher
 """
 
 import contextlib
-import functools
-import glob
-import json
-import os
 import sys
-import tempfile
 import time
 
 import mindspore_lite as mslite
 import numpy as np
 
-import inference
 import mindir
-
-DEV = os.environ.get("LAUNCH_DEV", "/dev")  # as in launch.py
-DEVICES = {"ascend": f"{DEV}/davinci[0-9]*", "gpu": f"{DEV}/nvidia[0-9]*"}  # what the driver makes, one a device
+import ranks
+from suite import backends, check, files, hub, inputs, memory, options, shards
 
 
 def parse_arguments():
-    parser = inference.argument_parser(__doc__)
-    parser.error = lambda message: inference.refuse(inference.REFUSED, f"main.py: {message} (main.py --help)")
+    """Return the arguments, with the back end found where it is to be; raise Stop where they can't be right."""
+    parser = options.new_parser(__doc__)
 
-    model = parser.add_argument_group("model")
-    path = "X.mindir where the shards are X0.mindir, X1.mindir, ..."
-    model.add_argument("--model_path", metavar="X.mindir", required=True, help=path)
-    config = "mindspore_lite's configuration file (default: none)"
-    model.add_argument("--config_file", metavar="FILE", default="", help=config)
-    model.add_argument("--input", metavar="FILE", help=".npz by input name, or .npy for a single input (default: ones)")
-    model.add_argument("--output", metavar="FILE", help="write rank 0's outputs to this .npz (default: none)")
+    def refuse(message):
+        raise ranks.Stop(ranks.REFUSED, f"main.py: {message} (main.py --help)")
 
-    back_end = parser.add_argument_group("back end")
-    which = "auto: that of this machine's devices, cpu where there are none (default: auto)"
-    back_end.add_argument("--backend", choices=("auto", "cpu", "gpu", "ascend"), default="auto", help=which)
-    back_end.add_argument("--device_id", metavar="N", type=int, help="Ascend: this rank's device (default: rank_id)")
-    rank = "Ascend: this rank, from 0 (default: none; on cpu and gpu mpirun gives it)"
-    back_end.add_argument("--rank_id", metavar="N", type=int, help=rank)
-    precision = "GPU: what TensorRT computes in (default: fp32)"
-    back_end.add_argument("--precision", choices=("fp32", "fp16"), help=precision)
-    cache = "GPU: keep the engines there for the next start (default: none)"
-    back_end.add_argument("--engine_cache", metavar="DIR", help=cache)
-
-    run = parser.add_argument_group("run")
-    run.add_argument("--warmup", type=int, default=0, metavar="N", help="predicts that aren't timed (default: 0)")
-    run.add_argument("--repeat", type=int, default=1, metavar="N", help="predicts that are timed (default: 1)")
-    run.add_argument("--json", metavar="FILE", help="write times, check and versions to FILE (default: none)")
-    check = "compare with the unsharded model X.mindir; auto: if it is there (default: auto)"
-    run.add_argument("--check", choices=("auto", "on", "off"), default="auto", help=check)
+    parser.error = refuse
+    options.add_rank_options(options.add_options(parser)["back end"])
     args = parser.parse_args()
-    if not args.model_path.endswith(".mindir"):
-        parser.error(f"--model_path {args.model_path}: must end in .mindir")
-    if args.warmup < 0 or args.repeat < 1:
-        parser.error(f"--warmup {args.warmup} --repeat {args.repeat}: at least 0 and 1")
-    if args.backend == "auto":
-        args.backend = next((name for name, device in DEVICES.items() if glob.glob(device)), "cpu")
-    elif args.backend in DEVICES and not glob.glob(DEVICES[args.backend]):
-        advice = "install its driver or take --backend cpu"
-        inference.refuse(
-            inference.UNAVAILABLE, f"--backend {args.backend}: no device here (no {DEVICES[args.backend]}): {advice}"
-        )
-    if args.backend != "ascend" and (args.rank_id is not None or args.device_id is not None):
-        parser.error(f"--rank_id and --device_id are for ascend: on {args.backend} they come from mpirun")
-    if args.backend != "gpu" and (args.precision or args.engine_cache):
-        parser.error(f"--precision and --engine_cache are for gpu, this is {args.backend}")
-    if args.backend == "ascend" and (args.rank_id is None or args.rank_id < 0):
-        parser.error(f"--rank_id {args.rank_id}: on ascend it says which rank this is, from 0")
+    args.backend, _ = backends.find_backend(args.backend)
+    options.check_options(args, args.backend)
+    if args.backend == "ascend" and args.rank_id is None:
+        refuse("--rank_id: on ascend it says which rank this is, from 0")
     return args
 
 
 def communicator(args):
-    """Return what this rank talks to the others with."""
-    if args.backend == "ascend":  # its ranks are processes of their own, joined by launch.py
-        if "LAUNCH_HUB" in os.environ:
-            here = [int(each) for each in os.environ["LAUNCH_HERE"].split(",")]
-            return inference.joined(args.rank_id, int(os.environ["LAUNCH_SIZE"]), here, os.environ["LAUNCH_HUB"])
-        count = 0  # started by hand: as many as there are shards
-        while inference.existing(inference.insert(args.model_path, count)):
-            count += 1
-        return inference.alone(args.rank_id, max(count, args.rank_id + 1))
-    try:
-        import mpi4py
-
-        mpi4py.rc.initialize, mpi4py.rc.finalize = False, True  # inference.world() starts it
-        from mpi4py import MPI
-    except ImportError as error:
-        advice = f"{sys.executable} -m pip install mpi4py, with the MPI's mpicc on the PATH"
-        inference.refuse(inference.UNAVAILABLE, f"--backend {args.backend} needs mpi4py: {error}: {advice}")
-    return inference.world(MPI)
+    """Return what this rank talks to the others with: rank, size, allgather, bcast and Barrier of mpi4py's."""
+    if args.backend != "ascend":
+        return ranks.world()
+    # its ranks are processes of their own: started by hand, they are as many as there are shards
+    return hub.join(args.rank_id, max(shards.count_shards(args.model_path), args.rank_id + 1))
 
 
-def check_shards(args, comm, model_path):
-    """Make sure that the shards of all ranks are one set. All ranks call this together."""
-    mine = inference.together(comm, mindir.load, model_path).summary()
-    summaries = dict(comm.allgather((comm.rank, mine)))
+def is_first(comm):
+    """Return whether this rank is the one that prints, checks and writes, for those that it can talk to."""
+    return comm.rank == getattr(comm, "here", [0])[0]
 
-    def check():
-        for rank in range(comm.size if inference.first(comm) else 0):
-            if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
-                path = inference.existing(inference.insert(args.model_path, rank))
-                summaries[rank] = mindir.load(path).summary()
-        if inference.first(comm):
-            mindir.check_set([summaries[rank] for rank in range(comm.size)])
 
-    inference.together(comm, check)
+def check_files(args, comm):
+    """Read the inputs and look at all files, so that nothing is built that couldn't come to its end.
+
+    Returns (path of this rank's shard, arrays by input name, the unsharded model's mindir.Shard or None).
+    """
+    names = set(comm.allgather(args.backend))
+    if len(names) > 1:
+        message = f"ranks on {' and '.join(sorted(names))}, as their servers have other devices: give --backend"
+        raise ranks.Stop(ranks.REFUSED, message)
+    arrays = files.load_arrays(args.input)
+    files.check_readable(args.config_file)
+    for file in (args.output, args.json) if is_first(comm) else ():
+        files.check_writable(file)
+    model_path = shards.find_shard(args.model_path, comm.rank, comm.size)
+    wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
+    reference = mindir.load(args.model_path).summary() if wanted and is_first(comm) else None
+    if args.backend != "cpu":  # whose model does this as it cuts the shard
+        shards.check_set(comm, args.model_path, model_path)
+    return model_path, arrays, comm.bcast(reference)
 
 
 def create_context(args, comm):
-    """Return the Context of the back end and the Model that takes it: all that differs between back ends."""
+    """Return the Context of the back end, from its page, and the Model that takes it."""
     if args.backend == "cpu":
-        import cpu_mpi_distributed as backend
+        import cpu_mpi_distributed as page
+        from suite.cpu_model import Model
 
-        return backend.create_context(comm), backend.Model(comm)
+        memory.keep_memory()
+        memory.share_cores(comm)
+        return page.create_context(comm), Model(comm)
     if args.backend == "gpu":
-        import gpu_trt_distributed as backend
+        import gpu_trt_distributed as page
 
-        return backend.create_context(comm), mslite.Model()
-    import ascend_ge_distributed as backend
+        return page.create_context(comm), mslite.Model()
+    import ascend_ge_distributed as page
 
     device_id = args.rank_id if args.device_id is None else args.device_id
-    return backend.create_context(device_id, args.rank_id), mslite.Model()
-
-
-def pages_locked(arrays):
-    """Let the GPU read the inputs where they are; return what lets it write the outputs where they are."""
-    from gpu_trt_distributed import lock
-
-    lock(arrays)
-    inference.keep_memory()
-    return lock
+    return page.create_context(device_id, args.rank_id), mslite.Model()
 
 
 def prepared_files(args, comm, context, model_path):
     """Return what gives, in a with statement, the model and configuration to build from."""
     if args.backend == "gpu":
-        import trt_engine
+        from suite import tensorrt
 
-        return trt_engine.prepared(comm, context, model_path, args.config_file, args.precision, args.engine_cache)
+        return tensorrt.prepared(comm, context, model_path, args.config_file, args.precision, args.engine_cache)
     if args.backend == "ascend" and args.config_file:
-        import config_file
+        from ascend import config
 
-        table = inference.together(comm, config_file.rank_table_file, args.config_file)
-        options = {"ascend_context": {"rank_table_file": table}} if table else {}
-        return contextlib.nullcontext((model_path, args.config_file, options))
+        table = config.rank_table_file(args.config_file)
+        sections = {"ascend_context": {"rank_table_file": table}} if table else {}
+        return contextlib.nullcontext((model_path, args.config_file, sections))
     return contextlib.nullcontext((model_path, args.config_file))
 
 
-def unsharded(args, comm):
-    """Return, on the first rank, what the unsharded model's file holds; None where nothing is to be checked."""
-    if not inference.first(comm):
-        return None
-    if args.check == "off" or args.check == "auto" and not inference.existing(args.model_path):
-        return None
-    return mindir.load(args.model_path).summary()
-
-
-def unsharded_outputs(comm, reference, arrays):
-    """Return the outputs of the unsharded model on the first rank; None on the others."""
-    if not inference.first(comm):
-        return None
-    with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
-        path = mindir.save(mindir.repair(mindir.load(reference.path)), folder)
-        return inference.run_unsharded(path, arrays)
-
-
-def tolerance(args):
-    """Return the errors allowed, by dtype, for what the back end computes in."""
-    if args.backend == "gpu":
-        from gpu_trt_distributed import TOLERANCE
-    elif args.backend == "ascend":
-        from ascend_ge_distributed import TOLERANCE
-    else:
-        from inference import TOLERANCE
-    return TOLERANCE
-
-
-def same_inputs(reference, inputs):
-    """Make sure that the unsharded model takes what the shards take."""
-    mine = [(inference.dtype_of(each), tuple(each.shape)) for each in inputs]
-    if reference and mine != [(each.dtype, each.shape) for each in reference.inputs]:
-        takes = ", ".join(f"{each.dtype} {each.shape}" for each in reference.inputs)
+def fill_inputs(args, comm, model, reference, arrays):
+    """Fill the model's inputs, the same ones on every rank; return (inputs, arrays in their order)."""
+    mine = [(ranks.dtype(tensor), tuple(tensor.shape)) for tensor in model.get_inputs()]
+    if reference and mine != [(value.dtype, value.shape) for value in reference.inputs]:
+        takes = ", ".join(f"{value.dtype} {value.shape}" for value in reference.inputs)
         given = ", ".join(f"{dtype} {shape}" for dtype, shape in mine)
         advice = "it isn't the model that they were made from: remove it or --check off"
-        raise inference.Stop(inference.REFUSED, f"{reference.path}: takes {takes}, the shards {given}: {advice}")
+        raise ranks.Stop(ranks.REFUSED, f"{reference.path}: takes {takes}, the shards {given}: {advice}")
+    tensors, arrays = inputs.fill(model, arrays, f"--input {args.input}".strip())
+    if args.backend == "gpu":  # it reads and writes them where they are
+        memory.keep_memory()
+        memory.lock_pages(arrays)
+    if args.backend != "cpu":  # whose model does this in its first predict
+        inputs.check_same(comm, {inputs.short_name(tensor.name): array for tensor, array in zip(tensors, arrays)})
+    return tensors, arrays
 
 
-def save(args, report, outputs):
-    """Write --output and --json, as a whole or not at all."""
+def timed_predict(args, comm, model, tensors):
+    """Predict --warmup + --repeat times; return the last outputs and the milliseconds of every predict.
+
+    The ranks start every predict together, and its time is the slowest rank's.
+    """
+    times, count = [], args.warmup + args.repeat
+    for index in range(count):
+        ranks.step(f"predict {index + 1} of {count}")
+        comm.Barrier()
+        start = time.perf_counter()
+        outputs = model.predict(tensors)
+        times.append((time.perf_counter() - start) * 1e3)
+        if args.backend == "gpu" and index < 3:  # the outputs come to lie in two places in turn
+            memory.lock_pages([output.get_data_to_numpy() for output in outputs])
+    return outputs, np.max(comm.allgather(np.array(times)), axis=0)
+
+
+def print_outputs(comm, outputs):
+    """Print every rank's outputs, each rank's together, in the order of the ranks; each line carries its rank."""
+    tag = f"rank {comm.rank}: " if comm.size > 1 else ""
+    everyone = comm.allgather([tag + line for line in ranks.describe(outputs)])
+    if is_first(comm):
+        # in one piece, as others may write to the same terminal
+        print("".join(f"{line}\n" for lines in everyone for line in lines), end="", flush=True)
+
+
+def compared(args, comm, reference, arrays, outputs):
+    """Return what check.check() does of the outputs and the unsharded model's; all ranks call this together."""
+    if not reference:
+        reason = f"--check {args.check}" if args.check == "off" else f"no {args.model_path}"
+        return {"result": "none", "reason": reason}
+    expected = comm.bcast(check.unsharded_outputs(reference.path, arrays) if is_first(comm) else None)
+    dtypes = [value.dtype for value in reference.outputs]
+    tolerances = backends.BACKENDS[args.backend].tolerances
+    return check.check(comm, expected, outputs, dtypes, reference.path, tolerances)
+
+
+def save(args, outputs, report):
+    """Write --output and --json."""
     if args.output:
-        arrays = {}
-        for index, output in enumerate(outputs):
-            name = output.name.rstrip()
-            arrays[f"{name}.{index}" if name in (*arrays, "file") else name] = output.get_data_to_numpy()
-        inference.write(args.output, lambda file: np.savez(file, **arrays))
+        files.save_outputs(args.output, outputs)
     if args.json:
         report["outputs"] = [
-            {"name": each.name.rstrip(), "dtype": str(inference.dtype_of(each)), "shape": each.shape}
-            for each in outputs
+            {"name": output.name.rstrip(), "dtype": ranks.dtype(output), "shape": output.shape} for output in outputs
         ]
         python = sys.version.split()[0]
         report["versions"] = {"mindspore_lite": mslite.__version__, "numpy": np.__version__, "python": python}
-        inference.write(
-            args.json, lambda file: file.write(json.dumps(report, indent=1, allow_nan=False).encode() + b"\n")
-        )
+        files.save_json(args.json, report)
 
 
-def main(args, comm):
-    everywhere = functools.partial(inference.together, comm)  # what one rank can't do, no rank goes on from
+def main():
+    args = parse_arguments()
+    comm = communicator(args)
 
-    backends = set(comm.allgather(args.backend))
-    if len(backends) > 1:
-        message = f"ranks on {' and '.join(sorted(backends))}, as their servers have other devices: give --backend"
-        raise inference.Stop(inference.REFUSED, message, agreed=True)
-
-    inference.step("read")
-    # files first: nothing is built that couldn't come to its end
-    arrays = everywhere(inference.load_arrays, args.input)
-    everywhere(inference.check_readable, args.config_file)
-    everywhere(inference.check_writable, args.output, args.json)
-    model_path = inference.shard_path(args.model_path, comm)
-    reference = comm.bcast(everywhere(unsharded, args, comm))
-    if args.backend != "cpu":  # whose model does this as it cuts the shard
-        check_shards(args, comm, model_path)
+    ranks.step("read")
+    model_path, arrays, reference = check_files(args, comm)
 
     # init context
-    context, model = everywhere(create_context, args, comm)
+    context, model = create_context(args, comm)
 
     # build Model
-    inference.step("build")
+    ranks.step("build")
     start = time.perf_counter()
     with prepared_files(args, comm, context, model_path) as (path, *configuration):
         try:
             model.build_from_file(path, mslite.ModelType.MINDIR, context, *configuration)
         except RuntimeError as error:
             message = f"{model_path}: {error} ([ERROR] lines above say why)"
-            raise inference.Stop(inference.FAILED, message) from None
+            raise ranks.Stop(ranks.FAILED, message) from None
     build_ms = (time.perf_counter() - start) * 1e3
 
     # set model input
-    inputs = model.get_inputs()
-    everywhere(same_inputs, reference, inputs)
-    inputs, arrays = everywhere(inference.fill_inputs, model, inputs, arrays)
-    lock = pages_locked(arrays) if args.backend == "gpu" else None
+    tensors, arrays = fill_inputs(args, comm, model, reference, arrays)
 
     # execute inference
-    outputs, times = inference.timed_predict(model, inputs, comm, args.warmup, args.repeat, lock)
+    outputs, times = timed_predict(args, comm, model, tensors)
 
     # get output and print
-    inference.print_outputs(outputs, comm)
-    figures = inference.statistics(times[args.warmup :])
-    if inference.first(comm) and args.repeat > 1:
+    print_outputs(comm, outputs)
+    p50, p90, p99 = np.percentile(times[args.warmup :], [50, 90, 99])
+    figures = {"p50": p50, "p90": p90, "p99": p99, "mean": np.mean(times[args.warmup :])}
+    if is_first(comm) and args.repeat > 1:
         text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
         print(f"predict: {text} ms  (the slowest rank's in each of {args.repeat})")
 
     # check
-    inference.step("check")
-    check = {"result": "none", "reason": f"--check {args.check}" if args.check == "off" else f"no {args.model_path}"}
-    if reference:
-        expected = comm.bcast(everywhere(unsharded_outputs, comm, reference, arrays))
-        dtypes = [each.dtype for each in reference.outputs]
-        check = inference.check(comm, expected, outputs, dtypes, reference.path, tolerance(args))
-    if inference.first(comm):
-        finite = {
-            key: value for key, value in check.items() if not (isinstance(value, float) and not np.isfinite(value))
-        }
+    ranks.step("check")
+    found = compared(args, comm, reference, arrays, outputs)
+    if is_first(comm):
         report = {"model_path": args.model_path, "backend": args.backend, "ranks": comm.size, "build_ms": build_ms}
-        report.update(
-            first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat, check=finite
-        )
-        save(args, report, outputs)
-        print(inference.verdict(check), flush=True)
-    if check["result"] == "FAIL":
-        raise inference.Stop(inference.DIFFERENT, check["reason"], agreed=True)
+        report.update(first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat)
+        save(args, outputs, {**report, "check": found})
+        print(check.verdict(found), flush=True)
+    if found["result"] == "FAIL":
+        raise ranks.Stop(ranks.DIFFERENT, found["reason"])
 
 
 if __name__ == "__main__":
-    arguments = parse_arguments()
-    inference.run(functools.partial(main, arguments), communicator(arguments))
+    ranks.run(main)

@@ -3,6 +3,7 @@
 Copy it along with the page. It knows Python's standard library and what the page hands to it, nothing else.
 """
 
+import contextlib
 import json
 import mmap
 import os
@@ -25,17 +26,25 @@ class Stop(Exception):
 
 def world():
     """Return mpi4py's COMM_WORLD; raise Stop (status 3) where mpirun is another MPI's, and every rank alone in it."""
-    if os.path.exists(os.path.join(sys.prefix, "bin", "orted")):  # PyPI's Open MPI learns from its own mpirun alone
-        os.environ.setdefault("OPAL_PREFIX", sys.prefix)  # where it lies
+    lost = "OPAL_PREFIX" not in os.environ and os.path.exists(os.path.join(sys.prefix, "bin", "orted"))
+    if lost:  # PyPI's Open MPI learns where it lies from its own mpirun alone
+        os.environ["OPAL_PREFIX"] = sys.prefix
     try:
         from mpi4py import MPI
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # RuntimeError: its wheels find no MPI
         advice = f"{sys.executable} -m pip install mpi4py, with mpicc on the PATH"
         raise Stop(UNAVAILABLE, f"mpi4py can't be imported: {error}: {advice}") from None
-    sizes = [os.environ[name] for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE") if name in os.environ]
+    finally:
+        if lost:
+            del os.environ["OPAL_PREFIX"]  # not for this process's children
+    sizes = [
+        os.environ[f"{name}_SIZE"] for name in ("OMPI_COMM_WORLD", "PMI", "LAUNCH") if f"{name}_SIZE" in os.environ
+    ]
     if sizes and int(sizes[0]) != MPI.COMM_WORLD.size:
-        seen = f"mpirun started {sizes[0]} ranks, but mpi4py sees {MPI.COMM_WORLD.size}"
+        seen = f"{sizes[0]} ranks were started, but mpi4py sees {MPI.COMM_WORLD.size}"
         advice = f"start with the mpirun of {MPI.get_vendor()[0]}, which mpi4py was built with"
+        if "SLURM_PROCID" in os.environ:
+            advice += ", or set SLURM_MPI_TYPE to what `srun --mpi=list` has for it"
         raise Stop(UNAVAILABLE, f"{seen}: {advice}")
     return MPI.COMM_WORLD
 
@@ -51,17 +60,18 @@ def insert(model_path, rank):
 
 def find(path):
     """Return the file of the model X.mindir, X_graph.mindir for a large export; "" where there is neither."""
-    return next((each for each in (path, f"{path[:-7]}_graph.mindir") if os.path.isfile(each)), "")
+    return next((name for name in (path, f"{path[:-7]}_graph.mindir") if os.path.isfile(name)), "")
 
 
 def shard_path(model_path, rank, size):
     """Return the path of this rank's shard; raise Stop (status 2) unless there are exactly as many shards as ranks."""
-    missing = [insert(model_path, each) for each in range(size) if not find(insert(model_path, each))]
+    started = f"{size} ranks were" if size > 1 else "1 rank was"
+    missing = [insert(model_path, number) for number in range(size) if not find(insert(model_path, number))]
     if missing:
-        raise Stop(REFUSED, f"{missing[0]}: no such file, started with {size} ranks: each needs its shard")
+        raise Stop(REFUSED, f"{missing[0]}: no such file, and {started} started: each needs its shard")
     if find(insert(model_path, size)):
         more = insert(model_path, size)
-        raise Stop(REFUSED, f"{more} is there, too, but {size} ranks were started: start one per shard")
+        raise Stop(REFUSED, f"{more} is there, too, but {started} started: start one per shard")
     return find(insert(model_path, rank))
 
 
@@ -73,16 +83,17 @@ def dtype(tensor):
 def fill(inputs, arrays):
     """Put the arrays, in the inputs' order, into the model's input Tensors: in any version of mindspore_lite.
 
-    Each must have the input's dtype and shape, which mindspore_lite itself doesn't compare; ValueError otherwise. The
-    Tensors take the arrays' memory, not a copy: what is changed there is what the next predict sees.
+    Each must have the input's dtype and shape, which mindspore_lite itself doesn't compare; Stop (status 2) otherwise.
+    The Tensors take the arrays' memory, not a copy: what is changed there is what the next predict sees.
     """
     if len(inputs) != len(arrays):
-        raise ValueError(f"{len(arrays)} arrays for {len(inputs)} inputs")
+        raise Stop(REFUSED, f"{len(arrays)} arrays for {len(inputs)} inputs")
     for tensor, array in zip(inputs, arrays):
         wanted, given = (dtype(tensor), tuple(tensor.shape)), (array.dtype.name, array.shape)
         if wanted != given:
-            raise ValueError(f"input {tensor.name} takes {wanted[0]} {wanted[1]}, given {given[0]} {given[1]}")
-        tensor.set_data_from_numpy(array.copy() if not array.flags.c_contiguous else array.view(array.dtype.name))
+            raise Stop(REFUSED, f"input {tensor.name} takes {wanted[0]} {wanted[1]}, given {given[0]} {given[1]}")
+        # in C's order and this machine's bytes; view: one of NumPy's two 64-bit integers isn't taken
+        tensor.set_data_from_numpy(array.astype(wanted[0], order="C", copy=False).view(wanted[0]))
     return inputs
 
 
@@ -115,12 +126,12 @@ PAGE = _page()
 
 def step(text):
     """Say what this rank does now, such as "build" or "predict 3 of 10": the launcher has a limit for each step."""
-    PAGE[:] = text.encode()[:STEP].ljust(STEP + PLACE, b"\0")
+    PAGE[:] = text.encode(errors="replace")[:STEP].ljust(STEP + PLACE, b"\0")
 
 
 def place(text):
     """Say where in its step this rank is, in at most 32 bytes: who hangs is told from who waits for it."""
-    PAGE[STEP:] = text.ljust(PLACE, b"\0")
+    PAGE[STEP:] = text[:PLACE].ljust(PLACE, b"\0")
 
 
 def run(main):
@@ -136,26 +147,39 @@ def run(main):
     except Stop as error:
         status, message = error.status, " ".join(str(error).split())
     except Exception as error:
-        traceback.print_exc()
-        status, message = FAILED, f"{type(error).__name__}: {error}"
+        _say(traceback.format_exc().rstrip())
+        status, message = FAILED, " ".join(f"{type(error).__name__}: {error}".split())
     try:
         sys.stdout.flush()
-    except OSError as error:  # what was printed is lost
-        status, message = status or FAILED, message or f"stdout: {error.strerror}"
+    except (OSError, ValueError) as error:  # what was printed is lost
+        status, message = status or FAILED, message or f"stdout: {error}"
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would fail to flush it once more
-    if not status:
-        return step("exit")
-    fail(status, message)
+    if status:
+        fail(status, message)
+    step("exit")
 
 
 def fail(status, message):
     """End all ranks with this status and one line on stderr."""
-    print(message, file=sys.stderr, flush=True)
     if FOLDER:  # the launcher ends the others, and MPI needn't wait for any of them
+        _say(message)
         with open(os.path.join(FOLDER, "failing"), "w") as file:
             json.dump({"status": status, "message": message, "time": time.time()}, file)
         os.rename(os.path.join(FOLDER, "failing"), os.path.join(FOLDER, "failure"))
         os._exit(status)
-    if "mpi4py.MPI" in sys.modules:
-        sys.modules["mpi4py.MPI"].COMM_WORLD.Abort(status)
+    rank = next((os.environ[name] for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK") if name in os.environ), "")
+    if rank not in ("", "0"):
+        time.sleep(0.5)  # where all ranks fail alike, the first one's word and Abort are enough
+    _say(f"rank {rank}: {message}" if rank and not message.startswith("rank ") else message)
+    MPI = getattr(sys.modules.get("mpi4py"), "MPI", None)
+    if MPI and MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.size > 1:
+        MPI.COMM_WORLD.Abort(status)
     os._exit(status)
+
+
+def _say(text):
+    """Write it on stderr as bytes, since a path in it may be no UTF-8; a stderr that takes nothing ends nobody."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode(errors="surrogateescape"))

@@ -13,7 +13,7 @@ SCRIPTS = {
     **dict.fromkeys(
         (
             *("main.py", "cpu_mpi_distributed.py", "gpu_trt_distributed.py", "ascend_ge_distributed.py"),
-            *("ascend_ge_shared_weights.py", "mindir", "config_file.py", "rank_table.py", "examples/embed.py"),
+            *("ascend_ge_shared_weights.py", "mindir", "ascend/config.py", "ascend/rank_table.py", "examples/embed.py"),
         ),
         sys.executable,
     ),
@@ -61,8 +61,9 @@ def declared(path):
 
 def parsers():
     """Return the files of the suite that make a parser."""
-    files = [*ROOT.glob("*.py"), *ROOT.glob("models/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("*/__main__.py")]
-    makes = re.compile(r"= (argparse\.ArgumentParser|inference\.argument_parser)\(")
+    files = [path for folder in (".", "models", "examples", "ascend") for path in ROOT.glob(f"{folder}/*.py")]
+    files += [*ROOT.glob("*/__main__.py"), *ROOT.glob("*/options.py")]
+    makes = re.compile(r"= (argparse\.ArgumentParser|options\.new_parser|Parser)\(")
     return sorted(path for path in files if makes.search(path.read_text(encoding="utf-8")))
 
 
@@ -110,7 +111,7 @@ def test_the_help_of_a_script(script):
     [
         ("main.py", "--model=models/Matmul.mindir"),
         ("cpu_mpi_distributed.py", "--model=models/Matmul.mindir"),
-        ("rank_table.py", "--chec=rank_table.json"),
+        ("ascend/rank_table.py", "--chec=rank_table.json"),
         ("run.sh", "--rank=2"),
     ],
 )

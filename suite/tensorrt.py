@@ -17,8 +17,9 @@ import tempfile
 
 import mindspore_lite as mslite
 
-import inference
 import mindir
+import ranks
+from suite import files
 
 SECTION = "gpu_context"  # of mindspore_lite's configuration file
 PRECISION_MODE = {"fp32": "enforce_fp32", "fp16": "preferred_fp16"}
@@ -28,12 +29,12 @@ PRECISION_MODE = {"fp32": "enforce_fp32", "fp16": "preferred_fp16"}
 def prepared(comm, context, model_path, config_file="", precision=None, cache=None):
     """Give the (model path, configuration file) to build this rank's engine from; once it is built, keep it in `cache`.
 
-    Raises Stop, on every rank, where one rank's shard can't be built.
+    Raises Stop (status 2) where the shard can't be built. All ranks enter and leave it together.
     """
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
-        config = inference.together(comm, _configuration, config_file, precision, cache)
-        path = inference.together(comm, _in_known_collectives, model_path, comm.size, config, folder)
-        kept = inference.together(comm, _kept_name, cache, comm, context, path, config) if cache else None
+        config = _configuration(config_file, precision, cache)
+        path = _in_known_collectives(model_path, comm.size, config, folder)
+        kept = _kept_name(cache, comm, context, path, config) if cache else None
         found = kept and all(comm.allgather(_whole(kept)))
         built = os.path.join(folder, "engine")
         if cache:
@@ -46,21 +47,21 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
             _keep(built, kept)
 
 
-def _in_known_collectives(model_path, ranks, config, folder):
+def _in_known_collectives(model_path, count, config, folder):
     """Return the path of a copy of the shard in `folder` that has ReduceScatter and AllGather for AllReduce."""
     shard, mode = mindir.load(model_path), config[SECTION]["precision_mode"]
     if shard.collectives and mode != PRECISION_MODE["fp32"]:
-        raise inference.Stop(
-            inference.REFUSED,
+        raise ranks.Stop(
+            ranks.REFUSED,
             f"{model_path}: precision {mode} isn't safe with collectives ({shard.collectives[0].node}): mindspore_lite "
             "tells TensorRT that they take any mixture of types, and each rank times them for itself, so that ranks "
             "wait for each other or exchange different types: use fp32",
         )
-    for each in shard.collectives:
-        if each.reduction not in ("", "sum"):  # seen on two cards: the largest value came out as the sum
-            message = f"{model_path}: node {each.node}: {each.op} with {each.reduction}"
-            raise inference.Stop(inference.REFUSED, f"{message}: mindspore_lite's TensorRT only sums: run it elsewhere")
-    mindir.split_all_reduce(mindir.repair(shard), ranks)
+    for collective in shard.collectives:
+        if collective.reduction not in ("", "sum"):  # seen on two cards: the largest value came out as the sum
+            message = f"{model_path}: node {collective.node}: {collective.op} with {collective.reduction}"
+            raise ranks.Stop(ranks.REFUSED, f"{message}: mindspore_lite's TensorRT only sums: run it elsewhere")
+    mindir.split_all_reduce(mindir.repair(shard), count)
     return mindir.save(shard, folder)
 
 
@@ -73,19 +74,17 @@ def _configuration(config_file, precision, cache):
             with open(config_file) as file:  # to mindspore_lite an indented line is a line like any other
                 config.read_file((line.strip() for line in file), config_file)
     except (OSError, UnicodeError, configparser.Error) as error:
-        raise inference.Stop(inference.REFUSED, f"--config_file {config_file}: can't be read: {error}") from None
+        raise ranks.Stop(ranks.REFUSED, f"--config_file {config_file}: can't be read: {error}") from None
     if not config.has_section(SECTION):
         config.add_section(SECTION)
     mode = config[SECTION].get("precision_mode", PRECISION_MODE[precision or "fp32"])
     if precision and mode != PRECISION_MODE[precision]:
-        raise inference.Stop(
-            inference.REFUSED,
+        raise ranks.Stop(
+            ranks.REFUSED,
             f"{config_file}: precision_mode={mode}, but --precision {precision}: drop one of them",
         )
     if cache and "serialize_path" in config[SECTION]:
-        raise inference.Stop(
-            inference.REFUSED, f"{config_file}: serialize_path, but --engine_cache too: drop one of them"
-        )
+        raise ranks.Stop(ranks.REFUSED, f"{config_file}: serialize_path, but --engine_cache too: drop one of them")
     config[SECTION]["precision_mode"] = mode
     return config
 
@@ -101,14 +100,14 @@ def _kept_name(cache, comm, context, model_path, config):
     settings = {section: sorted(config.items(section)) for section in config.sections()}
     digest = hashlib.sha256(repr((mslite.__version__, tensorrt, card.value, comm.rank, comm.size, settings)).encode())
     tensors = mindir.load(model_path).model.graph.parameter
-    data = {mindir.data_file(model_path, each) for each in tensors if each.HasField("external_data")}
+    data = {mindir.data_file(model_path, tensor) for tensor in tensors if tensor.HasField("external_data")}
     for path in [model_path, *sorted(data)]:
         _add_file(digest, path)
     try:
         os.makedirs(cache, exist_ok=True)
-        inference.check_writable(os.path.join(cache, "engine"))
+        files.check_writable(os.path.join(cache, "engine"))
     except OSError as error:
-        raise inference.Stop(inference.REFUSED, f"--engine_cache {cache}: can't be made: {error.strerror}") from None
+        raise ranks.Stop(ranks.REFUSED, f"--engine_cache {cache}: can't be made: {error.strerror}") from None
     return os.path.join(cache, digest.hexdigest()[:32])
 
 
@@ -143,6 +142,6 @@ def _keep(built, kept):
     for path in sorted(glob.glob(f"{glob.escape(built)}_trt*")):
         target = kept + path[len(built) :]
         with open(path, "rb") as source:
-            inference.write(target, functools.partial(shutil.copyfileobj, source))
+            files.write(target, functools.partial(shutil.copyfileobj, source))
         lines.append(f"{_add_file(hashlib.sha256(), path).hexdigest()}  {os.path.basename(target)}\n")
-    inference.write(_sums(kept), lambda file: file.write("".join(lines).encode()))
+    files.write(_sums(kept), lambda file: file.write("".join(lines).encode()))

@@ -1,0 +1,19 @@
+"""Ascend's rank tables and config_file.ini: read, checked, written. Standard library only.
+
+rank_table.py  the command: write a table, join tables, check one
+config.py      config_file.ini, and the command that checks it
+table.py       a table read from its file, and the ranks in it
+check.py       what is wrong with a table
+make.py        a table made of devices and addresses, or of several tables
+driver.py      what the driver says of this server's devices
+server.py      which of a table's servers this machine is
+"""
+
+import ranks
+
+
+class Refused(ranks.Stop):
+    """A rank table or a configuration that can't be right: the message says where, what and what to do. Status 2."""
+
+    def __init__(self, message):
+        super().__init__(ranks.REFUSED, message)

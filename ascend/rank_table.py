@@ -1,0 +1,123 @@
+"""Write and check an Ascend rank table: the file that tells HCCL which device of which server is which rank.
+
+    python3 ascend/rank_table.py --devices 0,1 > rank_table.json         # of this server
+    python3 ascend/rank_table.py --merge a.json b.json > rank_table.json # of several, in the order of their ranks
+    python3 ascend/rank_table.py --check rank_table.json                 # one line a problem, status 2 if there is one
+
+It works from any folder. `--help` has the rest.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":  # started by its path, Python looks for modules in this folder: in the suite's instead
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+import argparse
+import re
+
+import ranks
+from ascend import Refused, driver, server, table
+from ascend.check import problems
+from ascend.make import make, merge
+
+
+def parse_devices(text):
+    """Return the devices, a list of int, that "0,1", "0-3,6" or, as hccl_tools.py has it, "[0,2)" stands for."""
+    half_open = re.fullmatch(r"\[([0-9]{1,3}), *([0-9]{1,3})\)", text)
+    if half_open:
+        found = list(range(int(half_open.group(1)), int(half_open.group(2))))
+    else:
+        parts = [re.fullmatch("([0-9]{1,3})(?:-([0-9]{1,3}))?", part.strip()) for part in text.split(",")]
+        ends = [(int(part.group(1)), int(part.group(2) or part.group(1))) for part in parts if part]
+        found = [device for first, last in ends for device in range(first, last + 1)] if all(parts) else []
+    if not found or len(set(found)) < len(found):
+        raise Refused(f"--devices {text}: isn't a list of devices, each once: write it as 0,1 or 0-7 or [0,8)")
+    return found
+
+
+def of_this_server(args):
+    """Return the rank table that the arguments ask for."""
+    devices = driver.existing_devices() if args.devices is None else parse_devices(args.devices)
+    ips = {} if args.no_device_ip else driver.read_addresses(devices, args.hccn_conf)
+    super_ids = None
+    if args.super_device_ids is not None:
+        given = args.super_device_ids.split(",")
+        if len(given) != len(devices):
+            raise Refused(f"--super_device_ids: {len(given)}, --devices: {len(devices)}: give one a device")
+        super_ids = dict(zip(devices, given))
+    elif args.super_pod_id is not None:
+        super_ids = driver.read_super_device_ids(devices)
+    server_id = server.own_address() if args.server_id is None else args.server_id
+    return make(devices, ips, server_id, super_ids, args.super_pod_id)
+
+
+def parse_arguments():
+    """Return the arguments; raise Refused where they can't be right."""
+
+    def refuse(message):
+        raise Refused(f"{message} (rank_table.py --help)")
+
+    parser = argparse.ArgumentParser(
+        description="Write an Ascend rank table to the standard output, or check one.",
+        epilog="examples:\n" + __doc__.split("\n\n")[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.error = refuse
+    read = parser.add_argument_group("tables that are there")
+    read.add_argument("--check", metavar="FILE", help="say what is wrong with a rank table (default: none)")
+    join = "join tables, a server's each, in the order of ranks (default: none)"
+    read.add_argument("--merge", nargs="+", metavar="FILE", help=join)
+    write = parser.add_argument_group("table of this server")
+    write.add_argument(
+        "--devices", metavar="LIST", help="in the order of ranks: 0,1 or 0-7 or [0,8) (default: all that are here)"
+    )
+    write.add_argument("--server_id", metavar="ID", help="a name that no other server has (default: its IPv4 address)")
+    conf = f"where the devices' addresses are (default: {driver.HCCN_CONF})"
+    write.add_argument("--hccn_conf", metavar="FILE", help=conf)
+    alone = "leave addresses out: allowed on a single server of Atlas A2 or A3, and in a single SuperPod"
+    write.add_argument("--no_device_ip", action="store_true", default=None, help=alone)
+    pod = "write version 1.2: the SuperPod of Atlas A3 this is in (default: none)"
+    write.add_argument("--super_pod_id", metavar="ID", help=pod)
+    write.add_argument("--super_device_ids", metavar="IDS", help="version 1.2: the devices' SDIDs (default: npu-smi's)")
+    args = parser.parse_args()
+
+    given = [f"--{name}" for name, value in vars(args).items() if value is not None]
+    if {"--check", "--merge"} & set(given) and len(given) > 1:
+        refuse(f"{' '.join(given)}: --check and --merge stand alone")
+    if args.hccn_conf is not None and args.no_device_ip:
+        refuse(f"--hccn_conf {args.hccn_conf} --no_device_ip: with addresses or without")
+    if args.super_device_ids is not None and args.super_pod_id is None:
+        refuse(f"--super_device_ids {args.super_device_ids}: give --super_pod_id, too")
+    return args
+
+
+def check(path):
+    """Print what is wrong with the rank table in a file, one line a problem, or its summary; return the exit status."""
+    try:
+        content = table.parse(path)
+        found = [f"{path}: {problem}" for problem in problems(content)]
+    except Refused as error:
+        found = [str(error)]
+    if found:
+        print("\n".join(found), file=sys.stderr)
+        return ranks.REFUSED
+    print(f"{path}: {table.summary(content)}")
+    return 0
+
+
+def main():
+    try:
+        args = parse_arguments()
+        if args.check is not None:
+            return check(args.check)
+        print(table.dumps(merge([table.load(path) for path in args.merge]) if args.merge else of_this_server(args)))
+    except Refused as error:
+        print(f"rank_table.py: {error}", file=sys.stderr)
+        return error.status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

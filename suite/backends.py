@@ -1,0 +1,48 @@
+"""Which back ends there are, what each is known by, and which of them this machine has. The standard library only."""
+
+import glob
+import os
+from typing import Dict, NamedTuple
+
+import ranks
+
+DEV = os.environ.get("LAUNCH_DEV", "/dev")  # where drivers make their device files (tests: another folder)
+
+
+class Backend(NamedTuple):
+    """A back end: how its devices show, which page runs a rank on it, and how exact it is."""
+
+    title: str
+    devices: str  # the driver's device files, one per device; "" where none is needed
+    page: str  # the module
+    tolerances: Dict[str, float]  # largest allowed |result - expected| / max |expected| by dtype; others must be equal
+
+
+BACKENDS = {  # in the order in which one is taken
+    # GE computes float32 in float16 unless the configuration says otherwise
+    "ascend": Backend("Ascend device", "davinci[0-9]*", "ascend_ge_distributed", {"float32": 1e-2, "float16": 1e-2}),
+    # float32 products have TF32's 11 bits, as many as float16's: 4e-3 was seen on six blocks of attention
+    "gpu": Backend("NVIDIA GPU", "nvidia[0-9]*", "gpu_trt_distributed", {"float32": 1e-2, "float16": 1e-2}),
+    "cpu": Backend("CPU", "", "cpu_mpi_distributed", {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}),
+}
+
+
+def devices(name):
+    """Return the device files of a back end, in order."""
+    pattern = BACKENDS[name].devices
+    return sorted(glob.glob(os.path.join(glob.escape(DEV), pattern))) if pattern else []
+
+
+def find_backend(asked="auto"):
+    """Return (name, why) of the back end to run on; raise Stop (status 3) where the one asked for has no device."""
+    if asked == "auto":
+        for name in BACKENDS:
+            if devices(name):
+                return name, f"{devices(name)[0]} is here"
+        absent = " and ".join(f"no {each.title} ({DEV}/{each.devices})" for each in BACKENDS.values() if each.devices)
+        return "cpu", f"{absent} here"
+    backend = BACKENDS[asked]
+    if backend.devices and not devices(asked):
+        missing = f"no {backend.title} here (no {DEV}/{backend.devices})"
+        raise ranks.Stop(ranks.UNAVAILABLE, f"--backend {asked}: {missing}: install its driver or take --backend cpu")
+    return asked, "as asked"

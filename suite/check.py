@@ -1,0 +1,104 @@
+"""Is the result right? The unsharded model's outputs on this machine's CPU, and how far the ranks' are from them."""
+
+import os
+import tempfile
+
+import mindspore_lite as mslite
+import numpy as np
+
+import mindir
+import ranks
+from suite import inputs
+
+
+def unsharded_outputs(model_path, arrays):
+    """Return the outputs, as arrays, of the unsharded model on this process's CPU, given the inputs in order.
+
+    mindspore_lite's CPU takes float16 as float32 and int64 as int32; the arrays are converted to what it takes.
+    """
+    context = mslite.Context()
+    context.target = ["cpu"]
+    context.cpu.thread_num = len(os.sched_getaffinity(0))
+    model = mslite.Model()
+    with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
+        path = mindir.save(mindir.repair(mindir.load(model_path)), folder)
+        try:
+            model.build_from_file(path, mslite.ModelType.MINDIR, context)
+        except RuntimeError as error:
+            message = f"{model_path}: the unsharded model doesn't build on the CPU: {error}"
+            advice = "([ERROR] lines above say why): correct it or --check=off"
+            raise ranks.Stop(ranks.FAILED, f"{message} {advice}") from None
+    tensors = model.get_inputs()
+    named = {
+        inputs.short_name(tensor.name): array.astype(ranks.dtype(tensor)) for tensor, array in zip(tensors, arrays)
+    }
+    tensors, _ = inputs.fill(model, named)
+    return [output.get_data_to_numpy().copy() for output in model.predict(tensors)]
+
+
+def compare(outputs, expected, dtypes, tolerances):
+    """Compare arrays with the expected ones; return (largest error, its tolerance, what is wrong or "").
+
+    The error of an output is max |output - expected| / max |expected|: relative to the output's largest value, as the
+    ranks sum in another order than the unsharded model. Of several outputs, the one nearest to its tolerance is told.
+    Integers and booleans have to be equal: their error is the share of elements that aren't.
+    """
+    if len(outputs) != len(expected):
+        return float("inf"), 0.0, f"{len(outputs)} outputs, the unsharded model has {len(expected)}"
+    worst = (0.0, tolerances.get(dtypes[0], 0.0) if dtypes else 0.0, "")
+    for index, (output, right, dtype) in enumerate(zip(outputs, expected, dtypes)):
+        tolerance, name = tolerances.get(dtype, 0.0), f"output {index}"
+        if output.shape != right.shape:
+            return float("inf"), tolerance, f"{name} has the shape {output.shape}, the unsharded model's {right.shape}"
+        if output.dtype != dtype:
+            return float("inf"), tolerance, f"{name} is {output.dtype}, the unsharded model's {dtype}"
+        error, wrong = _error(output, right, tolerance)
+        if wrong or not error <= tolerance:
+            wrong = wrong or f"differs: max error {error:.1e} (tolerance {tolerance:.0e}): the result isn't that"
+            return error, tolerance, f"{name} {wrong}"
+        if error * (worst[1] or 1) >= worst[0] * (tolerance or 1):
+            worst = (error, tolerance, "")
+    return worst
+
+
+def _error(output, right, tolerance):
+    """Return (error, what is wrong with values that aren't finite or "") of one output."""
+    exact = float(np.count_nonzero(output != right)) / max(output.size, 1)  # the share that isn't equal
+    output, right = output.astype(np.float64), right.astype(np.float64)
+    mine, theirs = ~np.isfinite(output), ~np.isfinite(right)
+    if mine.any() and np.array_equal(mine, theirs):
+        advice = "an input or a weight that isn't finite, or an overflow: nothing to compare"
+        return float("nan"), f"is not finite on both sides, {mine.sum()} of {mine.size} values: {advice}"
+    for where, whose in ((mine, "has"), (theirs, "of the unsharded model has")):
+        if where.any():
+            return float("nan"), f"{whose} {where.sum()} values that aren't finite among {where.size}"
+    error = float(np.max(np.abs(output - right), initial=0) / (np.max(np.abs(right), initial=0) or 1))
+    return error if tolerance else exact, ""
+
+
+def check(comm, expected, outputs, dtypes, path, tolerances):
+    """Compare every rank's outputs with those expected of the unsharded model `path`, whose file says their dtypes.
+
+    Returns, on every rank, {"result": "PASS" or "FAIL", "max_error", "tolerance", "against", "reason"}, of the rank
+    that is furthest off; what isn't finite is left out.
+    """
+    mine = compare([output.get_data_to_numpy() for output in outputs], expected, dtypes, tolerances)
+    everyone = comm.allgather((comm.rank, mine))
+    wrong = [(rank, result) for rank, result in everyone if result[2]]
+    nearest = max(everyone, key=lambda found: found[1][0] / (found[1][1] or 1))
+    rank, (error, tolerance, reason) = wrong[0] if wrong else nearest
+    figures = {"max_error": error, "tolerance": tolerance}
+    return {
+        "result": "FAIL" if wrong else "PASS",
+        **{name: value for name, value in figures.items() if np.isfinite(value)},
+        "against": path,
+        "reason": f"rank {rank}: {reason} ({path})" if wrong else "",
+    }
+
+
+def verdict(check):
+    """Return the line that ends a run."""
+    if check["result"] == "none":
+        return f"check: none  ({check['reason']})"
+    figures = f"max error {check.get('max_error', float('nan')):.1e} (tolerance {check['tolerance']:.0e})"
+    return f"check: {check['result']}  {figures} against {check['against']}"

@@ -1,0 +1,200 @@
+"""A rank's shard on the CPU, with the interface of mindspore_lite's Model.
+
+mindspore_lite has no collectives on the CPU, so Model cuts the shard at them: it builds each stage as a mindspore_lite
+model of its own and predicts stage, collective, stage, ... The shards are those that run on Ascend and on NVIDIA GPUs.
+"""
+
+import os
+import sys
+import tempfile
+
+import mindspore_lite as mslite
+import numpy as np
+
+import mindir
+import ranks
+from suite import inputs as model_inputs
+from suite.exchange import Exchange
+from suite.tensors import as_dtype, as_tensor, new_tensor
+
+
+class Model:
+    """The rank's shard with the interface of mslite.Model: build_from_file, get_inputs, resize, predict.
+
+    `comm` is mpi4py's communicator of the ranks, such as ranks.world(). All ranks build and predict together; a method
+    raises ranks.Stop on the rank that can't go on, and ranks.run() ends the others with it.
+    """
+
+    def __init__(self, comm):
+        self.comm = comm
+
+    def build_from_file(self, model_path, model_type, context, config_path=""):
+        """Cut the shard at `model_path` at its collectives and build the stages.
+
+        Raises Stop where a shard can't be used or the shards aren't one set.
+        """
+        shard = mindir.load(model_path)
+        plan = mindir.cut(shard)
+        collectives = [step for step in plan.steps if isinstance(step, mindir.Collective)]
+        mindir.check_set(self.comm.allgather(shard.summary()._replace(collectives=collectives)))
+        self.inputs = [value._replace(shape=list(value.shape)) for value in shard.inputs]
+        self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
+        self.dtypes = [value.dtype for value in shard.outputs]
+        named = dict(zip(plan.outputs, (value.name for value in shard.outputs)))
+        with tempfile.TemporaryDirectory(prefix="stages-") as folder:
+            paths = _write_stages(plan, shard, folder)
+            del shard  # the weights are in the files
+            stages = _build_stages(model_path, paths, model_type, context, config_path)
+        staged = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
+        self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
+        for index, (step, stage) in enumerate(zip(plan.steps, stages)):
+            if stage:
+                run = _StageRun(stage, [place for place, name in enumerate(step.inputs) if name in staged])
+                self.steps.append((f"stage {index + 1}".encode(), run, step.inputs, step.outputs))
+            else:
+                run = Exchange(self.comm, step, named.get(step.output, ""))
+                self.steps.append((f"collective {index + 1}".encode(), run, [step.input], [step.output]))
+        last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
+        self.done = [  # what no later step takes
+            [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
+            for index, (_, _, names, _) in enumerate(self.steps)
+        ]
+        self.seen = None  # the inputs' shapes and dtypes in the last predict
+        self.compared = False  # whether the ranks' inputs were found to be the same
+
+    def get_inputs(self):
+        """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them."""
+        tensors = [mslite.Tensor() for _ in self.inputs]
+        for tensor, value in zip(tensors, self.inputs):
+            tensor.name, tensor.dtype, tensor.shape = value.name, mslite.DataType[value.dtype.upper()], value.shape
+        return tensors
+
+    def resize(self, inputs, dims):
+        """Give the inputs the shapes `dims`, seen in the next get_inputs(); the stages follow in predict()."""
+        self.inputs = [value._replace(shape=list(shape)) for value, shape in zip(self.inputs, dims)]
+        self.compared = False
+
+    def predict(self, inputs):
+        """Return the outputs, a list of mslite.Tensor, for `inputs`, a list of mslite.Tensor or of arrays.
+
+        As with mslite.Model, the next predict writes to the same memory: copy what has to stay. Raises Stop (status 2)
+        where an input doesn't fit and, in the first predict, where the ranks' inputs aren't the same.
+        """
+        tensors = [as_tensor(value) for value in inputs]
+        seen = [(tensor.shape, tensor.dtype) for tensor in tensors]
+        new, self.seen = seen != self.seen, None
+        if new:
+            self._check(tensors)
+        if not self.compared:
+            names = [value.name for value in self.inputs]
+            model_inputs.check_same(self.comm, dict(zip(names, (each.get_data_to_numpy() for each in tensors))))
+            self.compared = True
+        values = dict(zip(self.taken, tensors))
+        for (place, run, names, made), done in zip(self.steps, self.done):
+            ranks.place(place)
+            if new and isinstance(run, _StageRun):
+                run.prepare([values[name] for name in names])
+            values.update(zip(made, run([values[name] for name in names])))
+            for name in done:
+                del values[name]
+        self.seen = seen
+        return [as_dtype(values[name], dtype) for name, dtype in zip(self.given, self.dtypes)]
+
+    def _check(self, tensors):
+        """Raise Stop (status 2) unless the Tensors are what the model takes."""
+        if len(tensors) != len(self.inputs):
+            raise ranks.Stop(ranks.REFUSED, f"predict: {len(tensors)} inputs given, the model takes {len(self.inputs)}")
+        for tensor, value in zip(tensors, self.inputs):
+            dtype, shape = ranks.dtype(tensor), list(tensor.shape)
+            fits = len(shape) == len(value.shape) and all(a in (-1, b) for a, b in zip(value.shape, shape))
+            if dtype != value.dtype or not fits:
+                message = f"predict: input {value.name} takes {value.dtype} {value.shape}, given {dtype} {shape}"
+                raise ranks.Stop(ranks.REFUSED, message)
+
+
+class _StageRun:
+    """A stage, Tensors in, Tensors out. What comes from another stage, at the places `staged`, is copied:
+
+    mindspore_lite 2.0 never frees outputs that were another's inputs.
+    """
+
+    def __init__(self, stage, staged):
+        self.stage, self.staged = stage, staged
+        inputs = stage.get_inputs()
+        self.dtypes, self.shapes = [ranks.dtype(tensor) for tensor in inputs], [tensor.shape for tensor in inputs]
+        self.converted, self.copies = False, []  # whether inputs come in other dtypes; [(index, array, its Tensor)]
+
+    def prepare(self, tensors):
+        """Make ready for Tensors of these shapes and dtypes."""
+        self.converted = self.dtypes != [ranks.dtype(tensor) for tensor in tensors]
+        shapes = [tensor.shape for tensor in tensors]
+        if shapes != self.shapes:
+            self.stage.resize(self.stage.get_inputs(), shapes)
+            self.shapes = shapes
+        arrays = [(index, np.empty(shapes[index], self.dtypes[index])) for index in self.staged]
+        self.copies = [(index, array, new_tensor(array)) for index, array in arrays]
+
+    def __call__(self, tensors):
+        if self.converted:
+            tensors = [as_dtype(tensor, dtype) for tensor, dtype in zip(tensors, self.dtypes)]
+        for index, array, tensor in self.copies:
+            np.copyto(array, tensors[index].get_data_to_numpy())
+            tensors[index] = tensor
+        return self.stage.predict(tensors)
+
+
+def _write_stages(plan, shard, folder):
+    """Write the stages to the folder; return their paths, None for a collective."""
+    try:
+        return [
+            mindir.write(step, shard, folder, f"stage{index}") if isinstance(step, mindir.Stage) else None
+            for index, step in enumerate(plan.steps)
+        ]
+    except OSError as error:
+        message = f"{folder}: can't hold the stages of {shard.path}, {shard.nbytes >> 20} MiB: {error.strerror}"
+        raise ranks.Stop(ranks.FAILED, f"{message}: set TMPDIR to a folder that can") from None
+
+
+def _build_stages(model_path, paths, model_type, context, config_path):
+    """Return the stages as mslite.Model, None for a collective."""
+    stages = [mslite.Model() if path else None for path in paths]
+    for index, (stage, path) in enumerate(zip(stages, paths)):
+        try:
+            if stage and model_type == mslite.ModelType.MINDIR and _converts(path):
+                path, converted = _convert(path), mslite.ModelType.MINDIR_LITE
+                stage.build_from_file(path, converted, context, config_path)
+                os.remove(path)
+            elif stage:
+                stage.build_from_file(path, model_type, context, config_path)
+        except RuntimeError as error:
+            where = f"{model_path}: step {index + 1} of {len(paths)} (stage or collective)"
+            raise ranks.Stop(ranks.FAILED, f"{where}: {error} ([ERROR] lines above say why)") from None
+    return stages
+
+
+def _converts(path):
+    """Return whether _convert() can take the stage: by version, with weights, less than the 2 GiB of a .ms file."""
+    weights = os.path.getsize(path[: -len("_graph.mindir")] + "_variables/data_0") - 64
+    return mslite.__version__.startswith("2.0.") and hasattr(mslite, "Converter") and 0 < weights < 2**31 - 2**24
+
+
+def _convert(path):
+    """Write the stage beside its file as mindspore_lite's own .ms and return its path.
+
+    mindspore_lite 2.0 does the same with a MindIR as it builds it, but keeps four copies of the weights then. Of a .ms
+    it keeps two: the file's, and one in the order that its products take them in.
+    """
+    converter = mslite.Converter()
+    converter.save_type = mslite.ModelType.MINDIR_LITE
+    converter.input_format = mslite.Format.NCHW  # as it is: it takes four dimensions for an image in another order
+    target = path[: -len("_graph.mindir")]
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 1)  # it prints "CONVERT RESULT SUCCESS:0"
+        try:
+            converter.convert(mslite.FmkType.MINDIR, path, target)
+        finally:
+            os.dup2(stdout, 1)
+            os.close(stdout)
+    return f"{target}.ms"

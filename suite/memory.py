@@ -1,0 +1,51 @@
+"""What a process may ask of its own memory and cores to be faster: nothing here is done unless it is called."""
+
+import ctypes
+import os
+
+LOCKED = set()  # addresses of arrays whose pages are locked
+WORTH = 1 << 16  # bytes from which locking an array's pages pays
+
+
+def keep_memory():
+    """Have malloc keep what is freed: fresh pages for every stage's outputs cost more than the stage itself."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc
+        libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: never give memory back ...
+        libc.mallopt(-4, 0)  # M_MMAP_MAX: ... and take none that has to be
+
+
+def lock_pages(arrays):
+    """Lock the arrays' pages, so that an NVIDIA GPU reads and writes them itself: they must be there to the end.
+
+    Of outputs they are after keep_memory(): later predicts write to the same pages. Small arrays stay as they are; what
+    can't be locked is slower, and as right.
+    """
+    try:
+        cudart = ctypes.CDLL("libcudart.so.11.0")
+    except OSError:
+        return
+    for array in arrays:
+        address, size = array.ctypes.data, array.nbytes
+        if size >= WORTH and address not in LOCKED:
+            LOCKED.add(address)
+            cudart.cudaHostRegister(ctypes.c_void_p(address), ctypes.c_size_t(size), 0)
+            cudart.cudaGetLastError()  # so that mindspore_lite doesn't take it for its own
+
+
+def share_cores(comm):
+    """Keep this process on a share of the cores of its own: threads that wander get in each other's way.
+
+    Where the ranks of a server may all run on the same cores, at least one for each, they are split among them; ranks
+    that have been kept apart already, by mpirun say, stay as they are. All ranks of `comm` (mpi4py's) call this.
+    """
+    from mpi4py import MPI  # which has started: comm is one of its
+
+    server = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    mine = os.sched_getaffinity(0)
+    everyone = server.allgather(mine)
+    sharing = sum(bool(mine & cores) for cores in everyone)
+    if everyone.count(mine) == sharing <= len(mine):
+        share, place = len(mine) // sharing, everyone[: server.rank].count(mine)
+        os.sched_setaffinity(0, sorted(mine)[place * share : (place + 1) * share])
+    server.Free()

@@ -1,0 +1,89 @@
+"""The options of main.py, for itself and for run.sh, which hands them on. The standard library only.
+
+run.sh's launcher adds its own options beside these, refuses wrong ones before anything is started, and shows all in
+one help.
+"""
+
+import argparse
+
+import ranks
+from suite import backends
+
+
+def new_parser(text, **options):
+    """Return a parser whose help has the first two paragraphs of a script's text: the idea and the usage."""
+    idea, usage = text.split("\n\n")[:2]
+    options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(description=idea, epilog=f"example:\n{usage}", allow_abbrev=False, **options)
+
+
+def at_least(least):
+    """Return what argparse makes an integer with that is no smaller than `least`."""
+
+    def convert(text):
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{text!r}: a whole number is wanted, {least} or more")
+        return number
+
+    return convert
+
+
+def add_options(parser, model_path=None):
+    """Add main.py's options to the parser; return its groups {title: group}, for those that stand beside them.
+
+    `model_path` is the default; without one the option has to be given.
+    """
+    groups = {title: parser.add_argument_group(title) for title in ("model", "back end", "run")}
+    model, back_end, run = groups.values()
+    text = "X.mindir where the shards are X0.mindir, X1.mindir, ...; {rank} in it says where else the number goes"
+    text += f" (default: {model_path})" if model_path else ""
+    model.add_argument("--model_path", metavar="X.mindir", default=model_path, required=not model_path, help=text)
+    text = "mindspore_lite's configuration file (default: none)"
+    model.add_argument("--config_file", metavar="FILE", default="", help=text)
+    text = ".npz by input name, or .npy for a single input (default: ones)"
+    model.add_argument("--input", metavar="FILE", default="", help=text)
+    text = "write rank 0's outputs to this .npz (default: none)"
+    model.add_argument("--output", metavar="FILE", default="", help=text)
+
+    text = "auto: that of this machine's devices, cpu where there are none (default: auto)"
+    back_end.add_argument("--backend", choices=("auto", *backends.BACKENDS), default="auto", help=text)
+    text = "GPU: what TensorRT computes in (default: fp32)"
+    back_end.add_argument("--precision", choices=("fp32", "fp16"), help=text)
+    text = "GPU: keep the engines there for the next start (default: none)"
+    back_end.add_argument("--engine_cache", metavar="DIR", default="", help=text)
+
+    text = "predicts that aren't timed (default: 0)"
+    run.add_argument("--warmup", type=at_least(0), default=0, metavar="N", help=text)
+    text = "predicts that are timed (default: 1)"
+    run.add_argument("--repeat", type=at_least(1), default=1, metavar="N", help=text)
+    text = "write times, check and versions to FILE (default: none)"
+    run.add_argument("--json", metavar="FILE", default="", help=text)
+    text = "compare with the unsharded model X.mindir; auto: if it is there (default: auto)"
+    run.add_argument("--check", choices=("auto", "on", "off"), default="auto", help=text)
+    return groups
+
+
+def add_rank_options(group):
+    """Add what says which rank a process of main.py is on Ascend; run.sh gives them itself."""
+    text = "Ascend: this rank, from 0 (default: none; on cpu and gpu mpirun gives it)"
+    group.add_argument("--rank_id", metavar="N", type=at_least(0), help=text)
+    text = "Ascend: this rank's device (default: rank_id)"
+    group.add_argument("--device_id", metavar="N", type=at_least(0), help=text)
+
+
+def check_options(args, backend):
+    """Raise Stop (status 2) where the options don't go together on this back end; "auto" is none any more."""
+    ranks.insert(args.model_path, 0)
+    if backend != "gpu":
+        given = [f"--{name}" for name in ("precision", "engine_cache") if getattr(args, name)]
+        if given:
+            raise ranks.Stop(ranks.REFUSED, f"{' and '.join(given)}: for gpu, this is {backend}: leave it out")
+    if backend != "ascend":
+        given = [f"--{name}" for name in ("rank_id", "device_id") if getattr(args, name, None) is not None]
+        if given:
+            message = f"{' and '.join(given)}: for ascend, on {backend} they come from mpirun: leave it out"
+            raise ranks.Stop(ranks.REFUSED, message)

@@ -1,0 +1,55 @@
+"""Is there a shard for every rank, and are they one set? Asked before anything is built."""
+
+import re
+
+import mindir
+import ranks
+
+
+def find_shard(model_path, rank, size):
+    """Return the path of the rank's shard; raise Stop (status 2), with what the shards say they were made for."""
+    try:
+        return ranks.shard_path(model_path, rank, size)
+    except ranks.Stop as error:
+        found = [number for number in range(size + 1) if ranks.find(ranks.insert(model_path, number))]
+        if not found:
+            raise ranks.Stop(error.status, f"{error}{_hint(model_path)}") from None
+        path = ranks.find(ranks.insert(model_path, found[0]))
+        made_for = {collective.ranks for collective in mindir.load(path).collectives} - {0}
+        if len(made_for) != 1:
+            raise
+        count = made_for.pop()
+        says = f"{path} says it's one of {count} shards"
+        for number in range(count):
+            name = ranks.insert(model_path, number)
+            if not ranks.find(name):
+                advice = "copy it beside the others or export it again"
+                raise ranks.Stop(error.status, f"{says}, {name} isn't there: {advice}") from None
+        if count == size:
+            raise
+        message = f"{says}, and {size} rank{'s were' if size > 1 else ' was'} started: start {count}"
+        raise ranks.Stop(error.status, message) from None
+
+
+def _hint(model_path):
+    """Return what may be wrong with a path that no shard is found by."""
+    if ranks.find(model_path) and re.search(r"\d(_graph)?\.mindir$", model_path):
+        return f": give --model_path without a rank's number, not {model_path}"
+    return f": export one shard per rank, or correct --model_path ({model_path})"
+
+
+def count_shards(model_path):
+    """Return how many shards lie there, from rank 0 on."""
+    count = 0
+    while ranks.find(ranks.insert(model_path, count)):
+        count += 1
+    return count
+
+
+def check_set(comm, model_path, path):
+    """Make sure that the shards of all ranks are one set; raises MindIRError. All ranks call this together."""
+    summaries = dict(comm.allgather((comm.rank, mindir.load(path).summary())))
+    for rank in range(comm.size):
+        if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
+            summaries[rank] = mindir.load(ranks.insert(model_path, rank)).summary()
+    mindir.check_set([summaries[rank] for rank in range(comm.size)])

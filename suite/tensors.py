@@ -1,0 +1,33 @@
+"""Tensors of mindspore_lite made from NumPy arrays, in every version of it."""
+
+import mindspore_lite as mslite
+import numpy as np
+
+import ranks
+
+
+def new_tensor(array, name=""):
+    """Return a Tensor that holds the C-contiguous `array` without copying it."""
+    tensor = mslite.Tensor()
+    tensor.name, tensor.dtype, tensor.shape = name, mslite.DataType[array.dtype.name.upper()], list(array.shape)
+    tensor.set_data_from_numpy(array.view(array.dtype.name))  # one of NumPy's two 64-bit integers isn't taken
+    return tensor
+
+
+def as_tensor(value, name=""):
+    """Return the Tensor, or a new one that holds the array, copied only where its bytes aren't in the usual order."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return new_tensor(value.astype(value.dtype.name, order="C", copy=False), name)
+
+
+def as_dtype(tensor, dtype):
+    """Return the tensor in this dtype: the CPU's mindspore_lite takes float16 as float32 and int64 as int32."""
+    if ranks.dtype(tensor) == dtype:
+        return tensor
+    array = tensor.get_data_to_numpy()
+    converted = array.astype(dtype)
+    if array.dtype.kind == "i" and (converted != array).any():
+        message = f"{tensor.name}: values that don't fit {dtype}, which mindspore_lite's CPU computes in"
+        raise ranks.Stop(ranks.FAILED, message)
+    return new_tensor(converted, tensor.name)

@@ -1,0 +1,96 @@
+"""Rank tables for tests: what one looks like, said apart from the suite, and any number of them that are right."""
+
+import random
+import re
+
+from hypothesis import strategies as st
+
+# what a table that was written looks like, said once more and apart: ? is after a key that may be missing
+NUMBER = "0|[1-9][0-9]*"
+IPV4 = r"([0-9]{1,3}\.){3}[0-9]{1,3}"
+DEVICE = {"device_id": NUMBER, "rank_id": NUMBER, "device_ip?": IPV4, "super_device_id?": NUMBER}
+SERVER = {"server_id": ".{1,64}", "device": [DEVICE], "host_nic_ip?": "reserve"}
+POD = {"super_pod_id": ".{1,64}", "server_list": [{"server_id": ".{1,64}"}]}
+TABLE = {"version": "1[.][02]", "server_count": NUMBER, "server_list": [SERVER], "status": "completed"}
+
+
+def assert_form(value, form, path="table"):
+    """Make sure that a value has a form: a pattern, [form of each item] or {key: form}, and nothing else in it."""
+    if isinstance(form, str):
+        assert isinstance(value, str), path
+        assert re.fullmatch(form, value), path
+    elif isinstance(form, list):
+        assert isinstance(value, list), path
+        assert value, path
+        for index, each in enumerate(value):
+            assert_form(each, form[0], f"{path}[{index}]")
+    else:
+        forms = {key.rstrip("?"): each for key, each in form.items()}
+        assert isinstance(value, dict), path
+        assert {key for key in form if not key.endswith("?")} <= set(value) <= set(forms), path
+        for key, each in value.items():
+            assert_form(each, forms[key], f"{path}.{key}")
+
+
+def assert_written(table, devices, pods=None):
+    """Make sure that a table which was written has this in it: a (rank, server, device, address, SDID) a device."""
+    assert_form(table, {**TABLE, "super_pod_list": [POD]} if pods else TABLE)
+    assert table["version"] == ("1.2" if pods else "1.0")
+    found = [
+        (int(each["rank_id"]), server["server_id"], int(each["device_id"]))
+        + (each.get("device_ip"), each.get("super_device_id"))
+        for server in table["server_list"]
+        for each in server["device"]
+    ]
+    assert found == devices
+    assert [rank for rank, *_ in sorted(found)] == list(range(len(found)))
+    assert int(table["server_count"]) == len(table["server_list"]) == len({server for _, server, *_ in found})
+    if pods:
+        listed = {
+            each["super_pod_id"]: [s["server_id"] for s in each["server_list"]] for each in table["super_pod_list"]
+        }
+        assert listed == pods
+
+
+@st.composite
+def tables(draw, version=None, servers=1, devices=1, pods=None):
+    """A table that is right, made without rank_table.py, of at least so many servers and devices a server.
+
+    pods: how many SuperPods at least; 0 for version 1.2 without them.
+    """
+    version = version or draw(st.sampled_from(("1.0", "1.2")))
+    counts = draw(st.lists(st.integers(devices, 8), min_size=max(servers, pods or 0), max_size=4))
+    pods = draw(st.integers(0, len(counts))) if pods is None else pods
+    in_pods = version == "1.2" and pods
+    pod_of = sorted((number % pods for number in range(len(counts))) if pods else [])
+    needs_ip = pods > 1 if in_pods else len(counts) > 1
+    with_ip = needs_ip or draw(st.booleans())
+    chance = random.Random(draw(st.integers(0, 2**32)))  # many draws of hypothesis' own take seconds
+    used = chance.sample(range(2**24), sum(counts))
+    first, ranks = 0, [[] for _ in counts]
+    for server in chance.sample(range(len(counts)), len(counts)):  # ranks of one server follow each other, in any order
+        ranks[server] = chance.sample(range(first, first + counts[server]), counts[server])
+        first += counts[server]
+    server_list = []
+    for server, count in enumerate(counts):
+        listed = []
+        for device_id, rank in zip(chance.sample(range(16), count), ranks[server]):
+            number = used.pop()
+            device = {"device_id": str(device_id), "rank_id": str(rank)}
+            if with_ip:
+                device["device_ip"] = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+            if in_pods:
+                device["super_device_id"] = str(number)
+            listed.append({**device, **chance.choice(({}, {"device_port": "16666", "host_port": "65535"}))})
+        extra = chance.choice(({}, {"host_nic_ip": "reserve"}, {"host_ip": "172.16.0.1", "pod_name": None}))
+        server_list.append({"server_id": f"node_{server}", "device": listed, **extra})
+    table = {"version": version, "server_count": str(len(counts)), "server_list": server_list, "status": "completed"}
+    if in_pods:
+        table["super_pod_list"] = [
+            {
+                "super_pod_id": str(pod),
+                "server_list": [{"server_id": f"node_{n}"} for n, of in enumerate(pod_of) if of == pod],
+            }
+            for pod in range(pods)
+        ]
+    return table
