@@ -63,7 +63,9 @@ def start(args, job, screen, caught):
     """Start the ranks; return the Watch over them."""
     environment, elsewhere = command.environment(args), []
     if args.backend == "ascend":
-        here, size, elsewhere = command.ascend_ranks(args)
+        from launch import on_ascend  # which nobody else waits for
+
+        here, size, elsewhere = on_ascend.find_ranks(args)
         ranks, text = [rank for rank, _ in here], f"{len(here)} of {size} ranks"
     else:
         size = command.count_ranks(args)
@@ -75,7 +77,7 @@ def start(args, job, screen, caught):
     screen.flush()
     guarded = command.guarded(args, job, log_dir)
     if args.backend == "ascend":
-        processes = command.start_ascend(args, guarded, environment, job, here, size)
+        processes = on_ascend.start(args, guarded, environment, job, here, size)
     else:
         processes = [command.run([*command.mpirun(args, environment, job, size), *guarded], environment)]
     return Watch(args, processes, ranks, screen, caught, elsewhere)

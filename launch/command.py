@@ -8,8 +8,7 @@ import subprocess
 import sys
 
 import ranks
-from ascend import config, devices, server, table
-from launch.processes import STARTERS, die_with_parent, signal
+from launch.processes import die_with_parent, signal
 from ranks import REFUSED, UNAVAILABLE, Stop
 
 # what ranks on other servers get of this one's environment
@@ -78,34 +77,3 @@ def count_shards(model_path):
     while ranks.find(ranks.insert(model_path, count)):
         count += 1
     return count
-
-
-def ascend_ranks(args):
-    """Return ([(rank, its device_id here)], number of all ranks, [(other server, its ranks)]) by the rank table."""
-    path = config.rank_table_file(args.config_file)
-    if not path:
-        advice = "write rank_table_file=... into [ascend_context]: it joins the ranks"
-        raise Stop(REFUSED, f"{args.config_file}: names no rank table: {advice}")
-    loaded = table.load(path)
-    mine = server.local_server(loaded, args.server_id)
-    everyone = table.ranks(loaded)
-    if args.ranks not in (None, len(everyone)):
-        advice = "leave it out or make another rank table"
-        raise Stop(REFUSED, f"{path}: {len(everyone)} ranks, --ranks {args.ranks}: {advice}")
-    here = devices.device_ids(loaded, mine, path)
-    elsewhere = {}
-    for each in everyone:
-        if each.server_id != mine:
-            elsewhere.setdefault(each.server_id, []).append(each.rank_id)
-    return here, len(everyone), sorted(elsewhere.items())
-
-
-def start_ascend(args, command, environment, job, here, size):
-    """Start the ranks of this server, which the first of them brings together; return their processes."""
-    environment.update(LAUNCH_HUB=job, LAUNCH_HERE=",".join(str(rank) for rank, _ in here))
-    processes = []
-    for number, (rank, device) in enumerate(here):
-        environment.update(zip(STARTERS[0], (str(rank), str(number), str(size))), LAUNCH_DEVICE=str(device))
-        words = [] if args.program else [f"--rank_id={rank}", f"--device_id={device}"]
-        processes.append(run([*command, *words], environment))
-    return processes

@@ -1,0 +1,37 @@
+"""On Ascend the launcher starts the ranks of its server itself, as the rank table says; the servers meet through HCCL."""
+
+from ascend import config, devices, server, table
+from launch.command import run
+from launch.processes import STARTERS
+from ranks import REFUSED, Stop
+
+
+def find_ranks(args):
+    """Return ([(rank, its device_id here)], number of all ranks, [(other server, its ranks)]) by the rank table."""
+    path = config.rank_table_file(args.config_file)
+    if not path:
+        advice = "write rank_table_file=... into [ascend_context]: it joins the ranks"
+        raise Stop(REFUSED, f"{args.config_file}: names no rank table: {advice}")
+    loaded = table.load(path)
+    mine = server.local_server(loaded, args.server_id)
+    everyone = table.ranks(loaded)
+    if args.ranks not in (None, len(everyone)):
+        advice = "leave it out or make another rank table"
+        raise Stop(REFUSED, f"{path}: {len(everyone)} ranks, --ranks {args.ranks}: {advice}")
+    here, elsewhere = [rank for rank in everyone if rank.server_id == mine], {}
+    for rank in everyone:
+        if rank.server_id != mine:
+            elsewhere.setdefault(rank.server_id, []).append(rank.rank_id)
+    numbers = devices.device_ids(here, path)
+    return [(rank.rank_id, number) for rank, number in zip(here, numbers)], len(everyone), sorted(elsewhere.items())
+
+
+def start(args, command, environment, job, here, size):
+    """Start the ranks of this server, which the first of them brings together; return their processes."""
+    environment.update(LAUNCH_HUB=job, LAUNCH_HERE=",".join(str(rank) for rank, _ in here))
+    processes = []
+    for number, (rank, device) in enumerate(here):
+        environment.update(zip(STARTERS[0], (str(rank), str(number), str(size))), LAUNCH_DEVICE=str(device))
+        words = [] if args.program else [f"--rank_id={rank}", f"--device_id={device}"]
+        processes.append(run([*command, *words], environment))
+    return processes
