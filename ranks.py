@@ -171,7 +171,7 @@ def fail(status, message):
     joined = bool(MPI) and MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.size > 1
     rank = next((os.environ[name] for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK") if name in os.environ), "")
     if rank not in ("", "0"):  # where all ranks fail alike, the first one's word is enough: it ends the others, at once
-        time.sleep(0.5 if joined else 2)  # by Abort, or in a second by its status
+        time.sleep(0.5 if joined else 5)  # by Abort, or in a second or two by its status
     _say(f"rank {rank}: {message}" if rank and not message.startswith("rank ") else message)
     if joined:
         MPI.COMM_WORLD.Abort(status)
