@@ -85,13 +85,8 @@ def start(args, job, screen, caught):
 
 def open_standard_files():
     """Make sure that 0, 1 and 2 are open: one that is closed would be the next file that is opened."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-            if number == 1:
-                raise Stop(REFUSED, "stdout is closed: there is nowhere to show the results") from None
+    while os.open(os.devnull, os.O_RDWR) < 3:
+        pass
 
 
 def main():
