@@ -543,7 +543,7 @@ def check_servers(args, environment, job, caught):
 def ascend_ranks(args):
     """Return ([(rank, device)] of this server by the rank table, number of all ranks)."""
     import ranks
-    from ascend import config, server, table
+    from ascend import config, devices, server, table
 
     try:
         path = config.rank_table_file(args.config_file)
@@ -559,21 +559,12 @@ def ascend_ranks(args):
     everyone = table.ranks(content)
     if args.ranks not in (None, len(everyone)):
         stop(REFUSED, f"{path}: {len(everyone)} ranks, --ranks {args.ranks}: leave it out or make another rank table")
-    here = [(each.rank_id, each.device_id) for each in everyone if each.server_id == mine]
-    for rank, device in here:
-        file = os.path.join(DEV, f"davinci{device}")
-        if not os.path.exists(file):
-            stop(REFUSED, f"{path}: rank {rank} is on device {device}, but there is no {file}: correct the rank table")
-    visible = os.environ.get("ASCEND_RT_VISIBLE_DEVICES")
-    if visible:  # a process then counts its devices from 0 in that list, while the table has their own numbers
-        if not re.fullmatch(r"\d+(,\d+)*,?", visible):
-            stop(REFUSED, f"ASCEND_RT_VISIBLE_DEVICES is {visible}: numbers with commas between them, as 0,1")
-        numbers = [int(each) for each in visible.split(",") if each]
-        for rank, device in here:
-            if device not in numbers:
-                stop(REFUSED, f"{path}: rank {rank} is on device {device}, but ASCEND_RT_VISIBLE_DEVICES is {visible}")
-        here = [(rank, numbers.index(device)) for rank, device in here]
-    return here, len(everyone)
+    here = [each for each in everyone if each.server_id == mine]
+    try:
+        numbers = devices.device_ids(here, path)
+    except ranks.Stop as error:
+        stop(REFUSED, str(error))
+    return list(zip((each.rank_id for each in here), numbers)), len(everyone)
 
 
 def start(args, rest, job, caught):

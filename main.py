@@ -146,8 +146,7 @@ def prepared_files(args, comm, context, model_path):
     if args.backend == "ascend" and args.config_file:
         from ascend import config
 
-        table = inference.together(comm, config.rank_table_file, args.config_file)
-        options = {"ascend_context": {"rank_table_file": table}} if table else {}
+        options = inference.together(comm, config.options, args.config_file)
         return contextlib.nullcontext((model_path, args.config_file, options))
     return contextlib.nullcontext((model_path, args.config_file))
 

@@ -209,11 +209,23 @@ def read_rank_table(path):
 
 
 def physical(device_id):
-    """Return the number in rank tables of the device that the process knows as `device_id`."""
-    visible = [each for each in os.environ.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",") if each]
-    if visible and device_id >= len(visible):
-        raise Refused(f"device {device_id}: ASCEND_RT_VISIBLE_DEVICES has {len(visible)}")
-    return int(visible[device_id]) if visible else device_id
+    """Return the number in rank tables of the device that the process knows as `device_id`.
+
+    Its files in LAUNCH_DEV (for /dev) are what a container has mounted, counted from 0 there; without them, all 16.
+    """
+    folder = os.environ.get("LAUNCH_DEV", "")
+    names = os.listdir(folder) if folder else []
+    mounted = sorted(int(name[7:]) for name in names if name.startswith("davinci") and name[7:].isdigit())
+    mounted = mounted or list(range(16))
+    visible = []
+    for text in os.environ.get("ASCEND_RT_VISIBLE_DEVICES", "").split(","):
+        if not text.isdigit() or int(text) >= len(mounted):  # CANN reads no further
+            break
+        visible.append(mounted[int(text)])
+    visible = visible if os.environ.get("ASCEND_RT_VISIBLE_DEVICES") else mounted
+    if device_id >= len(visible):
+        raise Refused(f"device {device_id}: this process sees {len(visible)}")
+    return visible[device_id]
 
 
 # The ranks
