@@ -25,13 +25,13 @@ WAIT = "isn't complete: what writes it (Ascend Operator, ModelArts) goes on: wai
 
 def foreign(table):
     """Return the line that says which other tool's form a table has, "" if none: "KEY: what it is: what to do"."""
+    if table.get("status") == "initializing":
+        return f"status: {WAIT}"
     for key, text in KEYS.items():
         if key in table and "server_list" not in table:
             return f"{key}: {text}"
     if table.get("version") == "2.0":
         return f"version: {KEYS['rank_list']}"
-    if table.get("status") == "initializing":
-        return f"status: {WAIT}"
     return ""
 
 
@@ -56,7 +56,10 @@ def from_groups(table, name):
         pods = [pod for _, pod in sorted(zip(numbers, pods), key=lambda pair: int(pair[0].group()))]
     servers, rank = {}, 0
     for instance, devices in pods:
-        entries = servers.setdefault(instance.get("server_id"), [])
+        server_id = instance.get("server_id")
+        if not isinstance(server_id, str):
+            raise Refused(f"{name}: group_list: server_id of an instance: {server_id} isn't a string: write it again")
+        entries = servers.setdefault(server_id, [])
         for device in sorted((device for _, device in devices), key=_number):
             kept = {key: device[key] for key in ("device_id", "device_ip") if device.get(key, "") != ""}
             entries.append({**kept, "rank_id": instance.get("rank_id", str(rank))})

@@ -131,10 +131,16 @@ class Faults:
 
 
 def read_config(path):
-    """Return {section: {key: value}} of the file as the C++ parser has it; refuse what it would ignore."""
+    """Return {section: {key: value}} of the file as the C++ parser has it; refuse what it would ignore.
+
+    But the first section of a file with a byte order mark: it is lost here as there, and a caller may say it otherwise.
+    """
     sections, section = {}, None
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         lines = [line.strip() for line in file]
+    if lines and lines[0].startswith("\ufeff"):
+        later = [number for number, line in enumerate(lines) if line.startswith("[")]
+        lines[: later[0] if later else None] = [""] * (later[0] if later else len(lines))
     for number, line in enumerate(lines, 1):
         where = f"{path}, line {number}: {line!r}"
         if not line or line[0] == "#":
@@ -150,7 +156,8 @@ def read_config(path):
             raise Refused(f"{where}: ignored: no key=value below a [section]")
         if key in sections[section]:
             raise Refused(f"{where}: the second value of this key is ignored")
-        if value[:1] in ('"', "'") or " #" in value or not value:
+        kept = section == "ascend_context" or section.startswith("ge_")  # others' readers take quotes off
+        if kept and (value[:1] in ('"', "'") or " #" in value or not value):
             raise Refused(f"{where}: quotes and what follows a # on the same line are part of the value")
         sections[section][key] = value
     return sections
