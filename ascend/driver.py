@@ -20,7 +20,7 @@ def _answers(*command):
     if not program:
         return {}, "command not found"
     try:
-        done = subprocess.run([program, *command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        done = subprocess.run([program, *command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
         text = done.stdout.decode(errors="replace")
     except (OSError, subprocess.TimeoutExpired) as error:
         text = str(error)

@@ -20,13 +20,15 @@ KEYS = {
     # /usr/local/Ascend/driver/topo, beside a table of version 2.0
     "edge_list": f"is a topology file of Ascend 950, not a rank table: {ONE_JOB}",
 }
-WAIT = "isn't complete: what writes it (Ascend Operator, ModelArts) goes on: wait, or see why a pod doesn't start"
+STATUS = {  # what a table says until every pod has its devices
+    "initializing": "isn't complete: what writes it (Ascend Operator, ModelArts) goes on: wait, or look at its pods",
+}
 
 
 def foreign(table):
     """Return the line that says which other tool's form a table has, "" if none: "KEY: what it is: what to do"."""
     if table.get("status") == "initializing":
-        return f"status: {WAIT}"
+        return f"status: {STATUS['initializing']}"
     for key, text in KEYS.items():
         if key in table and "server_list" not in table:
             return f"{key}: {text}"
@@ -42,7 +44,7 @@ def from_groups(table, name):
     the devices' numbers, as HCCL sorts them; a lab's instances have their rank_id. Raises Refused by JSON path.
     """
     if table.get("status") != "completed":
-        raise Refused(f"{name}: status: {WAIT}")
+        raise Refused(f"{name}: status: {STATUS['initializing']}")
     pods = []
     for at, group in _objects(table, "", "group_list", name):
         instances = _objects(group, at, "instance_list", name)

@@ -114,7 +114,10 @@ def test_what_hccl_lets_through_is_let_through():
     device.update(device_id="01", rank_id="00", device_ip="192.168.101.2,192.168.101.3")
     assert table.checked(content, "table")
     assert table.ranks(content)[0][:3] == (0, "192.168.101.9", 1)
-    device["device_ip"] = "192.168.101.2,192.168.102.2"  # the second is the other device's
+    device["device_id"] = "02"  # the other device
+    with pytest.raises(Refused, match=r"device\[1\]\.device_id"):
+        table.checked(content, "table")
+    device.update(device_id="1", device_ip="192.168.101.2,192.168.102.2")  # the second is the other device's
     with pytest.raises(Refused, match=r"device\[1\]\.device_ip"):
         table.checked(content, "table")
 
@@ -225,6 +228,7 @@ def on_server(*numbers):
         (range(16), "10,11", (11, 10), [1, 0]),
         (range(8), "1, 2,3", (1,), [0]),  # CANN reads 1
         (range(8), "1,3,8", (3,), [1]),
+        (range(8), "8,1", (1,), "device 1, number 1 of the 8 here"),  # it reads nothing
         ((4, 5), None, (0, 1), "device 0, but there is no"),
         ((4, 5), "4,5", (4, 5), "device 4, number 0 of the 2 here, but ASCEND_RT_VISIBLE_DEVICES is 4,5"),
         (range(8), "4,5", (2, 3), "device 2, number 2 of the 8 here, but ASCEND_RT_VISIBLE_DEVICES is 4,5"),
