@@ -25,7 +25,7 @@ VARIABLE = "ASCEND_RT_VISIBLE_DEVICES"
 def mounted():
     """Return the physical numbers of the devices whose files are here, a list of int, ascending."""
     files = os.listdir(DEV) if os.path.isdir(DEV) else []
-    return sorted(int(file[7:]) for file in files if re.fullmatch("davinci[0-9]+", file))
+    return sorted(int(file[7:]) for file in files if re.fullmatch("davinci[0-9]{1,9}", file))
 
 
 def visible(count):
@@ -36,7 +36,7 @@ def visible(count):
     text = os.environ.get(VARIABLE, "")
     if not text:
         return list(range(count))
-    numbers = [int(number) for number in re.match("(?:[0-9]+(?:,[0-9]+)*)?", text).group().split(",") if number]
+    numbers = [int(number) for number in re.match("(?:[0-9]{1,9}(?:,[0-9]{1,9})*)?", text).group().split(",") if number]
     wrong = [place for place, number in enumerate(numbers) if number >= count]
     return numbers[: wrong[0]] if wrong else numbers
 

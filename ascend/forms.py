@@ -53,7 +53,7 @@ def from_groups(table, name):
             if str(group.get(key, there)) != str(there):
                 raise Refused(f"{name}: {at}.{key}: {group[key]}, but there are {there}: write the file again")
         pods += [(instance, listed) for (_, instance), listed in zip(instances, devices)]
-    numbers = [re.search("[0-9]+$", str(instance.get("pod_name", ""))) for instance, _ in pods]
+    numbers = [re.search("[0-9]{1,18}$", str(instance.get("pod_name", ""))) for instance, _ in pods]
     if all(numbers):
         pods = [pod for _, pod in sorted(zip(numbers, pods), key=lambda pair: int(pair[0].group()))]
     servers, rank = {}, 0
@@ -71,7 +71,7 @@ def from_groups(table, name):
 
 def _number(device):
     text = str(device.get("device_id", ""))
-    return int(text) if re.fullmatch("[0-9]+", text) else 0  # what isn't a number is named later
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0  # what isn't a number is named later
 
 
 def _objects(owner, at, key, name):

@@ -72,6 +72,8 @@ def test_a_table_that_is_right_is_converted_to_itself():
         lambda group: group["instance_list"][0]["devices"][0].update(device_id=1),
         lambda group: group["instance_list"][0]["devices"][0].update(device_ip="x"),
         lambda group: group["instance_list"][0].update(rank_id="0"),
+        lambda group: group["instance_list"][0].update(pod_name="9" * 9999, server_id=""),
+        lambda group: group["instance_list"][0]["devices"][0].update(device_id="9" * 9999),
         lambda group: group.clear(),
     ],
 )
@@ -233,6 +235,7 @@ def on_server(*numbers):
         ((4, 5), "4,5", (4, 5), "device 4, number 0 of the 2 here, but ASCEND_RT_VISIBLE_DEVICES is 4,5"),
         (range(8), "4,5", (2, 3), "device 2, number 2 of the 8 here, but ASCEND_RT_VISIBLE_DEVICES is 4,5"),
         (range(8), "1, 2,3", (1, 2), "device 2, number 2 of the 8 here"),
+        (range(8), "9" * 9999, (1,), "device 1, number 1 of the 8 here"),
         ((), None, (0,), "device 0, but there is no"),
     ],
 )
