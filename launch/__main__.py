@@ -65,7 +65,7 @@ def start(args, job, screen, caught):
     if args.backend == "ascend":
         from launch import on_ascend  # which nobody else waits for
 
-        here, size, elsewhere = on_ascend.find_ranks(args)
+        here, size, elsewhere = on_ascend.find_ranks(args, screen.say)
         ranks, text = [rank for rank, _ in here], f"{len(here)} of {size} ranks"
     else:
         size = command.count_ranks(args)

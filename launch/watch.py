@@ -93,7 +93,9 @@ class Watch:
             self.look_for_lost_ranks(over)
         if self.failures:
             first = self.failures[0]
-            late = {number for number, rank in self.ranks.items() if rank.is_late} - {one["on"] for one in self.failures}
+            late = {number for number, rank in self.ranks.items() if rank.is_late} - {
+                one["on"] for one in self.failures
+            }
             window = STACKS if late else LATE if first["status"] == TIMEOUT else TOGETHER
             if over or time.monotonic() > first["heard_at"] + window:
                 self.status = self.report()
