@@ -20,23 +20,23 @@ MOST_DIMENSIONS = 32  # NumPy's limit; MindSpore's own is lower
 LARGEST = 2**63 - 1  # bytes
 
 
-def dtype_and_shape(path, owner, tensor):
+def dtype_and_shape(path, what, name, tensor):
     """Return the dtype and the shape of a Tensor message; raise MindIRError for those that no tensor can have.
 
-    `owner` says whose tensor it is. A dimension of -1 is open, a single -2 is an open number of dimensions.
+    `what` and `name` say whose tensor it is. A dimension of -1 is open, a single -2 is an open number of dimensions.
     """
-    number, shape = tensor.data_type, tensor.dims
+    number, shape = tensor.data_type, tuple(tensor.dims)
     if number not in DTYPES:
         advice = "which no MindSpore up to 2.10 has: damaged, or newer?"
-        raise MindIRError(f"{path}: {owner} is of the data type {number}, {advice}")
+        raise MindIRError(f"{path}: {what} {name} is of the data type {number}, {advice}")
     if len(shape) > MOST_DIMENSIONS:
-        raise MindIRError(f"{path}: {owner} has {len(shape)} dimensions: at most {MOST_DIMENSIONS} are possible")
-    if any(size < -1 for size in shape) and list(shape) != [-2]:
-        raise MindIRError(f"{path}: {owner} has the shape {tuple(shape)}: damaged file")
+        raise MindIRError(f"{path}: {what} {name} has {len(shape)} dimensions: {MOST_DIMENSIONS} are possible")
+    if shape and min(shape) < -1 and shape != (-2,):
+        raise MindIRError(f"{path}: {what} {name} has the shape {shape}: damaged file")
     dtype = DTYPES[number]
-    if nbytes(dtype, [max(1, abs(size)) for size in shape]) > LARGEST:
-        raise MindIRError(f"{path}: {owner} has the shape {tuple(shape)}, more than 2^63 bytes: damaged file")
-    return dtype, tuple(shape)
+    if nbytes(dtype, [abs(size) or 1 for size in shape]) > LARGEST:
+        raise MindIRError(f"{path}: {what} {name} has the shape {shape}, more than 2^63 bytes: damaged file")
+    return dtype, shape
 
 
 def nbytes(dtype, shape):

@@ -36,11 +36,11 @@ class Graph:
         for value in self._by_name("input", model.graph.input).values():
             if len(value.tensor) != 1:
                 raise MindIRError(f"{path}: input {short_name(value.name)} is no tensor")
-            self.kind[value.name] = dtype_and_shape(path, f"input {short_name(value.name)}", value.tensor[0])
+            self.kind[value.name] = dtype_and_shape(path, "input", short_name(value.name), value.tensor[0])
         for name, parameter in self.parameters.items():
             if name in self.kind:
                 raise MindIRError(f"{path}: {name!r} is an input and a parameter: damaged file")
-            self.kind[name] = dtype_and_shape(path, f"parameter {name}", parameter)
+            self.kind[name] = dtype_and_shape(path, "parameter", name, parameter)
         for node in model.graph.node:
             self._add(node)
         self.outputs = self._flat_outputs()
@@ -51,12 +51,12 @@ class Graph:
             name = next(name for name, count in Counter(message.name for message in messages).items() if count > 1)
             raise MindIRError(f"{self.path}: two {what}s are called {name!r}: damaged file")
         for name in found:
-            self._check_length(f"{what} {name}", name)
+            self._check_length(what, name, name)
         return found
 
-    def _check_length(self, owner, text):
+    def _check_length(self, what, name, text):
         if len(text) > LONGEST_NAME:
-            raise MindIRError(f"{self.path}: {owner}: a name of {len(text)} characters: damaged file")
+            raise MindIRError(f"{self.path}: {what} {name}: a name of {len(text)} characters: damaged file")
 
     def _add(self, node):
         """Resolve the names of one node."""
@@ -72,7 +72,7 @@ class Graph:
         if made is not None and (made.type in MONADS or op == "UpdateState"):
             self._monads.add(output)
         elif made is not None and len(made.tensors) == 1 and made.tensors[0].data_type:
-            self.kind[output] = dtype_and_shape(self.path, f"node {label(node)}", made.tensors[0])
+            self.kind[output] = dtype_and_shape(self.path, "node", label(node), made.tensors[0])
         inputs = [self._alias.get(value, value) for value in node.input]
         self.nodes[output], self.op[output], self.inputs[output] = node, op, inputs
         if op in ("Load", "Depend") and inputs:
@@ -84,14 +84,15 @@ class Graph:
 
     def _own_output(self, node):
         """Return the name of the value that the node makes; raise MindIRError if it or what it takes can't be."""
-        where = f"{self.path}: node {label(node) or '(unnamed)'}"
-        if len(node.output) != 1 or self.has(node.output[0]):
-            raise MindIRError(f"{where}: not one output of its own: damaged file")
-        self._check_length(f"node {label(node)}", max(node.output[0], node.domain, node.name, key=len))
+        name, outputs = label(node), node.output
+        if len(outputs) != 1 or self.has(outputs[0]):
+            raise MindIRError(f"{self.path}: node {name or '(unnamed)'}: not one output of its own: damaged file")
+        for text in (outputs[0], name, node.name):
+            self._check_length("node", name, text)
         for value in node.input:
             if not self.has(value) and value not in self.functions:
-                raise MindIRError(f"{where} takes {value!r}, which nothing makes: damaged file")
-        return node.output[0]
+                raise MindIRError(f"{self.path}: node {name} takes {value!r}, which nothing makes: damaged file")
+        return outputs[0]
 
     def has(self, value):
         """Return whether `value` is an input, a parameter, or what a node makes."""
@@ -104,12 +105,12 @@ class Graph:
         value = self.inputs[output][0] if self.inputs[output] else ""
         dtype, shape = self.kind.get(value, ("tuple", ()))
         node = label(self.nodes[output])
-        self._check_length(f"group of node {node}", group.s)
+        self._check_length("group of node", node, group.s)
         op, size = attribute(primitive, "op"), attribute(primitive, "rank_size")
         reduction, ranks = op.s.decode(errors="replace") if op else "", size.i if size else 0
         if ranks < 0:
             raise MindIRError(f"{self.path}: node {node}: of {ranks} ranks: damaged file")
-        self._check_length(f"reduction of node {node}", reduction)
+        self._check_length("reduction of node", node, reduction)
         group = group.s.decode(errors="replace")
         self.collectives.append(
             Collective(primitive.op_type, reduction, ranks, group, dtype, shape, node, value, output)

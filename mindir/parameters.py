@@ -16,7 +16,7 @@ def short_name(name):
 
 def check_parameter(path, tensor):
     """Return how many bytes the parameter has; raise MindIRError where its data isn't there in full."""
-    dtype, shape = dtype_and_shape(path, f"parameter {tensor.name}", tensor)
+    dtype, shape = dtype_and_shape(path, "parameter", tensor.name, tensor)
     if any(size < 0 for size in shape):
         raise MindIRError(f"{path}: parameter {tensor.name} has the open shape {shape}: damaged file")
     external = tensor.external_data if tensor.HasField("external_data") else None

@@ -88,6 +88,8 @@ def _checked_collectives(net):
         if collective.input in net.parameters or net.op.get(collective.input) == "Constant":
             where = f"{net.path}: node {collective.node}"
             raise MindIRError(f"{where}: {collective.op} of a constant: exchange it before the export")
+    if not net.outputs:
+        raise MindIRError(f"{net.path}: gives no output")
     for value in net.outputs:
         if value in net.parameters or net.op.get(value) == "Constant" or value not in net.kind:
             raise MindIRError(f"{net.path}: output {net.full_name(value)} isn't a computed tensor")
