@@ -98,9 +98,7 @@ def prepared_files(args, comm, context, model_path):
     if args.backend == "ascend" and args.config_file:
         from ascend import config
 
-        table = config.rank_table_file(args.config_file)
-        sections = {"ascend_context": {"rank_table_file": table}} if table else {}
-        return contextlib.nullcontext((model_path, args.config_file, sections))
+        return contextlib.nullcontext((model_path, args.config_file, config.options(args.config_file)))
     return contextlib.nullcontext((model_path, args.config_file))
 
 

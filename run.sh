@@ -133,6 +133,7 @@ read_options() {
 }
 
 main() {
+  [ -e /dev/fd/1 ] || die 2 "stdout is closed: there is nowhere to show the results"
   [[ ${PYTHON:-} != */* ]] || PYTHON=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
   read_options "$@"
   set_up

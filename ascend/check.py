@@ -9,9 +9,11 @@ import ipaddress
 import json
 import re
 
+from ascend.forms import foreign
+
 
 def _is_number(text):
-    return re.fullmatch("0|[1-9][0-9]{0,9}", text) and int(text) < 2**32 - 1  # HCCL's mark of "not set"
+    return re.fullmatch("[0-9]{1,10}", text) and int(text) < 2**32 - 1  # HCCL's mark of "not set"
 
 
 def _is_port(text):
@@ -22,29 +24,39 @@ def _is_name(text):
     return 0 < len(text) <= 64 and text.isprintable()
 
 
-def _is_ip(text, kind=ipaddress.ip_address):
+def is_ip(text, kind=ipaddress.ip_address):
+    """Return whether a text is one IP address."""
     try:  # older Pythons take leading zeros and newer ones zones (fe80::1%eth0): neither here
         return "%" not in text and (str(kind(text)) == text or ":" in text)
     except ValueError:
         return False
 
 
+def _are_ips(text):
+    return all(is_ip(part) for part in text.split(","))  # a device may have several
+
+
+def is_loopback(text):
+    """Return whether a server_id or an address is one that every machine calls itself by."""
+    return text.startswith("127.") and is_ip(text) or text in ("localhost", "::1")
+
+
 NUMBER = 'a whole number in quotes, such as "0"', _is_number
 PORT = 'a port in quotes, "1" to "65535"', _is_port
-IP = 'an IP address, such as "192.1.27.6"', _is_ip
+IPS = 'an IP address, such as "192.1.27.6"', _are_ips
 # key: what is to be written there, and whether a string is that
 FORMS = {
     "version": ('"1.0", or "1.2" for SuperPods of Atlas A3', lambda text: text in ("1.0", "1.2")),
     "status": ('"completed", once every device is in the table', lambda text: text == "completed"),
     "server_count": NUMBER,
     "server_id": ('a name of 1 to 64 characters, such as the server\'s address, "10.0.0.1"', _is_name),
-    "host_ip": ('an IPv4 address, such as "10.0.0.1"', lambda text: _is_ip(text, ipaddress.IPv4Address)),
+    "host_ip": ('an IPv4 address, such as "10.0.0.1"', lambda text: is_ip(text, ipaddress.IPv4Address)),
     "device_id": NUMBER,
     "rank_id": NUMBER,
-    "device_ip": IP,
+    "device_ip": IPS,
     "super_device_id": ('the device\'s SDID (npu-smi info -t spod-info) in quotes, such as "113246208"', _is_number),
     "super_pod_id": ('a name of 1 to 64 characters, such as its Super Pod ID, "0"', _is_name),
-    "backup_device_ip": IP,
+    "backup_device_ip": IPS,
     "device_port": PORT,
     "host_port": PORT,
     "backup_device_port": PORT,
@@ -71,7 +83,7 @@ def _text(found, owner, entry, key, needed=True):
             found.append(f"{_at(owner, key)}: is missing: write {advice}")
         return None
     if isinstance(value, str) and fits(value):
-        return value
+        return str(int(value)) if fits is _is_number else value  # HCCL reads "01" as 1
     wrong = "isn't right" if isinstance(value, str) else "isn't a string"
     found.append(f"{_at(owner, key)}: {_shown(value)} {wrong}: write {advice}")
     return None
@@ -116,6 +128,9 @@ def problems(table):
     """
     if not isinstance(table, dict):
         return [f"top level: {_shown(table)} isn't an object: write {{...}}"]
+    other = foreign(table)
+    if other:
+        return [other]
     found = []
     _repeated(found, table)
     version = _text(found, "", table, "version")
@@ -132,7 +147,7 @@ def problems(table):
 
     ranks_of, ips, super_ids = [], [], {}  # super_ids: {server_id: [(device's path, super_device_id)]}
     server_ids = [(owner, _text(found, owner, server, "server_id")) for owner, server in servers]
-    _once(found, "server_id", server_ids, "list each server once")
+    _once(found, "server_id", server_ids, "list each server once, by an address or a name of its own")
     for (owner, server), (_, server_id) in zip(servers, server_ids):
         _text(found, owner, server, "host_ip", needed=False)
         devices = _objects(found, owner, server, "device")
@@ -140,8 +155,8 @@ def problems(table):
         _once(found, "device_id", ids, "list each device of a server once")
         ranks_of.append([(each, _text(found, each, device, "rank_id")) for each, device in devices])
         for each, device in devices:
-            ip = _text(found, each, device, "device_ip", needed=needs_ip)
-            ips.append((each, ip and str(ipaddress.ip_address(ip))))
+            ip = _text(found, each, device, "device_ip", needed=needs_ip and "host_ip" not in server)
+            ips += [(each, str(ipaddress.ip_address(part))) for part in (ip or "").split(",") if part]
             for key in ("backup_device_ip", "device_port", "host_port", "backup_device_port"):
                 _text(found, each, device, key, needed=False)
             if version == "1.2":
@@ -152,6 +167,24 @@ def problems(table):
     if pods:
         _pod_problems(found, pods, server_ids, super_ids)
     return found
+
+
+def notes(table):
+    """Return what may be wrong with a table that is right by problems(), in the same form: HCCL doesn't refuse it."""
+    found, several = [], len(table["server_list"]) > 1
+    for index, server in enumerate(table["server_list"]):
+        owner = f"server_list[{index}]"
+        if is_loopback(server["server_id"]):
+            every = f"{_shown(server['server_id'])} is what every machine calls itself"
+            found.append(f"{owner}.server_id: {every}: write the server's address, or no second server can be told")
+        if several and not pods_of(table) and not all(device.get("device_ip") for device in server["device"]):
+            found.append(f"{owner}.device: without device_ip: Atlas A2 needs them with several servers, host_ip or not")
+    return found
+
+
+def pods_of(table):
+    """Return the SuperPods of a table, a list; version 1.0 has none."""
+    return table.get("super_pod_list", []) if table["version"] == "1.2" else []
 
 
 def _rank_problems(found, servers, ranks_of):

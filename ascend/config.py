@@ -3,9 +3,10 @@
     python3 ascend/config.py config_file.ini
 
 mindspore_lite ignores what it doesn't know without a word: a misspelt rank_table_file is a job whose ranks never find
-each other. So sections and keys are compared here with those that it reads. The grammar is that of its parser: one
-`[section]` or `key=value` a line, split at the first =, comments on lines of their own that begin with #, quotes a part
-of the value, of two equal sections or keys the first counts.
+each other. So sections and keys are compared with those that it reads: what looks like one of them is refused; what
+doesn't is a note, as a later version may have it. The grammar is that of its parser (config_file.cc): `[section]` or
+`key=value` on each line, split at the first =, comments on lines of their own that begin with #, quotes a part of the
+value, of two equal sections or keys the first counts.
 """
 
 import os
@@ -18,73 +19,119 @@ import argparse
 import difflib
 import re
 
-from ascend import Refused, table
+import ranks
+from ascend import Refused, table, text
 
 KEYS = {
     "ascend_context": (
         *("rank_table_file", "provider", "model_cache_dir", "model_cache_mode", "parameter_as_refdata"),
         *("variable_weights_file", "variable_weights_list", "ge_variable_memory_max_size", "ge_graph_memory_max_size"),
         *("precision_mode", "mixprecision_list_path", "profiling_config_file", "dump_config_file", "max_batch_size"),
-        *("max_seq_length", "enable_custom_op", "plugin_custom_ops", "aoe_mode"),
+        *("max_seq_length", "max_weight_batch", "enable_custom_op", "plugin_custom_ops", "aoe_mode"),
     ),
     "model_file": ("mindir_path",),
 }
 CANN = ("ge_global_options", "ge_session_options", "ge_graph_options")  # whose keys CANN reads: ge.exec.precision_mode
-OTHERS = (  # sections of other providers and devices: their keys aren't looked at
+OPTIONS = (  # some of them; without ge. they would be others
+    *("ge.externalWeight", "ge.inputShape", "ge.dynamicDims", "ge.dynamicNodeType", "ge.deterministic"),
+    *("ge.exec.precision_mode", "ge.exec.hcclExecuteTimeOut", "ge.exec.staticMemoryPolicy", "ge.exec.rankTableFile"),
+)
+OTHERS = (  # sections of other providers and devices: what is in them isn't looked at, as quotes are right in some
     *("acl_build_options", "acl_init_options", "acl_option_cfg_param", "aoe_global_options", "aoe_tuning_options"),
     *("common_context", "execution_plan", "gpu_context", "inner_common", "ms_cache", "weight"),
 )
 
 
+class Section(dict):
+    """{key: value} of a section; `line` is where it begins."""
+
+    def __init__(self, line):
+        super().__init__()
+        self.line = line
+
+
 def read(path):
     """Return {section: {key: value}} of a configuration file. Raises Refused, with the line's number, where
     mindspore_lite would skip what is written there or read something else than was meant."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line.strip() for line in file]
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
     sections, section = {}, None
-    for number, line in enumerate(lines, 1):
-        where = f"{path}:{number}: "
-        key, equals, value = (each.strip() for each in line.partition("="))
+    for number, line in enumerate(text.read(path).split("\n"), 1):
+        where, line = f"{path}:{number}: ", line.strip(" \t")
+        if "\r" in line:
+            raise Refused(f"{where}lines end with CR alone, and mindspore_lite reads them as one: end them with LF")
         if line.startswith("#"):
             if "variable_weights_file" in line:  # mindspore_lite 2.3 and later looks for this word in every line
                 raise Refused(f"{where}variable_weights_file in a comment is taken for the option: take it out")
         elif line.startswith("[") and line.endswith("]"):
             section = line[1:-1].strip()
-            _check_name(f"{where}section [{section}]", section, [*KEYS, *CANN, *OTHERS])
+            _near(f"{where}section [{section}]", section, [*KEYS, *CANN, *OTHERS], 0.6)
             if section in sections:
                 raise Refused(f"{where}section [{section}] is there twice, and the first counts: put them together")
-            sections[section] = {}
+            sections[section] = Section(number)
         elif line.startswith(";"):
             raise Refused(f"{where}comments begin with #, not with ;")
         elif line and section is None:
             raise Refused(f"{where}{line}: stands before any [section]: put it into one")
         elif line:
-            if not equals or not key:
-                raise Refused(f"{where}{line}: neither [section] nor key=value: correct it or make it a comment (#)")
-            if section in KEYS:
-                _check_name(f"{where}key {key} in [{section}]", key, KEYS[section])
-            elif section in CANN and not key.startswith("ge."):
-                raise Refused(f"{where}key {key} in [{section}]: CANN's options begin with ge.: write ge.{key}?")
-            if key in sections[section]:
-                raise Refused(f"{where}{key} is there twice in [{section}], and the first counts: take one out")
-            if not value:
-                raise Refused(f"{where}{key} has no value: give it one or make it a comment (#)")
-            if value[0] in "\"'" or value[-1] in "\"'":
-                raise Refused(f"{where}{key}={value}: the quotes would be part of the value: take them out")
-            if re.search(r"\s#", value):
-                raise Refused(f"{where}{key}={value}: comments stand on lines of their own")
-            sections[section][key] = value
+            _option(where, line, section, sections[section])
     return sections
 
 
-def _check_name(what, name, known):
-    if name not in known:
-        near = difflib.get_close_matches(name.lower(), known, 1, 0.6)
-        advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        raise Refused(f"{what} is none that mindspore_lite reads: {advice}")
+def _option(where, line, name, section):
+    """Put the key and the value of a line into the section called `name`, or raise Refused."""
+    key, equals, value = (part.strip() for part in line.partition("="))
+    if name not in KEYS and name not in CANN:
+        section.setdefault(key, value)
+        return
+    if not equals or not key:
+        raise Refused(f"{where}{line}: neither [section] nor key=value: correct it or make it a comment (#)")
+    if name in KEYS:
+        _near(f"{where}key {key} in [{name}]", key, KEYS[name], 0.7)
+    for option in (f"ge.{key}", f"ge.exec.{key}"):
+        if option in OPTIONS:
+            raise Refused(f"{where}key {key} in [{name}]: CANN's options begin with ge.: write {option}")
+    if key in section:
+        raise Refused(f"{where}{key} is there twice in [{name}], and the first counts: take one out")
+    if not value:
+        raise Refused(f"{where}{key} has no value: give it one or make it a comment (#)")
+    if value[0] in "\"'" or value[-1] in "\"'":
+        raise Refused(f"{where}{key}={value}: the quotes would be part of the value: take them out")
+    if re.search(r"\s#", value):
+        raise Refused(f"{where}{key}={value}: comments stand on lines of their own")
+    section[key] = value
+
+
+def _near(what, name, known, similarity):
+    """Raise Refused where a name is none of the known ones, but looks like one."""
+    near = [] if name in known else difflib.get_close_matches(name.lower(), known, 1, similarity)
+    if near:
+        raise Refused(f"{what} is none that mindspore_lite reads: did you mean {near[0]}?")
+
+
+def notes(path):
+    """Return a line for each section and key that no version up to 2.7 reads, as far as is known: "PATH:LINE: ..."."""
+    found = []
+    for name, section in read(path).items():
+        if name not in (*KEYS, *CANN, *OTHERS):
+            found.append(f"{path}:{section.line}: section [{name}]: mindspore_lite up to 2.7 doesn't read it")
+        for key in section:
+            if key not in KEYS.get(name, (key,)):
+                found.append(f"{path}: key {key} in [{name}]: mindspore_lite up to 2.7 doesn't read it")
+            if name in CANN and not key.startswith("ge."):
+                found.append(f"{path}: key {key} in [{name}]: CANN's options begin with ge.")
+    return found
+
+
+def options(path):
+    """Return what a configuration file says to mindspore_lite on Ascend, {section: {key: value}}, for config_dict.
+
+    rank_table_file is absolute. It is the whole file, as mindspore_lite doesn't see the first section of a file that
+    begins with a byte order mark. Raises Refused where it can't be used.
+    """
+    sections = {name: dict(section) for name, section in read(path).items() if name in KEYS or name in CANN}
+    table_file = rank_table_file(path)
+    if table_file:
+        sections["ascend_context"]["rank_table_file"] = table_file
+    return {name: section for name, section in sections.items() if section}
 
 
 def rank_table_file(path):
@@ -133,14 +180,16 @@ def main():
         path = rank_table_file(file)
         if path:
             table.load(path)
+        found = notes(file)
     except Refused as error:
         print(f"config.py: {error}", file=sys.stderr)
         return error.status
-    for section, options in read(file).items():
-        for key, value in options.items():
+    print("".join(f"{note}\n" for note in found), end="", file=sys.stderr)
+    for section, entries in read(file).items():
+        for key, value in entries.items():
             print(f"[{section}] {key}={value}")
     print(f"rank table: {path or 'none: for one rank alone'}")
-    return 0
+    return ranks.OK
 
 
 if __name__ == "__main__":

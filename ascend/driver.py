@@ -1,24 +1,17 @@
-"""What the driver says of this server's devices: which there are, their addresses, their numbers in a SuperPod."""
+"""What the driver says of this server's devices: their addresses, their numbers in a SuperPod."""
 
-import glob
+import ipaddress
 import os
 import re
 import shutil
 import subprocess
 
 from ascend import Refused
+from ascend.check import is_ip
 
-DEVICE_FILES = "/dev/davinci[0-9]*"  # what the driver makes, one a device
 HCCN_CONF = "/etc/hccn.conf"
+SET = "set it with hccn_tool -i {} -ip -s address ADDRESS netmask NETMASK"
 TOOLS = "/usr/local/Ascend/driver/tools"  # where hccn_tool is; it's often not on the PATH
-
-
-def existing_devices():
-    """Return the numbers of this server's devices, ascending; raise Refused where there are none."""
-    found = sorted(int(re.search("[0-9]+$", name).group()) for name in glob.glob(DEVICE_FILES))
-    if not found:
-        raise Refused(f"no device here (no {DEVICE_FILES}): install its driver, or name them with --devices")
-    return found
 
 
 def _answers(*command):
@@ -27,7 +20,7 @@ def _answers(*command):
     if not program:
         return {}, "command not found"
     try:
-        done = subprocess.run([program, *command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        done = subprocess.run([program, *command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
         text = done.stdout.decode(errors="replace")
     except (OSError, subprocess.TimeoutExpired) as error:
         text = str(error)
@@ -35,26 +28,53 @@ def _answers(*command):
 
 
 def read_addresses(devices, conf=None):
-    """Return {device: address} from the driver's configuration file or, for what that lacks, from hccn_tool."""
+    """Return {device: address} of the devices, a list of int.
+
+    From conf alone where it has them; without conf from /etc/hccn.conf and hccn_tool, which have to agree. Raises
+    Refused where a device has none, or who says which address of it that can't be right.
+    """
     path = HCCN_CONF if conf is None else conf
+    lines, lacks = _configured(path, conf is not None)
+    found = {}  # {device: (address, who says so)}
+    for device in devices:
+        command = f"hccn_tool -i {device} -ip -g"
+        answers, last = _answers(*command.split()) if conf is None or device not in lines else ({}, "")
+        said = [lines[device]] if device in lines else []
+        said += [(answers["ipaddr"], command)] if "ipaddr" in answers else []
+        if not said:
+            raise Refused(
+                f"no address of device {device}: {path}: {lacks}; {command}: {last}: run as root, mount both into a "
+                "container, set it with hccn_tool, or take --no_device_ip where --help allows it"
+            )
+        for address, who in said:
+            if not is_ip(address) or not int(ipaddress.ip_address(address)):
+                raise Refused(f"{who}: {address} isn't the address of a device: {SET.format(device)}")
+        if len({address for address, _ in said}) > 1:
+            both = " but ".join(f"{address} in {who}" for address, who in said)
+            raise Refused(f"device {device} has {both}: HCCL can't connect: correct the one, or give --hccn_conf FILE")
+        found[device] = said[0]
+    for device, (address, who) in found.items():
+        first, source = next((number, other[1]) for number, other in found.items() if other[0] == address)
+        if first != device:
+            raise Refused(f"{who}: {address} is device {first}'s, too ({source}): {SET.format(device)}")
+    return {device: address for device, (address, _) in found.items()}
+
+
+def _configured(path, needed):
+    """Return ({device: (address, "PATH:LINE")}, why it lacks others) of a file like /etc/hccn.conf."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            text, lacks = file.read(), "has none"
+            lines = file.read().splitlines()
     except OSError as error:
-        if conf is not None:
-            raise Refused(f"--hccn_conf {conf}: can't be read: {error.strerror}") from None
-        text, lacks = "", error.strerror
-    found = {int(device): ip for device, ip in re.findall(r"^\s*address_([0-9]+)\s*=\s*(\S+)", text, re.M)}
-    for device in devices:
-        if device not in found:
-            answers, last = _answers("hccn_tool", "-i", str(device), "-ip", "-g")
-            if "ipaddr" not in answers:
-                raise Refused(
-                    f"no address of device {device}: {path}: {lacks}; hccn_tool -i {device} -ip -g: {last}: run as "
-                    "root, set it with hccn_tool, or take --no_device_ip where --help allows it"
-                )
-            found[device] = answers["ipaddr"]
-    return found
+        if needed:
+            raise Refused(f"--hccn_conf {path}: can't be read: {error.strerror}") from None
+        return {}, error.strerror
+    found = {}
+    for number, line in enumerate(lines, 1):
+        match = re.match(r"\s*address_([0-9]+)\s*=\s*(\S+)", line)
+        if match:
+            found[int(match.group(1))] = match.group(2), f"{path}:{number}"
+    return found, "has none"
 
 
 def read_super_device_ids(devices):
@@ -65,5 +85,7 @@ def read_super_device_ids(devices):
         answers, last = _answers(*command)
         if "SDID" not in answers:
             raise Refused(f"no SDID of device {device}: {' '.join(command)}: {last}: give --super_device_ids")
+        if not re.fullmatch("[0-9]+", answers["SDID"]):
+            raise Refused(f"{' '.join(command)}: {answers['SDID']} isn't an SDID, a number: give --super_device_ids")
         found[device] = answers["SDID"]
     return found

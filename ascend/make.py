@@ -3,6 +3,8 @@
 import copy
 
 from ascend import Refused
+from ascend.check import is_loopback, pods_of
+from ascend.forms import from_groups
 from ascend.table import checked, ranks
 
 
@@ -30,6 +32,18 @@ def make(devices, addresses, server_id, super_device_ids=None, super_pod_id=None
     return checked(table, f"table of {server_id}")
 
 
+def convert(table, name):
+    """Return the table of version 1.0 that says the same as another tool's (group_list); one that is right as it is.
+
+    name: its file, for messages. Raises Refused where it can't be converted, or the result isn't right.
+    """
+    if not isinstance(table, dict) or "group_list" not in table or "server_list" in table:
+        return checked(table, name)
+    servers = from_groups(table, name)
+    made = {"version": "1.0", "server_count": str(len(servers)), "server_list": servers, "status": "completed"}
+    return checked(made, f"{name}, converted")
+
+
 def merge(tables):
     """Return one rank table with the servers of all, in the order given: each table's ranks follow the last one's.
 
@@ -39,13 +53,20 @@ def merge(tables):
     versions = sorted({table["version"] for table in tables})
     if len(versions) != 1:
         raise Refused(f"merged table: versions {' and '.join(versions)}: only tables of one version go together")
+    names = [server["server_id"] for table in tables for server in table["server_list"]]
+    alike = [name for name in names if is_loopback(name) and names.count(name) > 1]
+    if alike:
+        raise Refused(
+            f"merged table: {len(alike)} servers call themselves {alike[0]}, as every machine does: write each one's "
+            "table with --server_id ADDRESS, its own"
+        )
     merged, *others = copy.deepcopy(tables)
     for table in others:
         offset = len(ranks(merged))
         for device in (device for server in table["server_list"] for device in server["device"]):
             device["rank_id"] = str(int(device["rank_id"]) + offset)
         merged["server_list"] += table["server_list"]
-        for pod in table.get("super_pod_list", []) if versions == ["1.2"] else []:
+        for pod in pods_of(table):
             pods = merged.setdefault("super_pod_list", [])
             same = next((each for each in pods if each["super_pod_id"] == pod["super_pod_id"]), None)
             if same:

@@ -2,7 +2,8 @@
 
     python3 ascend/rank_table.py --devices 0,1 > rank_table.json         # of this server
     python3 ascend/rank_table.py --merge a.json b.json > rank_table.json # of several, in the order of their ranks
-    python3 ascend/rank_table.py --check rank_table.json                 # one line a problem, status 2 if there is one
+    python3 ascend/rank_table.py --from jobstart_hccl.json > rank_table.json # ModelArts' or a pod's, converted
+    python3 ascend/rank_table.py --check rank_table.json                 # one line for each problem, status 2 with any
 
 It works from any folder. `--help` has the rest.
 """
@@ -17,9 +18,9 @@ import argparse
 import re
 
 import ranks
-from ascend import Refused, driver, server, table
-from ascend.check import problems
-from ascend.make import make, merge
+from ascend import Refused, devices, driver, server, table
+from ascend.check import notes, problems
+from ascend.make import convert, make, merge
 
 
 def parse_devices(text):
@@ -38,18 +39,20 @@ def parse_devices(text):
 
 def of_this_server(args):
     """Return the rank table that the arguments ask for."""
-    devices = driver.existing_devices() if args.devices is None else parse_devices(args.devices)
-    ips = {} if args.no_device_ip else driver.read_addresses(devices, args.hccn_conf)
+    numbers = devices.mounted() if args.devices is None else parse_devices(args.devices)
+    if not numbers:
+        raise Refused(f"no device here (no {devices.DEV}/davinci0): install its driver, or name them with --devices")
+    ips = {} if args.no_device_ip else driver.read_addresses(numbers, args.hccn_conf)
     super_ids = None
     if args.super_device_ids is not None:
         given = args.super_device_ids.split(",")
-        if len(given) != len(devices):
-            raise Refused(f"--super_device_ids: {len(given)}, --devices: {len(devices)}: give one a device")
-        super_ids = dict(zip(devices, given))
+        if len(given) != len(numbers):
+            raise Refused(f"--super_device_ids: {len(given)}, --devices: {len(numbers)}: give one a device")
+        super_ids = dict(zip(numbers, given))
     elif args.super_pod_id is not None:
-        super_ids = driver.read_super_device_ids(devices)
+        super_ids = driver.read_super_device_ids(numbers)
     server_id = server.own_address() if args.server_id is None else args.server_id
-    return make(devices, ips, server_id, super_ids, args.super_pod_id)
+    return make(numbers, ips, server_id, super_ids, args.super_pod_id)
 
 
 def parse_arguments():
@@ -69,6 +72,8 @@ def parse_arguments():
     read.add_argument("--check", metavar="FILE", help="say what is wrong with a rank table (default: none)")
     join = "join tables, a server's each, in the order of ranks (default: none)"
     read.add_argument("--merge", nargs="+", metavar="FILE", help=join)
+    other = "convert a table with group_list, as ModelArts and pods have it (default: none)"
+    read.add_argument("--from", metavar="FILE", dest="other", help=other)
     write = parser.add_argument_group("table of this server")
     write.add_argument(
         "--devices", metavar="LIST", help="in the order of ranks: 0,1 or 0-7 or [0,8) (default: all that are here)"
@@ -83,9 +88,9 @@ def parse_arguments():
     write.add_argument("--super_device_ids", metavar="IDS", help="version 1.2: the devices' SDIDs (default: npu-smi's)")
     args = parser.parse_args()
 
-    given = [f"--{name}" for name, value in vars(args).items() if value is not None]
-    if {"--check", "--merge"} & set(given) and len(given) > 1:
-        refuse(f"{' '.join(given)}: --check and --merge stand alone")
+    given = ["--from" if name == "other" else f"--{name}" for name, value in vars(args).items() if value is not None]
+    if {"--check", "--merge", "--from"} & set(given) and len(given) > 1:
+        refuse(f"{' '.join(given)}: --check, --merge and --from stand alone")
     if args.hccn_conf is not None and args.no_device_ip:
         refuse(f"--hccn_conf {args.hccn_conf} --no_device_ip: with addresses or without")
     if args.super_device_ids is not None and args.super_pod_id is None:
@@ -94,7 +99,7 @@ def parse_arguments():
 
 
 def check(path):
-    """Print what is wrong with the rank table in a file, one line a problem, or its summary; return the exit status."""
+    """Print what is wrong with a table, one line for each problem, or its summary, with what may be wrong on stderr."""
     try:
         content = table.parse(path)
         found = [f"{path}: {problem}" for problem in problems(content)]
@@ -103,8 +108,9 @@ def check(path):
     if found:
         print("\n".join(found), file=sys.stderr)
         return ranks.REFUSED
+    print("".join(f"{path}: {note}\n" for note in notes(content)), end="", file=sys.stderr)
     print(f"{path}: {table.summary(content)}")
-    return 0
+    return ranks.OK
 
 
 def main():
@@ -112,11 +118,18 @@ def main():
         args = parse_arguments()
         if args.check is not None:
             return check(args.check)
-        print(table.dumps(merge([table.load(path) for path in args.merge]) if args.merge else of_this_server(args)))
+        if args.other is not None:
+            made = convert(table.parse(args.other), args.other)
+        elif args.merge:
+            made = merge([convert(table.parse(path), path) for path in args.merge])
+        else:
+            made = of_this_server(args)
+        print("".join(f"rank_table.py: {note}\n" for note in notes(made)), end="", file=sys.stderr)
+        print(table.dumps(made))
     except Refused as error:
         print(f"rank_table.py: {error}", file=sys.stderr)
         return error.status
-    return 0
+    return ranks.OK
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import re
 from typing import NamedTuple
 
 from ascend import Refused
-from ascend.check import problems
+from ascend.check import pods_of, problems
+from ascend.text import read
 
 
 class Rank(NamedTuple):
@@ -28,16 +29,11 @@ def parse(path):
     def refused(text):
         raise ValueError(f"{text} isn't JSON")
 
+    text = read(path)
+    if not text.strip():
+        raise Refused(f"{path}: is empty: whatever was to write it failed: write it again")
     try:
-        with open(str(path), encoding="utf-8") as file:
-            text = file.read()
-        if not text.strip():
-            raise Refused(f"{path}: is empty: whatever was to write it failed: write it again")
         return json.loads(text, object_pairs_hook=noted, parse_constant=refused)
-    except Refused:
-        raise
-    except OSError as error:
-        raise Refused(f"{path}: can't be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # which says line and column
         raise Refused(f"{path}: isn't JSON: {error}: correct it there; JSON has no comments") from None
 
@@ -74,7 +70,7 @@ def summary(table):
     devices = {}
     for rank in ranks(table):
         devices.setdefault(rank.server_id, []).append(str(rank.device_id))
-    pods = table.get("super_pod_list", []) if table["version"] == "1.2" else []
+    pods = pods_of(table)
     on = counted(devices, "server") + (f" in {counted(pods, 'SuperPod')}" if pods else "")
     servers = [f"{name} ({'devices' if len(ids) > 1 else 'device'} {', '.join(ids)})" for name, ids in devices.items()]
     return f"version {table['version']}, {counted(ranks(table), 'rank')} on {on}: {', '.join(servers)}"

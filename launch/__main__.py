@@ -65,7 +65,7 @@ def start(args, job, screen, caught):
     if args.backend == "ascend":
         from launch import on_ascend  # which nobody else waits for
 
-        here, size, elsewhere = on_ascend.find_ranks(args)
+        here, size, elsewhere = on_ascend.find_ranks(args, screen.say)
         ranks, text = [rank for rank, _ in here], f"{len(here)} of {size} ranks"
     else:
         size = command.count_ranks(args)
@@ -85,13 +85,8 @@ def start(args, job, screen, caught):
 
 def open_standard_files():
     """Make sure that 0, 1 and 2 are open: one that is closed would be the next file that is opened."""
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-            if number == 1:
-                raise Stop(REFUSED, "stdout is closed: there is nowhere to show the results") from None
+    while os.open(os.devnull, os.O_RDWR) < 3:
+        pass
 
 
 def main():

@@ -40,6 +40,7 @@ from ranks import FAILED, PLACE, REFUSED, STEP, TIMEOUT
 
 GRACE = 5  # seconds from SIGTERM to SIGKILL
 SHOWN = 10  # how many lines of a failed rank's log are shown
+READ = 1 << 15  # bytes of a log that are passed on together
 # which limit holds for a step, by its first word (see step() in ranks.py); none for those that only a program knows
 LIMITS = {
     "start": "start",
@@ -148,6 +149,7 @@ class Guard:
     def watch(self, wake):
         """Pass on what the rank does and writes until it has ended and everything is passed on."""
         shown = [(1, self.logs[0][1])] + [(2, self.logs[1][1])] * self.settings["verbose"]
+        os.set_blocking(wake, False)
         while True:
             ended = self.child.poll() is not None
             if ended:
@@ -155,17 +157,16 @@ class Guard:
             self.look_at_step(ended)
             full, read = self.sender.full(), False
             for on, log in () if full else shown:
-                data = log.read(1 << 15)
+                data = log.read(READ)
                 if data:
                     read = True
                     self.send(on=on, text=data.decode(errors="surrogateescape"))
             self.send()
-            if ended and not read and not full:
+            if ended and not full and (not read or self.child.returncode):  # of a failed rank's, the log has the rest
                 return
             if not read:
                 select.select([wake], [2] if self.sender.waiting else [], [], 0.05)
                 with contextlib.suppress(BlockingIOError):
-                    os.set_blocking(wake, False)
                     os.read(wake, 4096)
 
     def look_at_step(self, ended):
@@ -183,6 +184,7 @@ class Guard:
             self.expired = f"{how} in {self.where()} after {limit:g} s (--{option}_timeout)"
             resource.prlimit(self.child.pid, resource.RLIMIT_CORE, (0, 0))
             self.child.send_signal(signal.SIGABRT)  # Python writes all threads' stacks into the log
+            self.send(late=True)
             self.kill_at = now + 0.5
         if self.kill_at and now > self.kill_at and not ended:
             self.child.kill()

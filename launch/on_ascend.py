@@ -1,18 +1,23 @@
 """On Ascend the launcher starts the ranks of its server itself, as the rank table says; the servers meet through HCCL."""
 
-from ascend import config, devices, server, table
+from ascend import check, config, devices, server, table
 from launch.command import run
 from launch.processes import STARTERS
 from ranks import REFUSED, Stop
 
 
-def find_ranks(args):
-    """Return ([(rank, its device_id here)], number of all ranks, [(other server, its ranks)]) by the rank table."""
+def find_ranks(args, note):
+    """Return ([(rank, its device_id here)], number of all ranks, [(other server, its ranks)]) by the rank table.
+
+    note(line) is called with what isn't refused and may be wrong.
+    """
     path = config.rank_table_file(args.config_file)
     if not path:
         advice = "write rank_table_file=... into [ascend_context]: it joins the ranks"
         raise Stop(REFUSED, f"{args.config_file}: names no rank table: {advice}")
     loaded = table.load(path)
+    for line in (*config.notes(args.config_file), *(f"{path}: {line}" for line in check.notes(loaded))):
+        note(line)
     mine = server.local_server(loaded, args.server_id)
     everyone = table.ranks(loaded)
     if args.ranks not in (None, len(everyone)):

@@ -13,6 +13,7 @@ from launch.stream import Receiver
 from ranks import DIFFERENT, FAILED, REFUSED, TIMEOUT, UNAVAILABLE
 
 TOGETHER, LATE = 0.2, 1.0  # seconds in which failures, and ranks that are late, are of one moment
+STACKS = 3  # seconds in which ranks that are late are ended, with their stacks in the log
 PROGRESS = 5  # seconds after which a step that goes on is shown
 TIMES = 10  # a rank may take so many times as long for a step as the slowest of the others, and straggler_timeout more
 
@@ -25,6 +26,7 @@ class Rank:
         self.took = {}  # seconds, by step
         self.has_ended = self.is_heard_of = False
         self.is_lost = True  # until its guard says how it ended
+        self.is_late = False  # its guard ends it, as its step takes too long
 
 
 class Watch:
@@ -91,7 +93,10 @@ class Watch:
             self.look_for_lost_ranks(over)
         if self.failures:
             first = self.failures[0]
-            window = LATE if first["status"] == TIMEOUT else TOGETHER
+            late = {number for number, rank in self.ranks.items() if rank.is_late} - {
+                one["on"] for one in self.failures
+            }
+            window = STACKS if late else LATE if first["status"] == TIMEOUT else TOGETHER
             if over or time.monotonic() > first["heard_at"] + window:
                 self.status = self.report()
         elif time.monotonic() - self.said_at > PROGRESS:
@@ -115,6 +120,8 @@ class Watch:
         rank.is_heard_of = True
         if "text" in message:
             self.screen.write(number, message["on"], message["text"].encode(errors="surrogateescape"))
+        elif "late" in message:
+            rank.is_late = True
         elif "how" in message:
             self.fail(number, **message)
         elif "seconds" in message:
@@ -183,10 +190,11 @@ class Watch:
         first = min(self.failures, key=lambda failure: (failure["status"] == 128 + signal.SIGTERM, failure["at"]))
         rank, status, message = first["rank"], first["status"], first.get("message", "")
         if status == TIMEOUT:
-            first = min(late, key=lambda failure: progress_of(failure["step"]))  # the others wait for who is behind
+            late.sort(key=lambda failure: (progress_of(failure["step"]), "stopped" not in failure["how"]))
+            first = late[0]  # the others wait for who is behind
             for number in sorted(number for number, each in self.ranks.items() if not each.is_heard_of):
                 self.screen.say(f"rank {number}: never appeared")
-            for failure in sorted(late, key=lambda failure: progress_of(failure["step"])):
+            for failure in late:
                 if self.ranks[failure["on"]].is_heard_of:
                     self.screen.line(f"rank {failure['on']}: {failure['how']}")
             steps = {number: each.step or "start" for number, each in self.ranks.items() if each.is_heard_of}

@@ -5,8 +5,7 @@ import os
 from typing import Dict, NamedTuple
 
 import ranks
-
-DEV = os.environ.get("LAUNCH_DEV", "/dev")  # where drivers make their device files (tests: another folder)
+from ascend.devices import DEV
 
 
 class Backend(NamedTuple):

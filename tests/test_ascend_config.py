@@ -6,6 +6,9 @@ import pytest
 from conftest import ROOT, assert_refused, command
 from test_ascend import Server
 
+from ascend import config
+
+CASES = ROOT / "tests" / "cases"
 PROGRAM = ROOT / "ascend" / "config.py"
 
 
@@ -75,3 +78,71 @@ def test_every_option_of_the_shipped_configuration_is_known(server):
         *("ge.dynamicNodeType", "ge.exec.hcclExecuteTimeOut"),
     ):
         assert option == "provider" or f" {option}=" in done.stdout, option
+
+
+# what people bring: cases/
+
+
+def configuration(path):
+    return command(sys.executable, PROGRAM, path)
+
+
+def test_quotes_are_let_be_where_the_reader_takes_them_off():
+    for name, option in (("converter", 'input_format="ND"'), ("plan", 'op_1="data_type:float16"')):
+        done = configuration(CASES / "09-config-quotes" / f"{name}.ini")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert option in done.stdout
+
+
+def test_encodings():
+    folder = CASES / "10-config-bom-gbk"
+    for name in ("bom", "crlf"):
+        done = configuration(folder / f"{name}.ini")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "[ascend_context] provider=ge\n" in done.stdout
+    assert_refused(configuration(folder / "gbk.ini"), 2, "gbk.ini:1: byte 3 (0xc5)", "UTF-8")
+
+
+def table_check(path):
+    return command(sys.executable, ROOT / "ascend" / "rank_table.py", "--check", path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "gb18030", "latin-1"])
+def test_other_encodings_are_named_by_their_place(tmp_path, encoding):
+    text = "# 中文\n" if encoding != "latin-1" else "# \xe9\n"
+    for name, check in (("config.ini", configuration), ("table.json", table_check)):
+        (tmp_path / name).write_bytes((text + "[ascend_context]\nprovider=ge\n").encode(encoding))
+        assert_refused(check(tmp_path / name), 2, f"{tmp_path / name}:1: ", "UTF-")
+
+
+def test_a_byte_order_mark_doesn_t_lose_the_first_section(server):
+    """mindspore_lite would: so it gets what the file says from Python, too."""
+    text = "[ascend_context]\nrank_table_file=rank_table.json\nparameter_as_refdata=all\n"
+    server.config.write_text(text, encoding="utf-8-sig")
+    assert config.options(str(server.config)) == {
+        "ascend_context": {"rank_table_file": str(server.folder / "rank_table.json"), "parameter_as_refdata": "all"}
+    }
+    done = server.run()
+    assert done.returncode == 0, done.stderr
+    assert '"parameter_as_refdata": "all"' in (server.calls / "rank1.jsonl").read_text()
+
+
+def test_lines_that_end_with_cr_alone_are_refused(tmp_path):
+    (tmp_path / "config.ini").write_bytes(b"[ascend_context]\rprovider=ge\r")
+    assert_refused(configuration(tmp_path / "config.ini"), 2, "config.ini:1: ", "CR")
+
+
+def test_a_language_model_s_options_and_those_of_later_versions(tmp_path):
+    for name in ("a2", "dynamic"):
+        done = configuration(CASES / "11-config-llm" / f"{name}.ini")
+        assert (done.returncode, done.stderr) == (0, ""), name
+    path = tmp_path / "config.ini"
+    path.write_text("[ascend_context]\nflash_graph=1\n[speculative]\nlength=4\n[ge_graph_options]\nstream_num=2\n")
+    done = configuration(path)
+    assert done.returncode == 0
+    assert "[speculative] length=4\n" in done.stdout
+    assert [name for name in ("flash_graph", "[speculative]", "stream_num") if name in done.stderr] == [
+        *("flash_graph", "[speculative]", "stream_num")
+    ]
+    path.write_text("[ascend_context]\nrank_table_fil=x.json\n")
+    assert_refused(configuration(path), 2, "config.ini:2: ", "rank_table_file")

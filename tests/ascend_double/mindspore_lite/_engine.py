@@ -131,10 +131,16 @@ class Faults:
 
 
 def read_config(path):
-    """Return {section: {key: value}} of the file as the C++ parser has it; refuse what it would ignore."""
+    """Return {section: {key: value}} of the file as the C++ parser has it; refuse what it would ignore.
+
+    But the first section of a file with a byte order mark: it is lost here as there, and a caller may say it otherwise.
+    """
     sections, section = {}, None
-    with open(path) as file:
+    with open(path, encoding="utf-8") as file:
         lines = [line.strip() for line in file]
+    if lines and lines[0].startswith("\ufeff"):
+        later = [number for number, line in enumerate(lines) if line.startswith("[")]
+        lines[: later[0] if later else None] = [""] * (later[0] if later else len(lines))
     for number, line in enumerate(lines, 1):
         where = f"{path}, line {number}: {line!r}"
         if not line or line[0] == "#":
@@ -150,7 +156,8 @@ def read_config(path):
             raise Refused(f"{where}: ignored: no key=value below a [section]")
         if key in sections[section]:
             raise Refused(f"{where}: the second value of this key is ignored")
-        if value[:1] in ('"', "'") or " #" in value or not value:
+        kept = section == "ascend_context" or section.startswith("ge_")  # others' readers take quotes off
+        if kept and (value[:1] in ('"', "'") or " #" in value or not value):
             raise Refused(f"{where}: quotes and what follows a # on the same line are part of the value")
         sections[section][key] = value
     return sections
@@ -209,11 +216,23 @@ def read_rank_table(path):
 
 
 def physical(device_id):
-    """Return the number in rank tables of the device that the process knows as `device_id`."""
-    visible = [each for each in os.environ.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",") if each]
-    if visible and device_id >= len(visible):
-        raise Refused(f"device {device_id}: ASCEND_RT_VISIBLE_DEVICES has {len(visible)}")
-    return int(visible[device_id]) if visible else device_id
+    """Return the number in rank tables of the device that the process knows as `device_id`.
+
+    Its files in LAUNCH_DEV (for /dev) are what a container has mounted, counted from 0 there; without them, all 16.
+    """
+    folder = os.environ.get("LAUNCH_DEV", "")
+    names = os.listdir(folder) if folder else []
+    mounted = sorted(int(name[7:]) for name in names if name.startswith("davinci") and name[7:].isdigit())
+    mounted = mounted or list(range(16))
+    visible = []
+    for text in os.environ.get("ASCEND_RT_VISIBLE_DEVICES", "").split(","):
+        if not text.isdigit() or int(text) >= len(mounted):  # CANN reads no further
+            break
+        visible.append(mounted[int(text)])
+    visible = visible if os.environ.get("ASCEND_RT_VISIBLE_DEVICES") else mounted
+    if device_id >= len(visible):
+        raise Refused(f"device {device_id}: this process sees {len(visible)}")
+    return visible[device_id]
 
 
 # The ranks
