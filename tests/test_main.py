@@ -42,8 +42,7 @@ def test_run_sh_prints_every_rank_and_a_checked_result():
     verdict = r"check: PASS  max error \S+ \(tolerance 1e-05\) against models/Matmul.mindir"
     assert re.fullmatch(verdict, text[4])
     (said,) = done.stderr.splitlines()
-    why = "no Ascend device (/dev/davinci0) and no NVIDIA GPU (/dev/nvidia0) here"
-    assert said.startswith(f"run.sh: back end cpu ({why}), 2 ranks, logs in logs/")
+    assert re.match("run.sh: .*cpu .*/dev/davinci.*/dev/nvidia.* 2 ranks.* logs/", said)
 
 
 def test_the_tutorials_command_works():
@@ -259,10 +258,10 @@ def test_run_sh_refuses_wrong_arguments():
     assert_refused(
         command("./run.sh", PYTHON=python), 3, f"PYTHON={python} has no mindspore_lite, and is no Python 3.7"
     )
-    assert_refused(command("./run.sh", "--ranks=two"), 2, "--ranks: invalid int value: 'two'")
-    assert_refused(command("./run.sh", "--ranks=0"), 2, "--ranks 0: a number of at least 1")
-    assert_refused(command("./run.sh", "--model_path"), 2, "--model_path: expected one argument")
-    assert_refused(command("./run.sh", "--build_timeout=0"), 2, "--build_timeout 0.0: seconds, at least 1")
+    assert_refused(command("./run.sh", "--ranks=two"), 2, "--ranks", "two")
+    assert_refused(command("./run.sh", "--ranks=0"), 2, "--ranks 0")
+    assert_refused(command("./run.sh", "--model_path"), 2, "--model_path")
+    assert_refused(command("./run.sh", "--build_timeout=0"), 2, "--build_timeout 0")
 
 
 @pytest.mark.parametrize("backend, device", [("gpu", "/dev/nvidia"), ("ascend", "/dev/davinci")])
