@@ -62,7 +62,7 @@ def main():
     outputs = model.predict(inputs)
 
     # get output and print
-    print("\n".join(ranks.describe(outputs)), flush=True)
+    print("\n".join(ranks.describe(outputs)) + "\n", end="", flush=True)
 
 
 if __name__ == "__main__":

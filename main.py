@@ -65,6 +65,7 @@ def check_files(args, comm):
     wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
     reference = mindir.load(args.model_path).summary() if wanted and is_first(comm) else None
     if args.backend != "cpu":  # whose model does this as it cuts the shard
+        shards.check_count(args.model_path, comm.size)
         shards.check_set(comm, args.model_path, model_path)
     return model_path, arrays, comm.bcast(reference)
 
@@ -184,6 +185,9 @@ def main():
     with prepared_files(args, comm, context, model_path) as (path, *configuration):
         try:
             model.build_from_file(path, mslite.ModelType.MINDIR, context, *configuration)
+        except mindir.MindIRError:
+            shards.check_count(args.model_path, comm.size)  # which shards are missing says more
+            raise
         except RuntimeError as error:
             message = f"{model_path}: {error} ([ERROR] lines above say why)"
             raise ranks.Stop(ranks.FAILED, message) from None

@@ -135,7 +135,7 @@ def place(text):
 
 
 def run(main):
-    """Call main() and end the process: a failure is one line on stderr and its exit status, and no rank waits for it."""
+    """Call main() and end the process: a failure is one line on stderr and an exit status, and no rank waits for it."""
     status, message = OK, ""
     try:
         main()
@@ -167,12 +167,13 @@ def fail(status, message):
             json.dump({"status": status, "message": message, "time": time.time()}, file)
         os.rename(os.path.join(FOLDER, "failing"), os.path.join(FOLDER, "failure"))
         os._exit(status)
-    rank = next((os.environ[name] for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK") if name in os.environ), "")
-    if rank not in ("", "0"):
-        time.sleep(0.5)  # where all ranks fail alike, the first one's word and Abort are enough
-    _say(f"rank {rank}: {message}" if rank and not message.startswith("rank ") else message)
     MPI = getattr(sys.modules.get("mpi4py"), "MPI", None)
-    if MPI and MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.size > 1:
+    joined = bool(MPI) and MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.size > 1
+    rank = next((os.environ[name] for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK") if name in os.environ), "")
+    if rank not in ("", "0"):  # where all ranks fail alike, the first one's word is enough: it ends the others, at once
+        time.sleep(0.5 if joined else 5)  # by Abort, or in a second or two by its status
+    _say(f"rank {rank}: {message}" if rank and not message.startswith("rank ") else message)
+    if joined:
         MPI.COMM_WORLD.Abort(status)
     os._exit(status)
 

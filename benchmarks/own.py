@@ -34,15 +34,20 @@ def rank(path, repeat):
         since = time.perf_counter()
 
     import cpu_mpi_distributed as cpu
-    import inference
     import mindir
+    import ranks
+    from suite import cpu_model, memory
+    from suite import inputs as model_inputs
+    from suite.exchange import Exchange
 
     stamp("imports")
-    comm = inference.world(cpu.MPI)
+    comm = ranks.world()
     stamp("MPI")
+    memory.keep_memory()
+    memory.share_cores(comm)
     context = cpu.create_context(comm)
     context.cpu.thread_num = 1
-    path = inference.shard_path(path, comm)
+    path = ranks.shard_path(path, comm.rank, comm.size)
     spent = {}
 
     def timed(name, function):
@@ -55,16 +60,16 @@ def rank(path, repeat):
 
         return run
 
-    load, cut, write = mindir.load, mindir.cut, cpu._write_stages
-    mindir.load, mindir.cut, cpu._write_stages = timed("read", load), timed("cut", cut), timed("write stages", write)
+    mindir.load, mindir.cut = timed("read", mindir.load), timed("cut", mindir.cut)
+    cpu_model._write_stages = timed("write stages", cpu_model._write_stages)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    model = cpu.Model(comm)
+    model = cpu_model.Model(comm)
     model.build_from_file(path, cpu.mslite.ModelType.MINDIR, context)
     build = time.perf_counter() - since
     stamps.update(spent)
     stamps["build"] = build - sum(spent.values())
     since = time.perf_counter()
-    inputs, _ = inference.fill_inputs(model, model.get_inputs())
+    inputs, _ = model_inputs.fill(model, {})
     model.predict(inputs)
     stamp("first predict")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -92,20 +97,13 @@ def rank(path, repeat):
         def __getattr__(self, name):
             return getattr(self.wrapped, name)
 
-    kinds = {
-        "stage": lambda stage: Counted("engine", stage, ["predict"]),
-        "comm": lambda comm: Counted("mpi", comm, ["Allgather", "Allreduce", "Reduce_scatter_block", "Sendrecv"]),
-        "ufunc": lambda ufunc: counted("sums", ufunc),
-    }
     cpu.mslite.Tensor.get_data_to_numpy = counted("engine", cpu.mslite.Tensor.get_data_to_numpy)
-    functions, done = [step for step, _, _ in model.steps], set()
-    for function in functions:
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__):
-            if name == "reduce_mine":
-                functions.append(cell.cell_contents)
-            if name in kinds and id(cell) not in done:
-                done.add(id(cell))
-                cell.cell_contents = kinds[name](cell.cell_contents)
+    for _, run, _, _ in model.steps:
+        if isinstance(run, Exchange):
+            run.comm = Counted("mpi", run.comm, ["Allgather", "Allreduce", "Reduce_scatter_block", "Sendrecv"])
+            run.ufunc = counted("sums", run.ufunc)
+        else:
+            run.stage = Counted("engine", run.stage, ["predict"])
     times = []
     for _ in range(5 + repeat):
         comm.Barrier()

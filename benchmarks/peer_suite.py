@@ -14,31 +14,31 @@ import mindspore_lite as mslite
 import work
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import inference
-import main as suite
+import ranks
+from suite import inputs as model_inputs
+from suite import memory, tensorrt
+from suite.cpu_model import Model
 
 GPU = bool(os.environ.get("GPU"))
 
 
-def main(comm):
+def main():
     address, name, path, how = sys.argv[1:]
-    if how == "plain":
-        inference.keep_memory = lambda: None
+    comm = ranks.world()
+    if how != "plain":
+        memory.keep_memory()
     if not GPU and how != "unsharded":
         work.pin(comm.rank, comm.size)
-    context = backend.create_context(comm)
-    model = mslite.Model() if GPU or how == "unsharded" else backend.Model(comm)
-    shard = path if how in ("unsharded", "one") else inference.shard_path(path, comm)
+    context = page.create_context(comm)
+    model = mslite.Model() if GPU or how == "unsharded" else Model(comm)
+    shard = path if how in ("unsharded", "one") else ranks.shard_path(path, comm.rank, comm.size)
     files = contextlib.nullcontext((shard, ""))
     if GPU:
-        import trt_engine
-
-        files = trt_engine.prepared(comm, context, shard, "", None, f"{os.path.dirname(path)}/engines")
+        files = tensorrt.prepared(comm, context, shard, "", None, f"{os.path.dirname(path)}/engines")
     with files as (shard, *configuration):
         model.build_from_file(shard, mslite.ModelType.MINDIR, context, *configuration)
-    arrays = dict(zip((inference.short_name(each.name) for each in model.get_inputs()), work.inputs(name)))
-    inputs, arrays = inference.fill_inputs(model, model.get_inputs(), arrays)
-    lock = suite.pages_locked(arrays) if GPU and how == "suite" else None
+    arrays = dict(zip((model_inputs.short_name(each.name) for each in model.get_inputs()), work.inputs(name)))
+    inputs, arrays = model_inputs.fill(model, arrays)
     threads = "" if GPU else f", {context.cpu.thread_num} threads"
     about = f"mindspore_lite {mslite.__version__}{threads}"
 
@@ -46,14 +46,16 @@ def main(comm):
         (output,) = model.predict(inputs)
         return output.get_data_to_numpy()
 
-    if lock:
-        inference.timed_predict(model, inputs, comm, repeat=3, lock=lock)
+    if GPU and how == "suite":
+        memory.lock_pages(arrays)
+        for _ in range(3):  # the outputs come to lie in two places in turn
+            memory.lock_pages([predict()])
     work.serve(address, comm.rank, comm.Barrier, predict, about)
 
 
 if __name__ == "__main__":
     if GPU:
-        import gpu_trt_distributed as backend
+        import gpu_trt_distributed as page
     else:
-        import cpu_mpi_distributed as backend
-    inference.run(main, inference.world(backend.MPI))
+        import cpu_mpi_distributed as page
+    ranks.run(main)

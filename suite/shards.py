@@ -7,35 +7,36 @@ import ranks
 
 
 def find_shard(model_path, rank, size):
-    """Return the path of the rank's shard; raise Stop (status 2), with what the shards say they were made for."""
+    """Return the path of the rank's shard; raise Stop (status 2) where there aren't as many as ranks."""
     try:
         return ranks.shard_path(model_path, rank, size)
     except ranks.Stop as error:
-        found = [number for number in range(size + 1) if ranks.find(ranks.insert(model_path, number))]
-        if not found:
-            raise ranks.Stop(error.status, f"{error}{_hint(model_path)}") from None
-        path = ranks.find(ranks.insert(model_path, found[0]))
-        made_for = {collective.ranks for collective in mindir.load(path).collectives} - {0}
-        if len(made_for) != 1:
+        check_count(model_path, size)
+        if any(ranks.find(ranks.insert(model_path, number)) for number in range(size)):
             raise
-        count = made_for.pop()
-        says = f"{path} says it's one of {count} shards"
-        for number in range(count):
-            name = ranks.insert(model_path, number)
-            if not ranks.find(name):
-                advice = "copy it beside the others or export it again"
-                raise ranks.Stop(error.status, f"{says}, {name} isn't there: {advice}") from None
-        if count == size:
-            raise
-        message = f"{says}, and {size} rank{'s were' if size > 1 else ' was'} started: start {count}"
-        raise ranks.Stop(error.status, message) from None
+        if ranks.find(model_path) and re.search(r"\d(_graph)?\.mindir$", model_path):
+            advice = f"give --model_path without a rank's number, not {model_path}"
+        else:
+            advice = f"export one shard per rank, or correct --model_path ({model_path})"
+        raise ranks.Stop(error.status, f"{ranks.insert(model_path, 0)}: no such file: {advice}") from None
 
 
-def _hint(model_path):
-    """Return what may be wrong with a path that no shard is found by."""
-    if ranks.find(model_path) and re.search(r"\d(_graph)?\.mindir$", model_path):
-        return f": give --model_path without a rank's number, not {model_path}"
-    return f": export one shard per rank, or correct --model_path ({model_path})"
+def check_count(model_path, size):
+    """Raise Stop (status 2) where the first shard that is there says that it isn't one of `size`, or one is missing."""
+    names = (ranks.insert(model_path, number) for number in range(size))
+    path = next(filter(None, map(ranks.find, names)), "")
+    made_for = {collective.ranks for collective in mindir.load(path).collectives} - {0} if path else set()
+    if len(made_for) != 1:
+        return
+    count = made_for.pop()
+    missing = [name for name in (ranks.insert(model_path, number) for number in range(count)) if not ranks.find(name)]
+    if missing:
+        message = f"{missing[0]} isn't there: copy it beside the others or export it again"
+    elif count != size:
+        message = f"{size} rank{'s were' if size > 1 else ' was'} started: start {count}"
+    else:
+        return
+    raise ranks.Stop(ranks.REFUSED, f"{path} says it's one of {count} shards, {message}")
 
 
 def count_shards(model_path):

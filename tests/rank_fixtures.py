@@ -11,15 +11,17 @@ sys.path[:0] = [str(here.parent), str(here)]
 import nets  # noqa: E402  (found only now)
 
 import cpu_mpi_distributed as cpu  # noqa: E402  (found only now)
-import inference  # noqa: E402  (found only now)
+import ranks  # noqa: E402  (found only now)
+from suite import inputs as model_inputs  # noqa: E402  (found only now)
+from suite.cpu_model import Model  # noqa: E402  (found only now)
 
-comm = inference.world(cpu.MPI)
+comm = ranks.world()
 for name in nets.NAMES:
-    model = cpu.Model(comm)
-    path = inference.shard_path(str(here / "fixtures" / name / str(comm.size) / "Net.mindir"), comm)
+    model = Model(comm)
+    path = ranks.shard_path(str(here / "fixtures" / name / str(comm.size) / "Net.mindir"), comm.rank, comm.size)
     model.build_from_file(path, mslite.ModelType.MINDIR, cpu.create_context(comm))
     for seed in (1, 2):  # twice: the second must not see anything of the first
-        inputs, _ = inference.fill_inputs(model, model.get_inputs(), nets.inputs(name, seed))
+        inputs, _ = model_inputs.fill(model, nets.inputs(name, seed))
         outputs = [each.get_data_to_numpy() for each in model.predict(inputs)]
     np.savez(f"{sys.argv[1]}/{name}-{comm.size}-{comm.rank}.npz", *outputs)
     if name == "dynamic":  # another batch size, in the same model

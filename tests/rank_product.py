@@ -9,15 +9,20 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import cpu_mpi_distributed as cpu
-import inference
+import ranks
+from suite import inputs as model_inputs
+from suite import memory
+from suite.cpu_model import Model
 
-comm = inference.world(cpu.MPI)
+comm = ranks.world()
+memory.keep_memory()
+memory.share_cores(comm)
 context = cpu.create_context(comm)
 context.cpu.thread_num = 1
-model = cpu.Model(comm)
-model.build_from_file(inference.shard_path(sys.argv[1], comm), mslite.ModelType.MINDIR, context)
-inputs, _ = inference.fill_inputs(model, model.get_inputs())
-product = model.steps[0][0]  # the first stage holds the matrix product and nothing else
+model = Model(comm)
+model.build_from_file(ranks.shard_path(sys.argv[1], comm.rank, comm.size), mslite.ModelType.MINDIR, context)
+inputs, _ = model_inputs.fill(model, {})
+product = model.steps[0][1]  # the first stage holds the matrix product and nothing else
 times = {"predict": [], "product": []}
 for _ in range(60):  # in turn, so that a change of the machine's speed meets both
     for name, call in (("predict", model.predict), ("product", product)):

@@ -126,8 +126,9 @@ def test_what_does_not_fit_the_engines_integers_is_refused(tmp_path):
 def test_freed_memory_comes_back_without_fresh_pages():
     """Counted in page faults: 64 MiB are 16384 pages, or 32 huge ones."""
     program = """
-import resource, numpy as np, inference
-inference.keep_memory()
+import resource, numpy as np
+from suite import memory
+memory.keep_memory()
 for _ in range(3):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     np.ones(1 << 24, np.float32)
@@ -143,20 +144,25 @@ def test_ranks_share_the_cores_and_an_exchange_its_memory():
     program = """
 import os, sys
 import numpy as np
-import cpu_mpi_distributed as cpu, inference
-comm = inference.world(cpu.MPI)
+import cpu_mpi_distributed as cpu, ranks
+from suite import inputs as model_inputs, memory
+from suite.cpu_model import Model
+from suite.exchange import Exchange
+from suite.tensors import new_tensor
+comm = ranks.world()
 cores = len(os.sched_getaffinity(0))
+memory.share_cores(comm)
 context = cpu.create_context(comm)
-model = cpu.Model(comm)
-path = inference.shard_path(sys.argv[1], comm)
+model = Model(comm)
+path = ranks.shard_path(sys.argv[1], comm.rank, comm.size)
 model.build_from_file(path, cpu.mslite.ModelType.MINDIR, context)
-inputs, _ = inference.fill_inputs(model, model.get_inputs())
+inputs, _ = model_inputs.fill(model, {})
 own = comm.allgather(os.sched_getaffinity(0))
 apart = cores < comm.size or len(set.union(*own)) == sum(map(len, own)) == cores // comm.size * comm.size
-exchanges = [run for run, names, made in model.steps if run.__name__ == "exchange"]
+exchanges = [run for _, run, _, _ in model.steps if isinstance(run, Exchange)]
 places = set()
 for exchange in exchanges:
-    tensor = inference.new_tensor(np.ones((12, 8), np.float32))
+    tensor = new_tensor(np.ones((12, 8), np.float32))
     places.add(tuple(exchange([tensor])[0].get_data_to_numpy().ctypes.data for _ in range(3)))
 kept = all(len(set(place)) == 1 for place in places)
 threads = comm.allgather(context.cpu.thread_num), context.cpu.inter_op_parallel_num
@@ -174,21 +180,22 @@ def test_collectives_are_those_of_numpy():
     program = """
 import itertools
 import numpy as np
-import cpu_mpi_distributed as cpu, inference, mindir
-comm = inference.world(cpu.MPI)
-model = cpu.Model(comm)
+import mindir, ranks
+from suite.exchange import Exchange
+from suite.tensors import new_tensor
+comm = ranks.world()
 numpy = {"sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}
 sizes = [(12, 1), (12, 3000), (24, 40, 7), (12,)]
 cases = [("AllGather", "", shape, dtype) for shape in sizes for dtype in ("float16", "float32", "int32", "bool")]
 cases += itertools.product(("AllReduce", "ReduceScatter"), numpy, sizes, ("float16", "float32", "int32"))
 cases += [("AllReduce", "sum", (5, 997), "float32"), ("AllReduce", "max", (7, 5003), "int32")]
 for op, reduction, shape, dtype in cases:
-    exchange = model._exchange_for(mindir.Collective(op, reduction, comm.size, "", dtype, shape, "", "", ""), "name")
+    exchange = Exchange(comm, mindir.Collective(op, reduction, comm.size, "", dtype, shape, "", "", ""), "name")
     for attempt, shape in enumerate((shape, shape, (2 * shape[0],) + shape[1:])):  # again, and of another size
         random = [np.random.RandomState(rank + attempt) for rank in range(comm.size)]
         everyone = [each.uniform(-3, 3, shape).astype(dtype) for each in random]
         given = everyone[comm.rank].copy()
-        (found,) = exchange([inference.new_tensor(given)])
+        (found,) = exchange([new_tensor(given)])
         found = found.get_data_to_numpy()
         if op == "AllGather":
             right = np.concatenate(everyone)
@@ -214,12 +221,15 @@ def test_a_predict_leaves_no_memory_behind():
     """A stage that takes another's outputs: 6000 predicts of a few hundred bytes each, which would be 4 MiB."""
     program = """
 import sys
-import cpu_mpi_distributed as cpu, inference
-comm = inference.world(cpu.MPI)
-model = cpu.Model(comm)
-path = inference.shard_path(sys.argv[1], comm)
+import cpu_mpi_distributed as cpu, ranks
+from suite import inputs as model_inputs, memory
+from suite.cpu_model import Model
+comm = ranks.world()
+memory.keep_memory()
+model = Model(comm)
+path = ranks.shard_path(sys.argv[1], comm.rank, comm.size)
 model.build_from_file(path, cpu.mslite.ModelType.MINDIR, cpu.create_context(comm))
-inputs, _ = inference.fill_inputs(model, model.get_inputs())
+inputs, _ = model_inputs.fill(model, {})
 pages = []
 for number in range(8001):
     model.predict(inputs)

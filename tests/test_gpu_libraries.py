@@ -1,7 +1,7 @@
 """The GPU back end without a GPU: NVIDIA's libraries, the plug-in and mpirun are real; and the AllReduce rewrite."""
 
 import shutil
-import types
+import subprocess
 from pathlib import Path
 
 import nets
@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 from conftest import MODEL, ROOT, assert_refused, cards, lines, ranks
 
-import gpu_trt_distributed as gpu
-import inference
 import mindir
-import trt_engine
+from ranks import REFUSED, Stop
+from suite import hub, tensorrt
 
 FIXTURES = ROOT / "tests" / "fixtures"
 GPU = ROOT / ".venv" / "gpu" / "lib" / "python3.7" / "site-packages"  # where tests/run.sh puts requirements-gpu.txt
 
 
 SEEN = """
-import inference, gpu_trt_distributed as gpu
-comm = inference.world(gpu.MPI)
-inference.together(comm, gpu.load_libraries)
+import ranks, gpu_trt_distributed as gpu
+comm = ranks.world()
+gpu.load_libraries()
 context = gpu.mslite.Context()
 context.target = ["gpu"]
 for text in comm.allgather(f"{context.gpu.rank_id} of {context.gpu.group_size}"):
@@ -53,46 +52,86 @@ def test_a_missing_library_is_named_and_no_rank_runs_alone(tmp_path, folder, lib
     )
     shutil.rmtree(str(tmp_path / "packages" / folder))
     done = run_script(tmp_path / "packages")
-    assert_refused(done, 3, f"plug-in doesn't load: {library}: cannot open shared object file")
+    assert_refused(done, 3, "plug-in", library)
 
 
 @pytest.mark.skipif(cards() > 0, reason="there is a GPU")
 def test_no_driver_is_said():
-    assert_refused(run_script(GPU), 3, "no NVIDIA driver here: libcuda.so.1: cannot open shared object file")
+    assert_refused(run_script(GPU), 3, "libcuda.so.1")
 
 
 def test_the_group_size_must_be_the_launchers():
     """A plug-in that reads rank 0 of 1 (another MPI's, say) is found out: here the ranks are said to be 2."""
     program = """
-import types, inference, gpu_trt_distributed as gpu
-inference.world(gpu.MPI)
-inference.run(gpu.create_context, types.SimpleNamespace(rank=0, size=2, Split_type=print, Abort=exit))
+import functools, types, ranks, gpu_trt_distributed as gpu
+ranks.world()
+ranks.run(functools.partial(gpu.create_context, types.SimpleNamespace(rank=0, size=2)))
 """
     done = ranks(1, "-c", program, PYTHONPATH=f"{ROOT}:{GPU}", LD_LIBRARY_PATH="")
-    assert_refused(done, 3, "reads rank 0 of 1, mpirun gave 0 of 2")
+    assert_refused(done, 3, "rank 0 of 1", "0 of 2")
 
 
-def test_with_several_servers_the_device_is_the_local_rank(monkeypatch):
-    """World rank 3 of 4 that is rank 1 of the 2 on its server: a double for the Context and the communicators."""
+DRIVER = """
+#include <stdlib.h>
+#include <string.h>
+static char *list(void) { char *text = getenv("CUDA_VISIBLE_DEVICES"); return text ? text : "0,1,2,3"; }
+int cuInit(unsigned flags) { return 0; }
+int cuDeviceGetCount(int *count) {
+    *count = *list() != 0;
+    for (char *at = list(); *at; at++) *count += *at == ',';
+    return 0;
+}
+int cuDeviceGetUuid(void *uuid, int device) { memset(uuid, list()[2 * device], 16); return 0; }
+"""
+CHOOSE = """
+import os, sys, ranks, gpu_trt_distributed as gpu
+def main():
+    comm = ranks.world()
+    shown = sys.argv[1 + comm.rank]
+    if shown != "-":
+        os.environ["CUDA_VISIBLE_DEVICES"] = shown
+    chosen = comm.allgather(gpu.choose_gpu(comm))
+    if comm.rank == 0:
+        print(*chosen)
+ranks.run(main)
+"""
 
-    class Context:
-        gpu = types.SimpleNamespace(rank_id=3, group_size=4)
 
-    comm = types.SimpleNamespace(rank=3, size=4, Split_type=lambda kind: types.SimpleNamespace(rank=1, size=2))
-    monkeypatch.setattr(gpu, "load_libraries", lambda: None)
-    monkeypatch.setattr(gpu.mslite, "Context", Context)
-    monkeypatch.setattr(gpu, "count_devices", lambda: 2)
-    assert gpu.create_context(comm).gpu.device_id == 1
-    monkeypatch.setattr(gpu, "count_devices", lambda: 1)
-    with pytest.raises(inference.Stop, match="2 ranks on this server, 1 GPUs"):
-        gpu.create_context(comm)
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """The folder of a double of NVIDIA's driver, with four GPUs, of which CUDA_VISIBLE_DEVICES shows some."""
+    folder = tmp_path_factory.mktemp("driver")
+    (folder / "cuda.c").write_text(DRIVER)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(folder / "libcuda.so.1"), str(folder / "cuda.c")], check=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "shown, chosen",
+    [
+        (["-", "-"], "0 1"),
+        (["2,3", "2,3"], "0 1"),
+        (["0", "1"], "0 0"),  # as Slurm has it with one GPU per task
+        (["0,1", "2,3"], "0 0"),
+        (["0,1", "1,0"], "0 0"),
+        (["-", "-", "-", "-"], "0 1 2 3"),
+    ],
+)
+def test_each_rank_takes_a_gpu_of_its_own(driver, shown, chosen):
+    done = ranks(len(shown), "-c", CHOOSE, *shown, PYTHONPATH=str(ROOT), LD_LIBRARY_PATH=str(driver))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{chosen}\n"
+
+
+@pytest.mark.parametrize("shown, rank", [(["0", "0"], 1), (["1,2", "2,1", "1"], 2)])
+def test_fewer_gpus_than_ranks_are_refused(driver, shown, rank):
+    done = ranks(len(shown), "-c", CHOOSE, *shown, PYTHONPATH=str(ROOT), LD_LIBRARY_PATH=str(driver))
+    assert_refused(done, 2, f"rank {rank}", "GPUs")
 
 
 def test_gpu_options_are_refused_elsewhere():
     for word in ("--precision=fp16", "--engine_cache=/tmp/x"):
-        assert_refused(
-            ranks(2, "main.py", "--backend=cpu", f"--model_path={MODEL}", word), 2, "are for gpu, this is cpu"
-        )
+        assert_refused(ranks(2, "main.py", "--backend=cpu", f"--model_path={MODEL}", word), 2, "for gpu", "cpu")
 
 
 # AllReduce, which TensorRT's plug-in lacks
@@ -132,12 +171,12 @@ def test_an_all_reduce_that_cannot_be_scattered_says_so():
 
 
 def files_to_build(name, tmp_path, precision=None, text=""):
-    """Return what trt_engine would give TensorRT, as far as it can be seen without a card."""
+    """Return what tensorrt would give TensorRT, as far as it can be seen without a card."""
     config = tmp_path / "config.ini"
     config.write_text(text)
     path = str(FIXTURES / name / "2" / "Net0.mindir")
-    settings = trt_engine._configuration(str(config), precision, None)
-    return trt_engine._in_known_collectives(path, 2, settings, str(tmp_path)), settings
+    settings = tensorrt._configuration(str(config), precision, None)
+    return tensorrt._in_known_collectives(path, 2, settings, str(tmp_path)), settings
 
 
 def test_what_tensorrt_gets_has_only_collectives_that_it_has(tmp_path):
@@ -157,13 +196,13 @@ def test_what_tensorrt_gets_has_only_collectives_that_it_has(tmp_path):
     ],
 )
 def test_what_tensorrt_would_compute_wrongly_or_never_is_refused(tmp_path, name, precision, text, reason):
-    with pytest.raises(inference.Stop, match=reason) as refused:
+    with pytest.raises(Stop, match=reason) as refused:
         files_to_build(name, tmp_path, precision, text)
-    assert refused.value.status == 2
+    assert refused.value.status == REFUSED
 
 
 class Context:
-    """What trt_engine asks of a Context: the device."""
+    """What tensorrt asks of a Context: the device."""
 
     class gpu:
         device_id = 0
@@ -181,14 +220,14 @@ def no_driver(monkeypatch, card=b"Card A", version=8503):
         def getInferLibVersion():
             return version
 
-    monkeypatch.setattr(trt_engine.ctypes, "CDLL", lambda name: Library)
+    monkeypatch.setattr(tensorrt.ctypes, "CDLL", lambda name: Library)
 
 
 def kept_name(monkeypatch, tmp_path, path, card=b"Card A", version=8503, rank=0, size=2, **settings):
     no_driver(monkeypatch, card, version)
-    config = trt_engine._configuration("", None, None)
+    config = tensorrt._configuration("", None, None)
     config["gpu_context"].update(settings)
-    return trt_engine._kept_name(str(tmp_path), inference.alone(rank, size), Context, str(path), config)
+    return tensorrt._kept_name(str(tmp_path), hub.Ranks(rank, size), Context, str(path), config)
 
 
 def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tmp_path):
@@ -197,7 +236,7 @@ def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tm
 
     def start(comm):
         """Do as main.py and the engine do; return whether an engine was there."""
-        with trt_engine.prepared(comm, Context, path, cache=str(cache)) as (model, config):
+        with tensorrt.prepared(comm, Context, path, cache=str(cache)) as (model, config):
             assert {each.op for each in mindir.load(model).collectives} == {"ReduceScatter", "AllGather"}
             settings = Path(config).read_text().splitlines()
             (engine,) = (line.split("=")[1] for line in settings if line.startswith("serialize_path="))
@@ -207,9 +246,9 @@ def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tm
                 engine.write_bytes(b"engine")
         return found
 
-    comm = inference.alone(0, 2)
+    comm = hub.Ranks(0, 2)
     assert [start(comm), start(comm)] == [False, True]
-    without = inference.alone(0, 2)  # the other rank says that it has none
+    without = hub.Ranks(0, 2)  # the other rank says that it has none
     without.allgather = lambda value: [value, False] if isinstance(value, bool) else [value]
     assert [start(without), start(comm)] == [False, True]
     (kept,) = cache.glob("*.bin_0")
@@ -237,15 +276,15 @@ def test_an_engine_is_used_only_as_it_was_written(tmp_path):
     built, kept = str(tmp_path / "built"), str(tmp_path / "kept")
     for part in ("_trt0.bin_0", "_trt0.bin_1"):
         (tmp_path / f"built{part}").write_bytes(part.encode() * 100)
-    assert not trt_engine._whole(kept)
-    trt_engine._keep(built, kept)
-    assert trt_engine._whole(kept)
+    assert not tensorrt._whole(kept)
+    tensorrt._keep(built, kept)
+    assert tensorrt._whole(kept)
     second = tmp_path / "kept_trt0.bin_1"
     data = second.read_bytes()
     for damage in (data[:-1], b"x" + data[1:], b""):
         second.write_bytes(damage)
-        assert not trt_engine._whole(kept)
+        assert not tensorrt._whole(kept)
     second.unlink()
-    assert not trt_engine._whole(kept)
+    assert not tensorrt._whole(kept)
     (tmp_path / "kept.sha256").write_text("not a sum\n")
-    assert not trt_engine._whole(kept)
+    assert not tensorrt._whole(kept)

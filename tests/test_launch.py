@@ -698,7 +698,7 @@ def servers(tmp_path):
         (tmp_path / "hosts").write_text("10.77.0.1 slots=1\n10.77.0.2 slots=1\n")
         # run.sh starts on the first of them
         (tmp_path / "first").write_text(
-            f'#!/bin/sh\nexec ip netns exec {nets}1 unshare -u -p -f --kill-child --mount-proc '
+            f"#!/bin/sh\nexec ip netns exec {nets}1 unshare -u -p -f --kill-child --mount-proc "
             f'sh -c \'hostname {nets}1; exec "$@"\' sh "$@"\n'
         )
         (tmp_path / "first").chmod(0o755)

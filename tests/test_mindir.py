@@ -237,9 +237,9 @@ def test_random_bytes_are_refused(tmp_path_factory, data):
 
 
 def test_only_the_last_ending_takes_the_number():
-    import inference
+    import ranks
 
-    assert inference.insert("a.mindir/b.mindir.d/Net.mindir", 12) == "a.mindir/b.mindir.d/Net12.mindir"
-    assert inference.insert("Net_graph.mindir", 1) == "Net1_graph.mindir"
-    with pytest.raises(inference.Stop, match="must end in .mindir"):
-        inference.insert("a.mindir/Net.onnx", 0)
+    assert ranks.insert("a.mindir/b.mindir.d/Net.mindir", 12) == "a.mindir/b.mindir.d/Net12.mindir"
+    assert ranks.insert("Net_graph.mindir", 1) == "Net1_graph.mindir"
+    with pytest.raises(ranks.Stop, match="must end in .mindir"):
+        ranks.insert("a.mindir/Net.onnx", 0)

@@ -1,157 +1,202 @@
-"""The three pages to copy: one walk in all of them, and each works in a folder with nothing else of the suite."""
+"""The pages to copy: each in an empty folder with what it needs and nothing else, started by the tutorial's command."""
 
 import re
 import shutil
 import sys
-import types
 
 import numpy as np
 import pytest
-from conftest import MODEL, ROOT, lines, ranks
-from test_ascend import Server, ended
+from conftest import MODEL, ROOT, command, lines, ranks
+from test_ascend import PAGE as ASCEND
+from test_ascend import SHARED, Server, ended
 
-CPU, GPU, ASCEND = PAGES = ("cpu_mpi_distributed.py", "gpu_trt_distributed.py", "ascend_ge_distributed.py")
-WALK = (
-    "init context",
-    "create Model and build Model",
-    "set model input as ones",
-    "execute inference",
-    "get output and print",
-)
-# what a page may have of its own in its walk: in the words of the others, and a step that only it has
-ITS_OWN = {
-    CPU: [("Model(comm)", "mslite.Model()")],
-    GPU: [],
-    ASCEND: [("context, args.config_file, table)", "context, args.config_file)"), ("args.model_path", "model_path")],
-}
-MORE = {GPU: "let the GPU read them where they are, and keep the memory of the outputs: faster, no more"}
+CPU, GPU = "cpu_mpi_distributed.py", "gpu_trt_distributed.py"
+NEEDS = {CPU: ("ranks.py", "mindir", "suite"), GPU: ("ranks.py",), ASCEND: ("ranks.py",)}
+NEEDS[SHARED] = ("ranks.py", "mindir", ASCEND)
+GPU_PACKAGES = ROOT / ".venv" / "gpu" / "lib" / "python3.7" / "site-packages"
+ARRAYS = [np.random.RandomState(seed).standard_normal((4, 256)).astype(np.float32) for seed in range(20)]
+ONES = np.ones((4, 256), np.float32)
 
 
-def source(page):
-    return (ROOT / page).read_text(encoding="utf-8")
+def weight():
+    import mindir
+
+    tensor = mindir.load(str(MODEL)).model.graph.parameter[0]
+    return np.frombuffer(tensor.raw_data, np.float32).reshape(256, 128).astype(np.float64)
 
 
-def walk(page):
-    """Return {comment: code} of the steps in the page's main()."""
-    body = source(page).split("def main(comm):\n", 1)[1].split("\n\n\n", 1)[0]
-    assert body.startswith("    args = parse_arguments()\n\n    # "), page
-    steps = {}
-    for paragraph in body.split("\n\n")[1:]:
-        comment, code = paragraph.split("\n", 1)
-        steps[comment.strip("# ")] = code
-    return steps
+def right(x, found):
+    """Return whether these are the product's first values."""
+    expected = (x.astype(np.float64) @ weight()).ravel()
+    found = np.asarray(found, np.float64)
+    return np.max(np.abs(found - expected[: len(found)])) <= 1e-5 * np.max(np.abs(expected))
 
 
-def test_the_pages_differ_in_their_contexts_alone():
-    expected = walk(GPU)
-    assert set(expected) == {*WALK, MORE[GPU]}
-    for page in (CPU, ASCEND):
-        steps = walk(page)
-        assert tuple(steps) == WALK, page
-        for step in WALK[1:]:
-            code = steps[step]
-            if step == WALK[1]:
-                for mine, theirs in ITS_OWN[page]:
-                    assert mine in code, (page, mine)
-                    code = code.replace(mine, theirs)
-            assert code == expected[step], (page, step)
+def values(line):
+    return [float(number) for number in line.split("output data is: ")[1].split()]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_opens_with_the_idea_and_the_usage(page):
-    text = source(page)
-    idea, usage, *_ = text.split('"""')[1].split("\n\n")
-    assert re.fullmatch(r"One rank on [^\n]{20,110}\.", idea)
-    assert f"python3 {page} --model_path=models/Matmul" in usage
-    assert all(line.startswith("    ") for line in usage.splitlines())
-    # and ends as all do
-    assert re.search(
-        r'\n\n\nif __name__ == "__main__":\n    inference\.run\(main, inference\.(world\(MPI\)|alone\(\))\)\n$', text
-    )
+@pytest.fixture
+def copied(tmp_path):
+    """A function that returns an empty folder with a page, what it needs and the shards."""
+
+    def copy(page):
+        folder = tmp_path / "mine"
+        (folder / "models").mkdir(parents=True)
+        for name in (page, *NEEDS[page]):
+            if (ROOT / name).is_dir():
+                shutil.copytree(str(ROOT / name), str(folder / name), ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(str(ROOT / name), str(folder))
+        for number in ("", "0", "1"):
+            shutil.copy(str(MODEL.with_name(f"Matmul{number}.mindir")), str(folder / "models"))
+        return folder
+
+    return copy
 
 
-def test_the_pages_read_their_arguments_in_the_same_way():
-    """Word for word up to the options, which are Ascend's own there."""
-    texts = {page: source(page).split("def parse_arguments():\n", 1)[1].split("\n\n\n", 1)[0] for page in PAGES}
-    heads = {text.split('add_argument_group("model")', 1)[0] for text in texts.values()}
-    assert len(heads) == 1
-    assert texts[CPU] == texts[GPU] != texts[ASCEND]
+def with_arrays(page):
+    """Switch on the page's second way to give inputs, in a loop over 20 of them."""
+    text, count = re.subn(r"# (inputs = ranks\.fill\()", r"\1", page.read_text(encoding="utf-8"))
+    assert count == 1
+    head, body = text.split("    inputs = ranks.fill", 1)
+    body, end = body.split("\n\n\n", 1)
+    loop = f"    for seed in range({len(ARRAYS)}):\n"
+    array = "np.random.RandomState(seed).standard_normal((4, 256)).astype(np.float32)"
+    body = f"        np_inputs = [{array}]\n        inputs = ranks.fill" + body.replace("\n    ", "\n        ")
+    page.write_text(f"{head}{loop}{body}\n\n\n{end}", encoding="utf-8")
 
 
-def copied(folder, *names):
-    """Return an empty folder with copies of these files and of the model."""
-    folder.mkdir()
-    (folder / "models").mkdir()
-    for name in names:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(str(ROOT / name), str(folder / name))
-    for number in ("", "0", "1"):
-        shutil.copy(str(MODEL.with_name(f"Matmul{number}.mindir")), str(folder / "models"))
-    return folder
+def started_on(server, folder, *words, ranks=(0, 1)):
+    """Run Ascend's page on the double, which has the suite's mindir/ from elsewhere; return how they ended."""
+    path = f"{server.environment['PYTHONPATH']}:{server.suite}"
+    jobs = []
+    for rank in ranks:
+        given = f"--model_path=models/Matmul{rank}.mindir"
+        jobs.append(server.page(rank, given, *words, cwd=folder, PYTHONPATH=path))
+    return [ended(job) for job in jobs]
 
 
-def test_the_cpus_page_works_where_it_is_copied_to(tmp_path):
-    folder = copied(tmp_path / "mine", CPU, "inference.py", "ranks.py", "mindir")
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path)
+    made.table(2)
+    made.suite = tmp_path / "elsewhere"
+    made.suite.mkdir()
+    for name in ("mindir", "ascend", "ranks.py"):
+        (made.suite / name).symlink_to(ROOT / name)
+    return made
+
+
+def test_the_cpus_page_works_where_it_is_copied_to(copied):
+    folder = copied(CPU)
     done = ranks(2, CPU, "--model_path=models/Matmul.mindir", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert [line[:7] for line in lines(done.stdout)] == ["rank 0:", "rank 0:", "rank 1:", "rank 1:"]
-    assert lines(done.stdout)[1].startswith("rank 0: output data is: -15.2505")
+    shown = lines(done.stdout)
+    assert len(shown) == 4
+    assert right(ONES, values(shown[1]))
+    assert shown[1] == shown[3]
 
 
-def test_ascends_page_works_where_it_is_copied_to(tmp_path):
-    server = Server(tmp_path)
-    server.table(2)
-    folder = copied(tmp_path / "mine", ASCEND, "inference.py")
-    jobs = [
-        server.page(
-            rank,
-            f"--model_path=models/Matmul{rank}.mindir",
-            f"--config_file={server.config}",
-            cwd=folder,
-        )
-        for rank in (0, 1)
-    ]
-    for job in jobs:
-        done = ended(job)
+def test_the_cpus_page_loads_once_and_takes_20_inputs(copied):
+    folder = copied(CPU)
+    with_arrays(folder / CPU)
+    done = ranks(2, CPU, "--model_path=models/Matmul.mindir", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    shown = [values(line) for line in lines(done.stdout) if "output data" in line]
+    for x in ARRAYS:
+        assert sum(right(x, found) for found in shown) == 2  # one per rank
+
+
+def test_ascends_page_works_where_it_is_copied_to(copied, server):
+    folder = copied(ASCEND)
+    for done in started_on(server, folder, f"--config_file={server.config}"):
         assert done.returncode == 0, done.stderr
-        assert lines(done.stdout)[1].startswith("output data is: -15.2505")
+        assert right(ONES, values(lines(done.stdout)[1]))
 
 
-def test_the_gpus_page_works_where_it_is_copied_to(tmp_path):
-    """With GPUs it prints the result; without, it says what is missing: nothing else of the suite."""
-    folder = copied(tmp_path / "mine", GPU, "inference.py")
-    packages = ROOT / ".venv" / "gpu" / "lib" / "python3.7" / "site-packages"
-    done = ranks(2, GPU, "--model_path=models/Matmul.mindir", cwd=folder, PYTHONPATH=str(packages), GLOG_v="4")
+def test_ascends_page_loads_once_and_takes_20_inputs(copied, server):
+    folder = copied(ASCEND)
+    with_arrays(folder / ASCEND)
+    for done in started_on(server, folder, f"--config_file={server.config}"):
+        assert done.returncode == 0, done.stderr
+        shown = [values(line) for line in lines(done.stdout) if "output data" in line]
+        assert len(shown) == 20
+        assert all(right(x, found) for x, found in zip(ARRAYS, shown))
+
+
+def test_ascends_page_without_its_configuration_says_so_in_a_line(copied, server):
+    folder = copied(ASCEND)
+    (done,) = started_on(server, folder, "--config_file=none.ini", ranks=[1])
+    assert done.returncode == 2
+    assert len(lines(done.stderr)) == 1
+    assert "none.ini" in done.stderr
+
+
+def test_the_page_of_shared_weights_works_where_it_is_copied_to(copied, server):
+    folder = copied(SHARED)
+    server.table(1)
+    fixture = ROOT / "tests" / "fixtures" / "shared" / "1"
+    words = ("--model_path", fixture / "Net0.mindir", fixture / "Net0.mindir", f"--config_file={server.config}")
+    path = f"{server.environment['PYTHONPATH']}:{server.suite}"
+    done = ended(server.page(0, *words, script=SHARED, cwd=folder, PYTHONPATH=path))
+    assert done.returncode == 0, done.stderr
+    shown = lines(done.stdout)
+    assert shown[: len(shown) // 2] == shown[len(shown) // 2 :]
+
+
+def test_the_gpus_page_works_where_it_is_copied_to(copied):
+    """With GPUs it prints the result; without, it gets as far as the driver."""
+    folder = copied(GPU)
+    done = ranks(2, GPU, "--model_path=models/Matmul.mindir", cwd=folder, PYTHONPATH=str(GPU_PACKAGES), GLOG_v="4")
     if done.returncode == 0:
         assert len(lines(done.stdout)) == 4
     else:
         assert done.returncode == 3, done.stderr
-        assert re.fullmatch("rank 0: no (NVIDIA driver here|GPU to use).*", lines(done.stderr)[-1])
+        assert re.search("NVIDIA driver|no GPU", lines(done.stderr)[-1])
 
 
-def test_what_a_page_needs_beside_it():
-    """Its imports of the suite's modules, and those modules' own, are what the README tells to take along."""
-    ours = {path.stem for path in (*ROOT.glob("*.py"), *(init.parent for init in ROOT.glob("*/__init__.py")))}
-
-    def needed(name):
-        files = [f"{name}.py"] if (ROOT / f"{name}.py").exists() else (ROOT / name).glob("*.py")
-        text = "\n".join(source(str(file)) for file in files)
-        found = {each for each in re.findall(r"^(?:import|from) (\w+)", text, re.M) if each in ours}
-        return found.union(*(needed(each) for each in found - {name}))
-
-    assert needed(GPU[:-3]) == needed(ASCEND[:-3]) == {"inference"}
-    assert needed(CPU[:-3]) == {"inference", "mindir", "ranks"}
-    said = "To\ncopy a page, take `inference.py` along, and `mindir/` with `ranks.py` for the CPU's."
-    assert said in source("README.md")
+WALK = ("init context", "create Model and build Model", "set model input as ones", "execute inference")
 
 
-def test_a_rank_prints_its_outputs_in_one_piece(monkeypatch):
-    """Ascend's ranks, started by hand, write to one terminal: a line of one must not end in another's."""
-    import inference
+@pytest.mark.parametrize("page", [CPU, GPU, ASCEND])
+def test_a_page_has_the_tutorials_steps_and_leaves_its_process_as_it_is(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    steps = re.findall(r"^    # (.+)$", text.split("def main():", 1)[1], re.M)
+    assert [step for step in steps if step in (*WALK, "get output and print")] == [*WALK, "get output and print"]
+    assert len(text.splitlines()) <= 125
+    assert text.endswith('\n\n\nif __name__ == "__main__":\n    ranks.run(main)\n')
+    assert f"python3 {page} --model_path=models/Matmul" in text
 
-    written = []
-    monkeypatch.setattr(sys, "stdout", types.SimpleNamespace(write=written.append, flush=lambda: None))
-    inference.print_outputs([inference.new_tensor(np.ones(3, np.float32), name) for name in "ab"], inference.alone())
-    (text,) = filter(None, written)
-    assert len(text.splitlines()) == 4
-    assert text.endswith("\n")
+
+def test_the_cpus_page_changes_neither_malloc_nor_cores(tmp_path):
+    """main.py does; a page is copied into a process that isn't ours."""
+    program = """
+import ctypes, os, sys
+import cpu_mpi_distributed as page
+called, real = [], ctypes.CDLL
+class Watched(real):
+    def __getattr__(self, name):
+        called.append(name)
+        return super().__getattr__(name)
+ctypes.CDLL = Watched
+cores = os.sched_getaffinity(0)
+page.main()
+assert os.sched_getaffinity(0) == cores
+assert "mallopt" not in called and "cudaHostRegister" not in called
+"""
+    done = ranks(2, "-c", program, f"--model_path={MODEL}", PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_model_brings_nothing_that_it_does_not_need():
+    program = """
+import sys
+import suite.cpu_model
+ours = {name for name in sys.modules if name.split(".")[0] in ("suite", "ascend", "launch", "main", "mpi4py")}
+print(*sorted(ours))
+"""
+    done = command(sys.executable, "-c", program, PYTHONPATH=str(ROOT))
+    assert done.stdout.split() == [
+        *("suite", "suite.cpu_model", "suite.exchange", "suite.inputs", "suite.tensors"),
+    ]
