@@ -133,6 +133,8 @@ read_options() {
 }
 
 main() {
+  export PATH # which bash has, but nobody else, where the environment is empty
+  unset LAUNCH_FOLDER LAUNCH_RANK LAUNCH_LOCAL_RANK LAUNCH_SIZE # where a rank starts a job of its own
   [ -e /dev/fd/1 ] || die 2 "stdout is closed: there is nowhere to show the results"
   [[ ${PYTHON:-} != */* ]] || PYTHON=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
   read_options "$@"

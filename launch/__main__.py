@@ -1,5 +1,6 @@
 """Start one process per rank and see to it that all of them end: python3 launch, which run.sh calls."""
 
+import fcntl
 import glob
 import os
 import re
@@ -19,12 +20,15 @@ from ranks import FAILED, REFUSED, Stop
 
 
 def make_job():
-    """Make the job's folder, which only this user can enter, and return its path."""
+    """Make the job's folder, which only this user can enter; return its path and the lock that is held there."""
     wanted = os.environ.get("TMPDIR")
     try:
         with tempfile.TemporaryFile(dir=wanted) as file:  # Python would take another folder without a word
             file.write(bytes(1 << 16))
-        return tempfile.mkdtemp(prefix="launch-", dir=wanted)
+        job = tempfile.mkdtemp(prefix="launch-", dir=wanted)
+        lock = open(os.path.join(job, "launcher"), "w")  # noqa: SIM115  (held as long as this process lives)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # guards see by it whether the launcher is gone
+        return job, lock
     except OSError as error:
         name = f"TMPDIR {wanted}" if wanted else tempfile.gettempdir()
         raise Stop(FAILED, f"{name}: can't hold temporary files: {error.strerror}: set TMPDIR to another") from None
@@ -100,7 +104,7 @@ def main():
         args = options.parse(sys.argv[1:])
         # main.py's rank 0 speaks for all, and says itself which rank a line is of
         screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or rank > 0 or bool(args.program))
-        job = make_job()
+        job, _lock = make_job()
         status = start(args, job, screen, caught).run()
     except Stop as error:
         screen.say(str(error))

@@ -61,7 +61,7 @@ def mpirun(args, environment, job, size):
     command += ["-n", str(size)] if size else ["--map-by", "ppr:1:node"]
     if args.hostfile:
         command += ["--hostfile", args.hostfile, "--prefix", os.path.dirname(os.path.dirname(program))]
-        return command + [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
+        command += [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
     return [*command, "--mca", "orte_tmpdir_base", job]  # what it leaves where it is killed lies where it is found
 
 

@@ -8,6 +8,7 @@ that is stopped or hangs in C with the interpreter's lock, and says how it ended
 """
 
 import contextlib
+import fcntl
 import glob
 import json
 import mmap
@@ -58,9 +59,10 @@ class Guard:
         self.rank, self.local_rank, self.size = identity()
         self.sender = Sender(self.rank, 2, os.write)
         self.step, self.since = settings["first_step"], time.monotonic()
-        self.told, self.told_at = None, 0.0
+        self.told, self.told_at, self.told_took = None, 0.0, 0.0  # the step that the launcher knows
         self.folder = self.child = self.kill_at = self.expired = None
         self.asked = self.launcher_gone = False
+        self.parent = os.getppid()
 
     def run(self):
         """Run the rank to its end; return its exit status."""
@@ -173,9 +175,11 @@ class Guard:
         """Tell the launcher of a new step, once a second at most, and end the rank if it takes too long."""
         now, step = time.monotonic(), self.page[:STEP].rstrip(b"\0").decode(errors="replace")
         if step != self.step:
+            if self.step == self.told:
+                self.told_took = now - self.since
             self.step, self.since = step, now
         if step != self.told and (now - self.told_at > 1 or ended):
-            self.send(step=step, seconds=now - self.told_at)
+            self.send(step=step, before_took=self.told_took)
             self.told, self.told_at = step, now
         option = LIMITS.get(step.split(" ")[0])
         limit = self.settings["limits"].get(option)
@@ -221,8 +225,10 @@ class Guard:
             os.rmdir(shared_memory(self.settings["job"]))
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
-        if self.launcher_gone:
+        if self.launcher_gone or os.getppid() != self.parent or is_left(self.settings["job"]):
             remove_job(self.settings["job"])
+        with contextlib.suppress(OSError):  # on another server, where Open MPI's daemon made it
+            os.rmdir(self.settings["job"])
 
 
 def private_folder(path):
@@ -234,6 +240,16 @@ def private_folder(path):
     except OSError:
         return False
     return found.st_uid == os.geteuid() and found.st_mode & 0o170777 == 0o040700
+
+
+def is_left(job):
+    """Return whether this is the launcher's server, and the launcher, which has locked this file, is gone."""
+    try:
+        with open(os.path.join(job, "launcher")) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:
+        return False
 
 
 def last_lines(file, message):

@@ -1,4 +1,4 @@
-"""On Ascend the launcher starts the ranks of its server itself, as the rank table says; the servers meet through HCCL."""
+"""Ascend: the launcher starts its server's ranks itself, as the rank table says; the servers meet through HCCL."""
 
 from ascend import check, config, devices, server, table
 from launch.command import run

@@ -116,10 +116,10 @@ def check_own(args, error):
         error(f"--timeout {args.timeout:g}: seconds, at least 1")
     if args.ranks is not None and args.ranks < 1:
         error(f"--ranks {args.ranks}: a number of at least 1")
-    if args.hostfile and not os.path.isfile(args.hostfile):
-        error(f"--hostfile {args.hostfile}: no such file: lines `address slots=2`, one per server")
     if args.hostfile and args.launcher == "srun":
         error("--hostfile and --launcher srun: Slurm knows its servers: leave --hostfile out")
+    if args.hostfile and not os.path.isfile(args.hostfile):
+        error(f"--hostfile {args.hostfile}: no such file: lines `address slots=2`, one per server")
     if args.launcher == "srun" and "SLURM_JOB_ID" not in os.environ:
         error("--launcher srun: no allocation here (no SLURM_JOB_ID): salloc or sbatch first")
 

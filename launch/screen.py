@@ -40,8 +40,11 @@ class Screen:
 
     def stream(self):
         """Show what rank 0 has begun to write on a line and hasn't finished for a moment."""
+        now = time.monotonic()
         for (rank, on), (since, rest) in list(self.unfinished.items()):
-            if rank == 0 and time.monotonic() - since > MOMENT:
+            if self.waiting():  # for who reads slowly: the line's end may wait, too
+                self.unfinished[rank, on] = now, rest
+            elif rank == 0 and now - since > MOMENT:
                 del self.unfinished[rank, on]
                 self._put(rank, on, rest)
 

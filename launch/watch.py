@@ -62,7 +62,7 @@ class Watch:
             unread = self.screen.flush()
             if unread:
                 self.fail(None, how=unread, status=FAILED)
-            if crowded:
+            if crowded and not self.caught:
                 for rank in self.ranks.values():
                     rank.since += time.monotonic() - waited_from
                 continue
@@ -74,7 +74,7 @@ class Watch:
                 if self.status is not None:
                     for process in self.processes:
                         process.send_signal(signal.SIGUSR1)  # mpirun and srun pass it on to the guards
-                    give_up_at = time.monotonic() + GRACE + 1
+                    give_up_at = time.monotonic() + (GRACE - 2 if self.caught else GRACE + 1)
                 elif over:
                     return 0
             # mpirun takes another second, which does nothing where all ranks were on this server
@@ -124,9 +124,9 @@ class Watch:
             rank.is_late = True
         elif "how" in message:
             self.fail(number, **message)
-        elif "seconds" in message:
+        elif "step" in message:
             if rank.step is not None:
-                rank.took[rank.step] = message["seconds"]
+                rank.took[rank.step] = message["before_took"]
             rank.step, rank.since = message["step"], now
         elif "ended" in message:
             rank.has_ended, rank.is_lost = message["ended"], False

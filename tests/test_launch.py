@@ -432,8 +432,11 @@ def talking(folder, text):
 
 
 def test_what_ranks_say_at_the_same_time_is_not_mixed(tmp_path):
-    text = "[os.write(number, (rank * 100 + chr(10)).encode()) for _ in range(5000) for number in (1, 2)]"
-    done = Job(tmp_path, "--verbose", PYTHONPATH=talking(tmp_path, text)).end()
+    (tmp_path / "say.py").write_text(
+        "import os\nfor _ in range(5000):\n    for number in (1, 2):\n"
+        "        os.write(number, (os.environ['LAUNCH_RANK'] * 100 + chr(10)).encode())\n"
+    )
+    done = Job(tmp_path, "--verbose", "--ranks=2", tmp_path / "say.py").end()
     assert done.returncode == 0, done.stderr
     for text in (done.stdout, done.stderr):
         said = [line for line in text.splitlines() if line[-90:] in ("0" * 90, "1" * 90)]
@@ -766,7 +769,7 @@ def test_a_fault_on_the_second_server(tmp_path, servers, action):
     assert done.returncode == status, done.stderr
     named = lines_of_ranks(done.stderr)
     assert 1 in [number for number, _ in named] if status == 124 else [number for number, _ in named] == [1]
-    assert said in named[-1][1]
+    assert any(said in line for _, line in named)
     assert job.ended_at - float(job.fired.read_text()) < (10 if status == 124 else 6)
 
 
