@@ -1,8 +1,12 @@
-"""What mindspore_lite 2.0.0 would compute wrongly without a word, rewritten."""
+"""What mindspore_lite 2.0.0 can't run refused, and what it would compute wrongly without a word rewritten."""
 
+from mindir.dtypes import MOST_DIMENSIONS, NOT_IN_LITE_2
 from mindir.errors import MindIRError
-from mindir.graph import Graph, label, times_taken
+from mindir.graph import Graph, attribute, label, primitive_name, times_taken
 from mindir.schema import INT64, PROTO, TUPLE
+
+PRODUCTS = ("MatMul", "BatchMatMul")
+TRANSPOSES = ("transpose_a", "transpose_x1", "adj_x1"), ("transpose_b", "transpose_x2", "adj_x2")  # first, second
 
 
 def repair(shard):
@@ -12,64 +16,119 @@ def repair(shard):
     - It drops a Transpose before a Reshape if the Transpose's input and output have one shape: a dimension of 1 goes
       from the last place to the first on the way, so that they don't.
     - It makes a ReLU part of the product before it, also for others that take that product: a Reshape parts them.
+
+    Raises MindIRError, and leaves the shard as it was, for types and shapes that it can't do this with.
     """
-    graph, net = shard.model.graph, Graph(shard.path, shard.model)
-    taken = times_taken(net)
-    nodes, users = list(graph.node), {}  # parameter: the kind of product that takes it
-    del graph.node[:]
-    for node in nodes:
+    net = Graph(shard.path, shard.model)
+    _check_types(net)
+    taken, new, users, orders = times_taken(net), _New(net), {}, {}
+    for node in shard.model.graph.node:
         value, inputs = node.output[0], net.inputs[node.output[0]]
         op, kind = net.op[value], net.kind.get(value)
-        order = _constant(net, inputs[1]) if op == "Transpose" and len(inputs) == 2 else []
-        if op in ("MatMul", "BatchMatMul"):
-            for index, each in enumerate(inputs):
-                if each in net.parameters and users.setdefault(each, node.op_type) != node.op_type:
-                    node.input[index] = f"{each} for {node.op_type}"
-                    if node.input[index] not in users:
-                        users[node.input[index]] = node.op_type
-                        graph.parameter.add().CopyFrom(net.parameters[each])
-                        graph.parameter[-1].name = node.input[index]
+        order = _order(net, inputs[1], orders) if op == "Transpose" and len(inputs) == 2 else []
+        if op in PRODUCTS:
+            node = _with_own_weights(net, new, users, node)
         elif op in ("ReLU", "ReLU6") and inputs and kind and taken[inputs[0]] > 1:
-            node.input[0] = _add_with_constant(
-                shard, node, "Reshape", f"{value}~apart", node.input[0], kind[1], kind[1]
-            )
+            apart = new.add(node, "Reshape", f"{value}~apart", node.input[0], kind[1], kind[1])
+            node = _copy(node)
+            node.input[0] = apart
         elif kind and order != sorted(order) and kind == net.kind.get(inputs[0]):
-            shape, turned = kind[1], (len(order), *order)
-            last = _add_with_constant(shard, node, "Reshape", f"{value}~in", node.input[0], (*shape, 1), (*shape, 1))
-            last = _add_with_constant(shard, node, "Transpose", f"{value}~turned", last, turned, (1, *shape))
-            _add_with_constant(shard, node, "Reshape", value, last, shape, shape)
+            shape = kind[1]
+            last = new.add(node, "Reshape", f"{value}~in", node.input[0], (*shape, 1), (*shape, 1))
+            last = new.add(node, "Transpose", f"{value}~turned", last, (len(order), *order), (1, *shape))
+            new.add(node, "Reshape", value, last, shape, shape)
             continue
-        graph.node.add().CopyFrom(node)
+        new.nodes.append(node)
+    new.put(shard.model)
     return shard
 
 
-def _add_with_constant(shard, node, op, name, taken, constant, shape):
-    """Add a Reshape or Transpose of the value `taken`, told by a constant, to the graph; return its own value `name`.
+def _check_types(net):
+    for value, (dtype, _) in net.kind.items():
+        if dtype in NOT_IN_LITE_2:
+            what = f"node {label(net.nodes[value])}" if value in net.nodes else f"input {value}"
+            what = f"parameter {value}" if value in net.parameters else what
+            advice = "mindspore_lite 2.0.0 has no such type on CPUs and GPUs: export in float16 or float32"
+            raise MindIRError(f"{net.path}: {what} is {dtype}: {advice}")
+    for name, parameter in net.parameters.items():
+        if parameter.compression_type:
+            raise MindIRError(f"{net.path}: parameter {name} is compressed: export the model without compression")
 
-    `shape` is what comes out; everything else is as in `node`.
+
+def _with_own_weights(net, new, users, node):
+    """Return the product `node`, or a copy that takes weights of its own where another kind of product takes these.
+
+    `users` is {weight: the kind of product that takes it}: which of its sides a product transposes.
     """
-    if shape.count(-1) > 1:
-        raise MindIRError(f"{shard.path}: node {label(node)} has the open shape {shape}: export it with a fixed one")
-    if not any(each.name == f"{op}:repair" for each in shard.model.primitives):
-        shard.model.primitives.add(name=f"{op}:repair", op_type=op, instance_name=op.lower())
-    numbers = shard.model.graph.node.add(name=f"{name}~constant", output=[f"{name}~constant"], op_type="Constant")
-    items = numbers.attribute.add(name="value", type=TUPLE).values
-    items.extend(PROTO["Attribute"](ints=[each], type=INT64) for each in constant)
-    made = shard.model.graph.node.add()
-    made.CopyFrom(node)
-    made.name, made.op_type = name, f"REF::{op}:repair"
-    made.domain = label(node) if name == node.output[0] else f"{label(node)}-{name.rsplit('~', 1)[-1]}"
-    made.input[:], made.output[:] = [taken, numbers.name], [name]
-    attribute(made, "shape").tensors[0].dims[:] = shape
-    return name
+    primitive = net.primitives.get(primitive_name(node), node)
+    flags = [[attribute(primitive, name) for name in names] for names in TRANSPOSES]
+    kind = (net.op[node.output[0]], *(str(any(flag and flag.i for flag in side)) for side in flags))
+    for index, weight in enumerate(net.inputs[node.output[0]]):
+        if weight not in net.parameters or users.setdefault(weight, kind) == kind:
+            continue
+        own = f"{weight} for {' '.join(kind)}"
+        if own not in users:
+            users[own] = kind
+            parameter = PROTO["Tensor"]()
+            parameter.CopyFrom(net.parameters[weight])
+            parameter.name = own
+            new.parameters.append(parameter)
+        node = _copy(node)
+        node.input[index] = own
+    return node
 
 
-def attribute(node, name):
-    return next(each for each in node.attribute if each.name == name)
+class _New:
+    """What a model will be: its nodes in order, and parameters and primitives that are added to it."""
+
+    def __init__(self, net):
+        self.net, self.nodes, self.parameters, self.primitives = net, [], [], {}
+
+    def add(self, node, op, name, taken, constant, shape):
+        """Add a Reshape or Transpose of the value `taken`, told by a constant; return its own value `name`.
+
+        `shape` is what comes out; everything else is as in `node`.
+        """
+        if shape.count(-1) > 1 or -2 in shape:
+            where = f"{self.net.path}: node {label(node)}"
+            raise MindIRError(f"{where} has the open shape {shape}: export it with a fixed one")
+        primitive = f"{op}:repair"
+        if primitive not in self.net.primitives:  # it may have been repaired before
+            self.primitives[primitive] = PROTO["Primitive"](name=primitive, op_type=op, instance_name=op.lower())
+        numbers = PROTO["Node"](name=f"{name}~constant", output=[f"{name}~constant"], op_type="Constant")
+        items = numbers.attribute.add(name="value", type=TUPLE).values
+        items.extend(PROTO["Attribute"](ints=[number], type=INT64) for number in constant)
+        made = _copy(node)
+        made.name, made.op_type = name, f"REF::{primitive}"
+        made.domain = label(node) if name == node.output[0] else f"{label(node)}-{name.rsplit('~', 1)[-1]}"
+        made.input[:], made.output[:] = [taken, numbers.name], [name]
+        attribute(made, "shape").tensors[0].dims[:] = shape
+        self.nodes += [numbers, made]
+        return name
+
+    def put(self, model):
+        """Put all of it into the model."""
+        if self.nodes != list(model.graph.node):
+            nodes = PROTO["Graph"](node=self.nodes).node  # a copy: clearing a list takes what is in it along
+            del model.graph.node[:]
+            model.graph.node.extend(nodes)
+        model.graph.parameter.extend(self.parameters)
+        model.primitives.extend(self.primitives.values())
 
 
-def _constant(net, value):
-    """Return the whole numbers of a Constant node, [] for anything else."""
-    if net.op.get(value) != "Constant":
-        return []
-    return [number for each in net.nodes[value].attribute for item in each.values for number in item.ints]
+def _copy(node):
+    copy = PROTO["Node"]()
+    copy.CopyFrom(node)
+    return copy
+
+
+def _order(net, value, known):
+    """Return the whole numbers of a Constant node, [] for anything that can't be the order of dimensions.
+
+    `known` keeps what was found before: one constant may be the order of many nodes.
+    """
+    if value not in known:
+        attributes = net.nodes[value].attribute if net.op.get(value) == "Constant" else []
+        numbers = [number for found in attributes for item in found.values for number in item.ints]
+        known[value] = numbers if len(numbers) <= MOST_DIMENSIONS else []
+    return known[value]

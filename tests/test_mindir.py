@@ -150,7 +150,7 @@ def test_missing_or_short_values_of_a_large_export_are_found(tmp_path):
     path = large_form(SHARD, tmp_path)
     data = tmp_path / "Large_variables" / "data_0"
     data.write_bytes(data.read_bytes()[:-1])
-    with pytest.raises(mindir.MindIRError, match=r"data_0: parameter .* 65536 bytes at 64, the file 65599"):
+    with pytest.raises(mindir.MindIRError, match=r"data_0: .*65536 bytes at 64.* 65599"):
         mindir.load(path)
     data.unlink()
     with pytest.raises(mindir.MindIRError, match=r"data_0: no such file"):
