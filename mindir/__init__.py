@@ -5,6 +5,7 @@ primitives that the nodes refer to. A distributed model is one such file per ran
 ReduceScatter nodes where the ranks exchange values.
 """
 
+from mindir.collectives import COLLECTIVES, PEERS, REDUCTIONS, WORLD
 from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, label
@@ -13,8 +14,9 @@ from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
 from mindir.repairs import repair
 from mindir.schema import PROTO
-from mindir.sets import COLLECTIVES, REDUCTIONS, WORLD, check_set, check_shared
-from mindir.stages import cut
+from mindir.groups import check_groups
+from mindir.sets import check_set, check_shared
+from mindir.stages import cut, needs_order
 from mindir.tensorrt import split_all_reduce
 from mindir.writing import save, write
 
@@ -24,6 +26,7 @@ __all__ = [
     "DTYPES",
     "Graph",
     "MindIRError",
+    "PEERS",
     "PROTO",
     "Plan",
     "REDUCTIONS",
@@ -31,6 +34,7 @@ __all__ = [
     "Stage",
     "Value",
     "WORLD",
+    "check_groups",
     "check_set",
     "check_shared",
     "cut",
@@ -38,6 +42,7 @@ __all__ = [
     "find",
     "label",
     "load",
+    "needs_order",
     "printable",
     "repair",
     "save",

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Dict, List, Tuple
 
+from mindir.collectives import PEERS, read_collective
 from mindir.dtypes import dtype_and_shape
 from mindir.errors import MindIRError
 from mindir.parameters import short_name
@@ -77,7 +78,9 @@ class Graph:
         self.nodes[output], self.op[output], self.inputs[output] = node, op, inputs
         if op in ("Load", "Depend") and inputs:
             self._alias[output] = inputs[0]
-        elif op != "UpdateState" and any(value in self._monads for value in inputs):
+        elif op == "TupleGetItem" and inputs and self.op.get(inputs[0]) == "Broadcast" and inputs[0] in self.kind:
+            self._alias[output] = inputs[0]
+        elif op not in ("UpdateState", *PEERS) and any(value in self._monads for value in inputs):
             self.op[output] = SIDE_EFFECT + op
         if name in self.primitives:
             self._add_collective(output, self.primitives[name])
@@ -99,22 +102,21 @@ class Graph:
         return value in self.nodes or value in self.kind
 
     def _add_collective(self, output, primitive):
+        op, node = primitive.op_type, label(self.nodes[output])
         group = attribute(primitive, "group")
-        if group is None or not group.s:
+        if group is None or not group.s:  # a convolution's is a number
             return
-        value = self.inputs[output][0] if self.inputs[output] else ""
-        dtype, shape = self.kind.get(value, ("tuple", ()))
-        node = label(self.nodes[output])
         self._check_length("group of node", node, group.s)
-        op, size = attribute(primitive, "op"), attribute(primitive, "rank_size")
-        reduction, ranks = op.s.decode(errors="replace") if op else "", size.i if size else 0
-        if ranks < 0:
-            raise MindIRError(f"{self.path}: node {node}: of {ranks} ranks: damaged file")
-        self._check_length("reduction of node", node, reduction)
-        group = group.s.decode(errors="replace")
-        self.collectives.append(
-            Collective(primitive.op_type, reduction, ranks, group, dtype, shape, node, value, output)
-        )
+        value = self.inputs[output][0] if self.inputs[output] else ""
+        if op == "Broadcast" and self.op.get(value) == "MakeTuple" and len(self.inputs[value]) == 1:
+            value = self.inputs[value][0]  # it takes and makes a tuple: of one value it is that value
+            if value in self.kind:
+                self.kind[output] = self.kind[value]
+        taken, made = ((name, *self.kind.get(name, ("tuple", ()))) for name in (value, output))
+        attributes = {found.name: found for found in primitive.attribute}
+        collective = read_collective(self.path, op, attributes, node, taken, made)
+        self._check_length("reduction of node", node, collective.reduction)
+        self.collectives.append(collective)
 
     def _flat_outputs(self):
         """Return the values that the graph gives, those in tuples and in tuples of tuples one by one.
@@ -140,6 +142,14 @@ class Graph:
             else:
                 found.append(value)
         return found
+
+    def passes_on(self):
+        """Return whether a rank only hands values on: all that its graph gives are constants, and it has a Send.
+
+        A pipeline stage that isn't the last gives a constant of MindSpore's, which is nothing of the net's.
+        """
+        sends = any(collective.op == "Send" for collective in self.collectives)
+        return sends and all(self.op.get(value) == "Constant" for value in self.outputs)
 
     def full_name(self, value):
         """Return the name that mindspore_lite gives to this output of a whole model."""

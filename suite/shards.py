@@ -15,7 +15,7 @@ def find_shard(model_path, rank, size):
         if not found:
             raise ranks.Stop(error.status, f"{error}{_hint(model_path)}") from None
         path = ranks.find(ranks.insert(model_path, found[0]))
-        made_for = {collective.ranks for collective in mindir.load(path).collectives} - {0}
+        made_for = {collective.ranks for collective in mindir.load(path).collectives if collective.world} - {0}
         if len(made_for) != 1:
             raise
         count = made_for.pop()
@@ -47,9 +47,14 @@ def count_shards(model_path):
 
 
 def check_set(comm, model_path, path):
-    """Make sure that the shards of all ranks are one set; raises MindIRError. All ranks call this together."""
+    """Make sure that the shards of all ranks are one set; return their summaries in rank order; raises MindIRError.
+
+    All ranks call this together.
+    """
     summaries = dict(comm.allgather((comm.rank, mindir.load(path).summary())))
     for rank in range(comm.size):
         if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
             summaries[rank] = mindir.load(ranks.insert(model_path, rank)).summary()
-    mindir.check_set([summaries[rank] for rank in range(comm.size)])
+    everyone = [summaries[rank] for rank in range(comm.size)]
+    mindir.check_set(everyone)
+    return everyone
