@@ -107,7 +107,7 @@ def prepared_files(args, comm, context, model_path):
 def fill_inputs(args, comm, model, reference, arrays, everyone):
     """Fill the model's inputs, the same ones on every rank; return (inputs, {name: array} for the unsharded model).
 
-    What is given is for all ranks (`everyone`, their mindir.Shard) together: stages of a pipeline may take other inputs.
+    What is given is for all ranks (`everyone`, their mindir.Shard) together: a pipeline's stages may take other inputs.
     """
     values = {value.name: value for shard in everyone for value in shard.inputs}
     source = f"--input {args.input}".strip()

@@ -9,12 +9,12 @@ from mindir.collectives import COLLECTIVES, PEERS, REDUCTIONS, WORLD
 from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, label
+from mindir.groups import check_groups
 from mindir.parameters import data_file, short_name
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
 from mindir.repairs import repair
 from mindir.schema import PROTO
-from mindir.groups import check_groups
 from mindir.sets import check_set, check_shared
 from mindir.stages import cut, needs_order
 from mindir.tensorrt import split_all_reduce

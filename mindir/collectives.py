@@ -18,19 +18,16 @@ WORLD = ("hccl_world_group", "nccl_world_group")
 MOST_RANKS, LARGEST_TAG = 1 << 20, 32767  # an MPI may have no larger tag
 
 
-def read_collective(path, op, attributes, node, taken, made):
-    """Return the Collective of a node whose primitive has a group of ranks.
+def read_group(path, op, attributes, node):
+    """Return the Collective that a primitive with a group of ranks stands for, without values.
 
-    `attributes` are the primitive's by name, `node` is the node's label, `taken` and `made` are (value, dtype, shape)
-    of what it takes first and makes. Raises MindIRError where its numbers can't be right.
+    `attributes` are the primitive's by name, `node` is the label of a node that it is for. Raises MindIRError where its
+    numbers can't be right.
     """
     where = f"{path}: node {node}: {op}"
 
     def text(name):
-        found = attributes[name].s.decode(errors="replace") if name in attributes else ""
-        if len(found) > MOST_RANKS:
-            raise MindIRError(f"{where}: {name} of {len(found)} characters: damaged file")
-        return found
+        return attributes[name].s.decode(errors="replace") if name in attributes else ""
 
     def number(name):
         return attributes[name].i if name in attributes else 0
@@ -39,9 +36,7 @@ def read_collective(path, op, attributes, node, taken, made):
     if not 0 <= count <= MOST_RANKS:
         raise MindIRError(f"{where} of {count} ranks: damaged file")
     if members and count and len(members) != count:
-        raise MindIRError(f"{where} of {count} ranks ({_text(members)} by its group): damaged file")
-    world = group in WORLD or text("group_ranks") == "WORLD_GROUP"
-    value, dtype, shape = taken if op != "Receive" else ("", *made[1:])  # what it takes only says when
+        raise MindIRError(f"{where} of {count} ranks, {len(members)} by its group: damaged file")
     detail = ()
     if op in PEERS:
         detail = (number(PEERS[op]), number("sr_tag"))
@@ -49,10 +44,9 @@ def read_collective(path, op, attributes, node, taken, made):
         detail = (number("root_rank"),)
     elif op == "AlltoAll":
         detail = tuple(number(name) for name in ("split_count", "split_dim", "concat_dim"))
-    count = count or len(members)
+    world, count = group in WORLD or text("group_ranks") == "WORLD_GROUP", count or len(members)
     members = () if world else members
-    reduction = text("op")
-    return Collective(op, reduction, count, group, dtype, shape, node, value, made[0], members, detail, world)
+    return Collective(op, text("op"), count, group, "", (), node, "", "", members, detail, world)
 
 
 def _members(where, attributes, text):

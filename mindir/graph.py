@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Dict, List, Tuple
 
-from mindir.collectives import PEERS, read_collective
+from mindir.collectives import PEERS, read_group
 from mindir.dtypes import dtype_and_shape
 from mindir.errors import MindIRError
 from mindir.parameters import short_name
@@ -33,6 +33,7 @@ class Graph:
         self.op: Dict[str, str] = {}  # value: its node's operator
         self.collectives: List[Collective] = []
         self._alias: Dict[str, str] = {}  # value: the one that it is under another name
+        self._groups: Dict[str, Collective] = {}  # primitive: what it exchanges, and with which ranks
         self._monads = set()  # values that only say what comes after what
         for value in self._by_name("input", model.graph.input).values():
             if len(value.tensor) != 1:
@@ -76,9 +77,8 @@ class Graph:
             self.kind[output] = dtype_and_shape(self.path, "node", label(node), made.tensors[0])
         inputs = [self._alias.get(value, value) for value in node.input]
         self.nodes[output], self.op[output], self.inputs[output] = node, op, inputs
-        if op in ("Load", "Depend") and inputs:
-            self._alias[output] = inputs[0]
-        elif op == "TupleGetItem" and inputs and self.op.get(inputs[0]) == "Broadcast" and inputs[0] in self.kind:
+        of_broadcast = op == "TupleGetItem" and self.op.get("".join(inputs[:1])) == "Broadcast"
+        if inputs and (op in ("Load", "Depend") or of_broadcast and inputs[0] in self.kind):
             self._alias[output] = inputs[0]
         elif op not in ("UpdateState", *PEERS) and any(value in self._monads for value in inputs):
             self.op[output] = SIDE_EFFECT + op
@@ -102,21 +102,23 @@ class Graph:
         return value in self.nodes or value in self.kind
 
     def _add_collective(self, output, primitive):
-        op, node = primitive.op_type, label(self.nodes[output])
-        group = attribute(primitive, "group")
+        group, node, op = attribute(primitive, "group"), label(self.nodes[output]), primitive.op_type
         if group is None or not group.s:  # a convolution's is a number
             return
-        self._check_length("group of node", node, group.s)
+        if primitive.name not in self._groups:
+            attributes = {found.name: found for found in primitive.attribute}
+            for name in ("group", "op", "group_ranks"):
+                self._check_length(f"{name} of node", node, attributes[name].s if name in attributes else "")
+            self._groups[primitive.name] = read_group(self.path, op, attributes, node)
         value = self.inputs[output][0] if self.inputs[output] else ""
         if op == "Broadcast" and self.op.get(value) == "MakeTuple" and len(self.inputs[value]) == 1:
             value = self.inputs[value][0]  # it takes and makes a tuple: of one value it is that value
             if value in self.kind:
                 self.kind[output] = self.kind[value]
-        taken, made = ((name, *self.kind.get(name, ("tuple", ()))) for name in (value, output))
-        attributes = {found.name: found for found in primitive.attribute}
-        collective = read_collective(self.path, op, attributes, node, taken, made)
-        self._check_length("reduction of node", node, collective.reduction)
-        self.collectives.append(collective)
+        value = "" if op == "Receive" else value  # what it takes only says when
+        dtype, shape = self.kind.get(value or output, ("tuple", ()))
+        collective = self._groups[primitive.name]
+        self.collectives.append(collective._replace(dtype=dtype, shape=shape, node=node, input=value, output=output))
 
     def _flat_outputs(self):
         """Return the values that the graph gives, those in tuples and in tuples of tuples one by one.

@@ -76,8 +76,9 @@ def _error(output, right, tolerance):
 def check(comm, expected, outputs, dtypes, path, tolerances):
     """Compare every rank's outputs with those expected of the unsharded model `path`, whose file says their dtypes.
 
-    `outputs` is None on a rank that has none: a pipeline's stage that isn't the last. Returns, on every rank, {"result": "PASS" or "FAIL", "max_error", "tolerance", "against", "reason"}, of the rank
-    that is furthest off; what isn't finite is left out.
+    `outputs` is None on a rank that has none: a pipeline's stage that isn't the last. Returns, on every rank,
+    {"result": "PASS" or "FAIL", "max_error", "tolerance", "against", "reason"}, of the rank that is furthest off; what
+    isn't finite is left out.
     """
     mine = None
     if outputs is not None:

@@ -1,4 +1,4 @@
-"""The collectives between a Model's stages: mindspore_lite has none on the CPU, MPI does them, a group's as all ranks'."""
+"""The collectives between a Model's stages: mindspore_lite has none on the CPU, MPI does them."""
 
 import numpy as np
 

@@ -18,7 +18,7 @@ OPEN = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))")  # names of files that t
 
 
 def load_arrays(file):
-    """Return {name: array} of an .npz file, {None: array} of an .npy file, {} for no file; Stop (status 2) for others."""
+    """Return {name: array} of an .npz file, {None: array} of an .npy file, {} for no file; else Stop (status 2)."""
     if not file:
         return {}
     try:

@@ -16,7 +16,8 @@ def match(inputs, arrays, source, elsewhere=()):
     """Return the arrays for the input Tensors, in their order: ones in each input's dtype, or those given by name.
 
     `arrays` is {name: array}, {None: array} for a single input, {} for ones; `source` says in messages where they come
-    from, `elsewhere` are inputs that other stages of a pipeline take, so that their arrays may be there, too. Raises Stop (status 2) where a name, dtype or shape doesn't fit. -1 in an input's shape fits any number.
+    from; `elsewhere` are inputs that other stages of a pipeline take, whose arrays have to be there, too. Raises Stop
+    (status 2) where a name, dtype or shape doesn't fit. -1 in an input's shape fits any number.
     """
     names = [short_name(tensor.name) for tensor in inputs]
     taken = list(dict.fromkeys([*names, *elsewhere]))
