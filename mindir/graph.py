@@ -1,7 +1,7 @@
 """The graph of a model with its names resolved."""
 
 from collections import Counter
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from mindir.collectives import PEERS, read_group
 from mindir.dtypes import dtype_and_shape
@@ -33,7 +33,7 @@ class Graph:
         self.op: Dict[str, str] = {}  # value: its node's operator
         self.collectives: List[Collective] = []
         self._alias: Dict[str, str] = {}  # value: the one that it is under another name
-        self._groups: Dict[str, Collective] = {}  # primitive: what it exchanges, and with which ranks
+        self._exchanges: Dict[str, Optional[Collective]] = {}  # primitive: what it exchanges among which ranks
         self._monads = set()  # values that only say what comes after what
         for value in self._by_name("input", model.graph.input).values():
             if len(value.tensor) != 1:
@@ -102,23 +102,34 @@ class Graph:
         return value in self.nodes or value in self.kind
 
     def _add_collective(self, output, primitive):
-        group, node, op = attribute(primitive, "group"), label(self.nodes[output]), primitive.op_type
-        if group is None or not group.s:  # a convolution's is a number
+        collective = self._exchange_of(primitive, label(self.nodes[output]))
+        if collective is None:
             return
-        if primitive.name not in self._groups:
-            attributes = {found.name: found for found in primitive.attribute}
-            for name in ("group", "op", "group_ranks"):
-                self._check_length(f"{name} of node", node, attributes[name].s if name in attributes else "")
-            self._groups[primitive.name] = read_group(self.path, op, attributes, node)
         value = self.inputs[output][0] if self.inputs[output] else ""
-        if op == "Broadcast" and self.op.get(value) == "MakeTuple" and len(self.inputs[value]) == 1:
+        if collective.op == "Broadcast" and self.op.get(value) == "MakeTuple" and len(self.inputs[value]) == 1:
             value = self.inputs[value][0]  # it takes and makes a tuple: of one value it is that value
             if value in self.kind:
                 self.kind[output] = self.kind[value]
-        value = "" if op == "Receive" else value  # what it takes only says when
+        value = "" if collective.op == "Receive" else value  # what it takes only says when
         dtype, shape = self.kind.get(value or output, ("tuple", ()))
-        collective = self._groups[primitive.name]
+        node = label(self.nodes[output])
         self.collectives.append(collective._replace(dtype=dtype, shape=shape, node=node, input=value, output=output))
+
+    def _exchange_of(self, primitive, node):
+        """Return the Collective that a primitive stands for, without its values; None if it is none.
+
+        It is looked up once, however many nodes refer to it.
+        """
+        if primitive.name not in self._exchanges:
+            attributes = {found.name: found for found in reversed(primitive.attribute)}  # the first one counts
+            found = None
+            if "group" in attributes and attributes["group"].s:  # a convolution's is a number
+                for name in ("group", "op", "group_ranks"):
+                    text = attributes[name].s if name in attributes else b""
+                    self._check_length("attribute of primitive", primitive.name, text)
+                found = read_group(self.path, primitive.op_type, attributes, node)
+            self._exchanges[primitive.name] = found
+        return self._exchanges[primitive.name]
 
     def _flat_outputs(self):
         """Return the values that the graph gives, those in tuples and in tuples of tuples one by one.

@@ -26,7 +26,7 @@ def repair(shard):
         value, inputs = node.output[0], net.inputs[node.output[0]]
         op, kind = net.op[value], net.kind.get(value)
         order = _order(net, inputs[1], orders) if op == "Transpose" and len(inputs) == 2 else []
-        if op in PRODUCTS:
+        if op in PRODUCTS and primitive_name(node) in net.primitives:
             node = _with_own_weights(net, new, users, node)
         elif op in ("ReLU", "ReLU6") and inputs and kind and taken[inputs[0]] > 1:
             apart = new.add(node, "Reshape", f"{value}~apart", node.input[0], kind[1], kind[1])
@@ -60,9 +60,7 @@ def _with_own_weights(net, new, users, node):
 
     `users` is {weight: the kind of product that takes it}: which of its sides a product transposes.
     """
-    primitive = net.primitives.get(primitive_name(node), node)
-    flags = [[attribute(primitive, name) for name in names] for names in TRANSPOSES]
-    kind = (net.op[node.output[0]], *(str(any(flag and flag.i for flag in side)) for side in flags))
+    kind = new.kind_of(net.primitives[primitive_name(node)])
     for index, weight in enumerate(net.inputs[node.output[0]]):
         if weight not in net.parameters or users.setdefault(weight, kind) == kind:
             continue
@@ -83,6 +81,15 @@ class _New:
 
     def __init__(self, net):
         self.net, self.nodes, self.parameters, self.primitives = net, [], [], {}
+        self._kinds = {}
+
+    def kind_of(self, primitive):
+        """Return what kind of product the primitive is, as texts; looked up once, however many nodes refer to it."""
+        if primitive.name not in self._kinds:
+            true = {found.name for found in primitive.attribute if found.i}
+            turned = ("transposed" if true.intersection(names) else "as it is" for names in TRANSPOSES)
+            self._kinds[primitive.name] = (primitive.op_type, *turned)
+        return self._kinds[primitive.name]
 
     def add(self, node, op, name, taken, constant, shape):
         """Add a Reshape or Transpose of the value `taken`, told by a constant; return its own value `name`.
