@@ -1,8 +1,8 @@
 """MindIR files: read, checked, repaired, cut at their collectives, compared.
 
 A MindIR file is a protobuf: one flat graph of nodes in topological order, the parameters' values, and the list of
-primitives that the nodes refer to. A distributed model is one such file per rank, with AllReduce, AllGather and
-ReduceScatter nodes where the ranks exchange values.
+primitives that the nodes refer to. A distributed model is one such file per rank, with AllReduce, AllGather, Send
+and other such nodes where ranks exchange values.
 """
 
 from mindir.collectives import COLLECTIVES, PEERS, REDUCTIONS, WORLD
@@ -17,7 +17,7 @@ from mindir.repairs import repair
 from mindir.schema import PROTO
 from mindir.sets import check_set, check_shared
 from mindir.stages import cut, needs_order
-from mindir.tensorrt import split_all_reduce
+from mindir.tensorrt import check_tensorrt, in_two_dimensions, split_all_reduce
 from mindir.writing import save, write
 
 __all__ = [
@@ -37,9 +37,11 @@ __all__ = [
     "check_groups",
     "check_set",
     "check_shared",
+    "check_tensorrt",
     "cut",
     "data_file",
     "find",
+    "in_two_dimensions",
     "label",
     "load",
     "needs_order",
