@@ -25,7 +25,8 @@ def check_count(model_path, size):
     """Raise Stop (status 2) where the first shard that is there says that it isn't one of `size`, or one is missing."""
     names = (ranks.insert(model_path, number) for number in range(size))
     path = next(filter(None, map(ranks.find, names)), "")
-    made_for = {collective.ranks for collective in mindir.load(path).collectives} - {0} if path else set()
+    collectives = mindir.load(path).collectives if path else []
+    made_for = {collective.ranks for collective in collectives if collective.world} - {0}
     if len(made_for) != 1:
         return
     count = made_for.pop()
@@ -48,9 +49,14 @@ def count_shards(model_path):
 
 
 def check_set(comm, model_path, path):
-    """Make sure that the shards of all ranks are one set; raises MindIRError. All ranks call this together."""
+    """Make sure that the shards of all ranks are one set; return their summaries in rank order; raises MindIRError.
+
+    All ranks call this together.
+    """
     summaries = dict(comm.allgather((comm.rank, mindir.load(path).summary())))
     for rank in range(comm.size):
         if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
             summaries[rank] = mindir.load(ranks.insert(model_path, rank)).summary()
-    mindir.check_set([summaries[rank] for rank in range(comm.size)])
+    everyone = [summaries[rank] for rank in range(comm.size)]
+    mindir.check_set(everyone)
+    return everyone
