@@ -15,7 +15,7 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import backends, check, files, hub, inputs, memory, options, shards
+from suite import backends, batches, check, files, hub, inputs, many, memory, options, serving, shards
 from suite.outputs import Outputs
 
 
@@ -44,28 +44,24 @@ def communicator(args):
     return hub.join(args.rank_id, max(shards.count_shards(args.model_path), args.rank_id + 1))
 
 
-def is_first(comm):
-    """Return whether this rank is the one that prints, checks and writes, for those that it can talk to."""
-    return comm.rank == getattr(comm, "here", [0])[0]
-
-
 def check_files(args, comm):
     """Read the inputs and look at all files, so that nothing is built that couldn't come to its end.
 
-    Returns (path of this rank's shard, arrays by input name, the unsharded model's mindir.Shard or None, those of all
+    Returns (path of this rank's shard, arrays by input name or with a pattern the list of many.prepare(), the unsharded model's mindir.Shard or None, those of all
     ranks, None on CPUs).
     """
     names = set(comm.allgather(args.backend))
     if len(names) > 1:
         message = f"ranks on {' and '.join(sorted(names))}, as their servers have other devices: give --backend"
         raise ranks.Stop(ranks.REFUSED, message)
-    arrays = files.load_arrays(args.input)
+    is_many = batches.is_pattern(args.input)
+    arrays = many.prepare(args, comm) if is_many else files.load_arrays(args.input)
     files.check_readable(args.config_file)
-    for file in (args.output, args.json) if is_first(comm) else ():
+    for file in ("" if is_many else args.output, args.json) if hub.is_first(comm) else ():
         files.check_writable(file)
     model_path = shards.find_shard(args.model_path, comm.rank, comm.size)
     wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
-    reference = mindir.load(args.model_path).summary() if wanted and is_first(comm) else None
+    reference = mindir.load(args.model_path).summary() if wanted and hub.is_first(comm) else None
     everyone = None
     if args.backend != "cpu":  # whose model does this as it cuts the shard
         shards.check_count(args.model_path, comm.size)
@@ -152,7 +148,7 @@ def timed_predict(args, comm, model, tensors, everyone):
 def print_outputs(comm, outputs):
     """Print the outputs of every rank that has some."""
     lines = outputs.lines()
-    if is_first(comm):
+    if hub.is_first(comm):
         # in one piece, as others may write to the same terminal
         print("".join(f"{line}\n" for line in lines), end="", flush=True)
 
@@ -163,28 +159,15 @@ def print_times(args, outputs, figures):
     print(f"predict: {text} ms  ({of} {args.repeat})")
 
 
-def compared(args, comm, reference, arrays, outputs):
-    """Return what check.check() does of the outputs and the unsharded model's; all ranks call this together."""
-    if not reference:
-        reason = f"--check {args.check}" if args.check == "off" else f"no {args.model_path}"
-        return {"result": "none", "reason": reason}
-    if outputs.first(str) is None:
-        return {"result": "none", "reason": f"the outputs are those of {outputs.who()}, on another server"}
-    expected = comm.bcast(check.unsharded_outputs(reference.path, arrays) if is_first(comm) else None)
-    dtypes = [value.dtype for value in reference.outputs]
-    tolerances = backends.BACKENDS[args.backend].tolerances
-    return check.check(comm, expected, outputs.mine, dtypes, reference.path, tolerances)
-
-
 def save(args, comm, outputs, report):
     """Write --output and --json, on the first rank; the outputs are those of the first rank that has some."""
     arrays = outputs.first(lambda tensor: (tensor.name.rstrip(), tensor.get_data_to_numpy())) if args.output else None
     described = outputs.first(
         lambda tensor: {"name": tensor.name.rstrip(), "dtype": ranks.dtype(tensor), "shape": tensor.shape}
     )
-    if is_first(comm) and arrays is not None:
+    if hub.is_first(comm) and arrays is not None:
         files.save_outputs(args.output, arrays)
-    if is_first(comm) and args.json:
+    if hub.is_first(comm) and args.json:
         python = sys.version.split()[0]
         versions = {"mindspore_lite": mslite.__version__, "numpy": np.__version__, "python": python}
         files.save_json(args.json, {**report, "outputs": described or [], "versions": versions})
@@ -216,6 +199,10 @@ def main():
 
     # set model input
     everyone = everyone or model.shards
+    if args.session:
+        return serving.serve(args, comm, model, reference, everyone)
+    if batches.is_pattern(args.input):
+        return many.predict_all(args, comm, model, reference, everyone, arrays)
     tensors, arrays = fill_inputs(args, comm, model, reference, arrays, everyone)
 
     # execute inference
@@ -225,16 +212,16 @@ def main():
     print_outputs(comm, outputs)
     p50, p90, p99 = np.percentile(times[args.warmup :], [50, 90, 99])
     figures = {"p50": p50, "p90": p90, "p99": p99, "mean": np.mean(times[args.warmup :])}
-    if is_first(comm) and args.repeat > 1:
+    if hub.is_first(comm) and args.repeat > 1:
         print_times(args, outputs, figures)
 
     # check
     ranks.step("check")
-    found = compared(args, comm, reference, arrays, outputs)
+    found = check.compared(args, comm, reference, arrays, outputs)
     report = {"model_path": args.model_path, "backend": args.backend, "ranks": comm.size, "build_ms": build_ms}
     report.update(first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat)
     save(args, comm, outputs, {**report, "check": found})
-    if is_first(comm):
+    if hub.is_first(comm):
         print(check.verdict(found), flush=True)
     if found["result"] == "FAIL":
         raise ranks.Stop(ranks.DIFFERENT, found["reason"])

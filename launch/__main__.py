@@ -13,7 +13,7 @@ sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # run
 
 # ruff: noqa: E402  (found from there alone)
 from launch import command, options, servers
-from launch.processes import adopt_orphans, end_all_below, remove_job
+from launch.processes import adopt_orphans, end_all_below, remove_job, watch_parent
 from launch.screen import Screen
 from launch.watch import Watch
 from ranks import FAILED, REFUSED, Stop
@@ -76,9 +76,13 @@ def start(args, job, screen, caught):
         ranks, text = list(range(size)), f"{size} rank{'s'[: size != 1]}"
         if args.has_servers:
             servers.check(args, environment, job, caught)
-    log_dir = make_log_dir(args.log_dir, size)
-    screen.say(f"back end {args.backend} ({args.why}), {text}, logs in {log_dir}")
-    screen.flush()
+    if args.session and not args.log_dir:
+        log_dir = ""  # a program's own folder stays as it is
+    else:
+        log_dir = make_log_dir(args.log_dir, size)
+    if not args.session:
+        screen.say(f"back end {args.backend} ({args.why}), {text}, logs in {log_dir}")
+        screen.flush()
     guarded = command.guarded(args, job, log_dir)
     if args.backend == "ascend":
         processes = on_ascend.start(args, guarded, environment, job, here, size)
@@ -104,6 +108,8 @@ def main():
         args = options.parse(sys.argv[1:])
         # main.py's first rank on each server speaks for all there, and says itself which rank a line is of
         screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or bool(args.program))
+        if args.session:  # its name begins with the process that it is in
+            watch_parent(int(args.session.split("-")[0]), caught)
         job, _lock = make_job()
         status = start(args, job, screen, caught).run()
     except Stop as error:

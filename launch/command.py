@@ -27,7 +27,7 @@ def environment(args):
 def guarded(args, job, log_dir):
     """Return the command that starts a rank with its guard."""
     limits = {name: getattr(args, f"{name}_timeout") for name in ("start", "build", "predict")}
-    settings = {"job": job, "log_dir": os.path.abspath(log_dir), "limits": limits, "verbose": args.verbose}
+    settings = {"job": job, "log_dir": log_dir and os.path.abspath(log_dir), "limits": limits, "verbose": args.verbose}
     settings["first_step"] = "" if args.program else "start"
     guard = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guard.py")
     return [sys.executable, "-IS", guard, json.dumps(settings), sys.executable, *args.command]

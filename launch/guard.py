@@ -49,6 +49,7 @@ LIMITS = {
     "build": "build",
     "predict": "predict",
     "check": "build",
+    "idle": "",  # a Session's ranks, as long as its program lets them wait
     "exit": "predict",
 }
 
@@ -121,8 +122,9 @@ class Guard:
 
     def start(self):
         """Start the rank with a folder of its own, which is its TMPDIR, and its two log files."""
-        job, log_dir = self.settings["job"], self.settings["log_dir"]
+        job = self.settings["job"]
         self.folder = tempfile.mkdtemp(prefix=os.path.basename(job) + "-")
+        log_dir = self.settings["log_dir"] or self.folder
         os.makedirs(log_dir, exist_ok=True)
         self.logs = []  # (what the rank writes to, what is read here)
         for name in ("stdout", "stderr"):

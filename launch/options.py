@@ -96,7 +96,8 @@ def parse(words):
     if not args.program:
         options.check_options(args, args.backend)
         given.update(backend=args.backend, model_path=args.model_path)
-        args.command = [os.path.join(ROOT, "main.py"), *(f"--{name}={value}" for name, value in given.items())]
+        words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
+        args.command = [os.path.join(ROOT, "main.py"), *words]
     elif set(given) - {"backend", "config_file"}:
         name = min(set(given) - {"backend", "config_file"})
         made.error(f"--{name} is for main.py, not for {args.program[0]}: put its own options behind it")

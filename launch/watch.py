@@ -169,7 +169,7 @@ class Watch:
     def look_for_straggler(self, number, rank, now):
         """Name a rank whose step others have ended long ago."""
         step, waits = rank.step, now - rank.since
-        if not step or waits <= self.args.straggler_timeout:
+        if not step or is_idle(step) or waits <= self.args.straggler_timeout:
             return
         here = progress_of(step)
         others = [each for each in self.ranks.values() if each.has_ended or progress_of(each.step or "") > here]
@@ -215,11 +215,15 @@ class Watch:
                 self.screen.line(f"  {word}")
         return status
 
+    def is_quiet(self, step):
+        """Return whether nothing is shown of ranks that are long in a step: a Session's program knows that it waits."""
+        return is_idle(step) or bool(self.args.session) and step.startswith("predict")
+
     def show_progress(self):
         """Show that long steps live, each with all the ranks in it, and who else takes part."""
         now, ranks_in = time.monotonic(), defaultdict(list)
         for number, rank in sorted(self.ranks.items()):
-            if rank.step and not rank.has_ended:
+            if rank.step and not rank.has_ended and not self.is_quiet(rank.step):
                 ranks_in[rank.step].append(number)
         for step, numbers in ranks_in.items():
             seconds = now - min(self.ranks[number].since for number in numbers)
@@ -235,6 +239,11 @@ class Watch:
         if missing and now - self.started > PROGRESS:
             self.screen.line(f"not heard of yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
             self.said_at = now
+
+
+def is_idle(step):
+    """Return whether a rank in this step waits for nobody but a program that may never go on."""
+    return LIMITS.get(step.split(" ")[0]) == ""
 
 
 def progress_of(step):

@@ -8,7 +8,7 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import inputs
+from suite import backends, hub, inputs
 
 
 def unsharded_outputs(model_path, arrays):
@@ -94,6 +94,19 @@ def check(comm, expected, outputs, dtypes, path, tolerances):
         "against": path,
         "reason": f"rank {rank}: {reason} ({path})" if wrong else "",
     }
+
+
+def compared(args, comm, reference, arrays, outputs):
+    """Return what check() does of the outputs and the unsharded model's; all ranks call this together."""
+    if not reference:
+        reason = f"--check {args.check}" if args.check == "off" else f"no {args.model_path}"
+        return {"result": "none", "reason": reason}
+    if outputs.first(str) is None:
+        return {"result": "none", "reason": f"the outputs are those of {outputs.who()}, on another server"}
+    expected = comm.bcast(unsharded_outputs(reference.path, arrays) if hub.is_first(comm) else None)
+    dtypes = [value.dtype for value in reference.outputs]
+    tolerances = backends.BACKENDS[args.backend].tolerances
+    return check(comm, expected, outputs.mine, dtypes, reference.path, tolerances)
 
 
 def verdict(check):

@@ -57,3 +57,8 @@ def join(rank, size):
         return Ranks(rank, size)
     here = [int(number) for number in os.environ["LAUNCH_HERE"].split(",")]
     return Ranks(rank, int(os.environ["LAUNCH_SIZE"]), here, os.environ["LAUNCH_HUB"])
+
+
+def is_first(comm):
+    """Return whether this rank is the one that prints, checks and writes, for those that it can talk to."""
+    return comm.rank == getattr(comm, "here", [0])[0]

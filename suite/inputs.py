@@ -21,26 +21,65 @@ def match(inputs, arrays, source, elsewhere=()):
     """
     names = [short_name(tensor.name) for tensor in inputs]
     taken = list(dict.fromkeys([*names, *elsewhere]))
-    if None in arrays and len(taken) > 1:
-        message = f"{source}: one array, but the inputs are {', '.join(taken)}: give an .npz with them"
-        raise ranks.Stop(ranks.REFUSED, message)
-    arrays = dict(zip(taken, arrays.values())) if None in arrays else arrays
-    if arrays and set(arrays) != set(taken):
-        given = ", ".join(sorted(arrays))
-        message = f"{source} has {given}, the model takes {', '.join(taken)}: name the arrays so"
-        raise ranks.Stop(ranks.REFUSED, message)
+    arrays = by_name(taken, arrays, source) if arrays else {}
     matched = []
     for name, tensor in zip(names, inputs):
         dtype, shape = ranks.dtype(tensor), list(tensor.shape)
         if not arrays and -1 in shape:
             raise ranks.Stop(ranks.REFUSED, f"input {name} has the open shape {shape}: give its data with {source}")
         array = arrays[name] if arrays else np.ones(shape, dtype)
-        fits = len(shape) == array.ndim and all(want in (-1, got) for want, got in zip(shape, array.shape))
-        if array.dtype.name != dtype or not fits or not array.size:
-            given = f"{array.dtype} {list(array.shape)}"
-            raise ranks.Stop(ranks.REFUSED, f"{source}: {name} is {given}, the model takes {dtype} {shape}")
+        check_kind(name, array, dtype, shape, source)
         matched.append(array.astype(dtype, order="C", copy=False))
     return matched
+
+
+def by_name(names, arrays, source):
+    """Return {name: array} in the order of the inputs' names; {None: array} is that of a single input.
+
+    Raises Stop (status 2) where the arrays have other names.
+    """
+    if None in arrays and len(names) > 1:
+        message = f"{source}: one array, but the inputs are {', '.join(names)}: give an .npz with them"
+        raise ranks.Stop(ranks.REFUSED, message)
+    arrays = dict(zip(names, arrays.values())) if None in arrays else arrays
+    if set(arrays) != set(names):
+        given = ", ".join(sorted(map(str, arrays))) or "nothing"
+        message = f"{source} has {given}, the model takes {', '.join(names)}: name the arrays so"
+        raise ranks.Stop(ranks.REFUSED, message)
+    return {name: arrays[name] for name in names}
+
+
+def check_kind(name, array, dtype, shape, source):
+    """Raise Stop (status 2) unless the array has the dtype and the shape, in which -1 stands for any number."""
+    fits = len(shape) == array.ndim and all(want in (-1, got) for want, got in zip(shape, array.shape))
+    if array.dtype.name != dtype or not fits or not array.size:
+        given = f"{array.dtype} {list(array.shape)}"
+        raise ranks.Stop(ranks.REFUSED, f"{source}: {name} is {given}, the model takes {dtype} {list(shape)}")
+
+
+def match_values(values, arrays, source):
+    """Return {name: array} for the inputs `values` ({name: with a dtype and a shape}), in their order.
+
+    As match(), but for all inputs of the model, and without mindspore_lite.
+    """
+    arrays = by_name(list(values), arrays, source)
+    for name, value in values.items():
+        check_kind(name, arrays[name], value.dtype, value.shape, source)
+    return arrays
+
+
+def put(model, arrays):
+    """Fill the model's inputs with those of the arrays, {name: array} that match; return the inputs.
+
+    The model is resized where the shapes are others than before.
+    """
+    tensors = model.get_inputs()
+    mine = [arrays[short_name(tensor.name)] for tensor in tensors]
+    shapes = [list(array.shape) for array in mine]
+    if shapes != [list(tensor.shape) for tensor in tensors]:
+        model.resize(tensors, shapes)
+        tensors = model.get_inputs()
+    return ranks.fill(tensors, mine)
 
 
 def fill(model, arrays, source="the arrays", elsewhere=()):

@@ -1,0 +1,56 @@
+"""Many inputs in one start: which files a pattern means, and where what comes of each goes. The standard library only."""
+
+import glob
+import os
+
+import ranks
+
+
+def is_pattern(path):
+    """Return whether the path stands for any number of files: it has *, ? or [, and isn't a file itself."""
+    return glob.has_magic(path) and not os.path.exists(path)
+
+
+def find(pattern, folder):
+    """Return [(file of inputs, file of its outputs in the folder)], in the order of their names.
+
+    Raises Stop (status 2) where there is none, or two would be written to the same place, or over what was read.
+    """
+    found, taken = [], {}
+    for path in sorted(glob.glob(pattern, recursive=True)):
+        if not os.path.isfile(path):
+            continue
+        output = os.path.join(folder, os.path.splitext(os.path.basename(path))[0] + ".npz")
+        if output in taken:
+            message = f"--input {pattern}: {taken[output]} and {path} would both be written to {output}: rename one"
+            raise ranks.Stop(ranks.REFUSED, message)
+        taken[output] = path
+        found.append((path, output))
+    if not found:
+        raise ranks.Stop(ranks.REFUSED, f"--input {pattern}: no such files")
+    for path, output in found:
+        if any(os.path.realpath(output) == os.path.realpath(each) for each in (path, *taken.values())):
+            raise ranks.Stop(ranks.REFUSED, f"--output {folder}: {output} would be written over: give another folder")
+    return found
+
+
+def check_options(args):
+    """Raise Stop (status 2) where the options that many inputs need, or can't have, aren't right."""
+    if not is_pattern(args.input):
+        if args.stop_at_first:
+            message = f"--stop_at_first: --input {args.input or '(none)'} is no pattern, such as 'batches/*.npz'"
+            raise ranks.Stop(ranks.REFUSED, message)
+        return
+    if not args.output:
+        raise ranks.Stop(ranks.REFUSED, f"--input {args.input}: a pattern: give --output FOLDER, too")
+    given = [
+        f"--{name}" for name, least in (("warmup", 0), ("repeat", 1), ("json", "")) if getattr(args, name) != least
+    ]
+    if given:
+        message = f"{' and '.join(given)}: for one input, and --input {args.input} is a pattern: leave it out"
+        raise ranks.Stop(ranks.REFUSED, message)
+    if os.path.exists(args.output) and not os.path.isdir(args.output):
+        raise ranks.Stop(
+            ranks.REFUSED, f"--output {args.output}: isn't a folder, and --input {args.input} is a pattern"
+        )
+    find(args.input, args.output)

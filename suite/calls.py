@@ -1,0 +1,232 @@
+"""The predicts of a Session that are under way: inputs go out, outputs come back, in the order of the calls."""
+
+import collections
+import contextlib
+import os
+import queue
+import socket
+import threading
+import weakref
+from concurrent.futures import Future
+
+import numpy as np
+
+from suite import link
+from suite.job import RankError
+
+SMALL = 256 << 10  # bytes of outputs up to which they are copied; the memory of larger ones is lent
+
+
+class Place:
+    """Memory for the inputs of a predict, and the last one that it was for."""
+
+    def __init__(self):
+        self.memory, self.call = None, None
+
+
+class Call:
+    """A predict: what is waited for, and then what has come."""
+
+    def __init__(self, number, names, out):
+        self.number, self.names, self.out = number, names, out
+        self.is_answered, self.outputs, self.error = False, None, None
+
+    def fail(self, error):
+        self.error, self.is_answered = error, True
+
+
+class Lease:
+    """That somebody reads in the memory of some outputs: gone with the last of the arrays."""
+
+
+class Calls:
+    """Sends predicts to the ranks at the `connections`, of which the `replier` sends outputs back."""
+
+    def __init__(self, job, connections, replier, in_flight):
+        self.job, self.connections, self.replier = job, connections, replier
+        self.done = {connection: 0 for connection in connections if connection is not replier}
+        self.places, self.number, self.pending = [Place() for _ in range(in_flight)], 0, collections.deque()
+        self.blocks, self.lent, self.freed = {}, {}, collections.deque()  # outputs' memories, by the rank's number
+        # one thread at a time sends, one receives; who sends may receive, and never the other way round
+        self.sending, self.receiving = threading.RLock(), threading.RLock()
+        self.error, self.is_closed, self.found, self.queue = None, False, None, None
+
+    def submit(self, arrays, names, out=None):
+        """Copy the inputs to where the ranks read them and have them predict; return the Call."""
+        with self.sending:
+            self._check_open()
+            place, index = self._free_place()
+            kinds = link.kinds_of(arrays)
+            size, file = link.nbytes(kinds), None
+            if place.memory is None or place.memory.size < size:
+                size = max(size, 2 * place.memory.size if place.memory is not None else 0)
+                file = link.new_file(size)
+                place.memory = link.attach(os.dup(file), size)
+            try:
+                for view, array in zip(link.views(place.memory, kinds), arrays):
+                    np.copyto(view, array)
+                self.number += 1
+                call = place.call = Call(self.number, names, out)
+                freed = [self.freed.popleft() for _ in range(len(self.freed))]
+                message = {"number": call.number, "place": index, "kinds": kinds, "freed": freed}
+                self.pending.append(call)
+                self._send(dict(message, size=place.memory.size), file)
+            finally:
+                if file is not None:
+                    os.close(file)
+        return call
+
+    def wait_for(self, call):
+        """Return the call's outputs, {name: array}; raise what went wrong."""
+        while not call.is_answered:
+            with self.receiving:
+                if not call.is_answered:
+                    self._receive()
+        if call.error:
+            raise _again(call.error)
+        return call.outputs
+
+    def start_collector(self):
+        """Return a queue of (Call, Future): a thread waits for each, in order."""
+        self.queue = queue.Queue()
+        threading.Thread(target=self._collect, daemon=True).start()
+        return self.queue
+
+    def close(self, pid):
+        """End the ranks and forget all; nothing in a copy of the process that opened it, made by os.fork()."""
+        if os.getpid() != pid or self.is_closed:
+            return
+        self.is_closed = True
+        if self.queue:
+            self.queue.put(None)
+        for connection in self.connections:  # whoever waits at one sees its end, here and there
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.job.end(is_gentle=not self.pending)
+        with self.receiving:
+            self._fail_pending()
+            for connection in self.connections:
+                connection.close()
+
+    def _check_open(self):
+        if self.is_closed:
+            raise RuntimeError("this Session is closed: open another")
+        if self.error:
+            raise _again(self.error)
+
+    def _free_place(self):
+        """Return (place, its index) in which no rank reads any more; wait for one, if need be."""
+        free = [place for place in self.places if place.call is None or place.call.is_answered]
+        while not free:
+            with contextlib.suppress(Exception):  # which is for who waits for that call
+                self.wait_for(min((place.call for place in self.places), key=lambda call: call.number))
+            self._check_open()
+            free = [place for place in self.places if place.call.is_answered]
+        place = free[0]
+        for connection, number in self.done.items():
+            while place.call and number < place.call.number:
+                message, _ = link.receive(connection)
+                if message is None:
+                    with self.receiving:
+                        self._fail()
+                    self._check_open()
+                self.done[connection] = number = message["number"]
+        return place, self.places.index(place)
+
+    def _send(self, message, file):
+        """Send a message to all ranks or, interrupted, all the same: they wait for each other."""
+        waiting = collections.deque(self.connections)
+        try:
+            while waiting:
+                link.send(waiting[0], message, file)
+                waiting.popleft()
+        except OSError:
+            with self.receiving:
+                self._fail()
+        except BaseException:
+            for connection in waiting:
+                link.send(connection, message, file)
+            raise
+
+    def _receive(self):
+        """Wait for an answer and give it to its call; the lock is held."""
+        message, file = link.receive(self.replier)
+        if message is None:
+            self._fail()
+            return
+        while self.pending[0].number < message["number"]:  # its answer was lost, as this program was interrupted
+            self.pending.popleft().fail(RuntimeError("predict: interrupted"))
+        call = self.pending.popleft()
+        try:
+            self.found = message["check"] or self.found
+            call.outputs = dict(zip(call.names, self._outputs(message, file, call)))
+        except Exception as error:
+            call.error = error
+        except BaseException as error:
+            call.error = RuntimeError(f"predict: interrupted ({type(error).__name__})")
+            raise
+        finally:
+            call.is_answered = True
+
+    def _outputs(self, message, file, call):
+        """Return the outputs as the caller's arrays."""
+        kinds = message["kinds"]
+        if not kinds:
+            return []
+        for block in message["dropped"]:
+            del self.blocks[block]
+        block = message["block"]
+        if file is not None:
+            self.blocks[block] = link.attach(file, message["size"])
+        found = link.views(self.blocks[block], kinds)
+        if not call.out and link.nbytes(kinds) > SMALL:
+            lease = Lease()
+            self.lent[weakref.ref(lease, self._take_back)] = block
+            return [np.asarray(link.Holder(view, lease)) for view in found]
+        try:
+            if call.out:
+                return [_copied(view, call.out[name], name) for view, name in zip(found, call.names)]
+            return [view.copy() for view in found]
+        finally:
+            self.freed.append(block)
+
+    def _take_back(self, reference):
+        self.freed.append(self.lent.pop(reference))
+
+    def _fail(self):
+        """The ranks have ended, and nobody told them to: find out why."""
+        if not self.error and not self.is_closed:
+            self.error = self.job.error()
+        self._fail_pending()
+
+    def _fail_pending(self):
+        while self.pending:
+            self.pending.popleft().fail(self.error or RuntimeError("this Session was closed before the predict ended"))
+
+    def _collect(self):
+        for call, future in iter(self.queue.get, None):
+            try:
+                outputs = self.wait_for(call)
+            except Exception as error:
+                future.set_exception(error)
+            else:
+                future.set_result(outputs)
+
+
+def new_future():
+    """Return a Future that nobody can cancel: ranks can't stop in the middle of a predict."""
+    future = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def _copied(view, array, name):
+    if array.shape != view.shape:
+        raise ValueError(f"out: {name} has the shape {list(array.shape)}, the output {list(view.shape)}")
+    np.copyto(array, view)
+    return array
+
+
+def _again(error):
+    """Return the error to be raised once more, without what was on the stack the time before."""
+    return RankError(*error.args) if isinstance(error, RankError) else type(error)(*error.args)

@@ -1,0 +1,136 @@
+"""run.sh, started for a Session: the ranks that answer it, what it says, how it ends."""
+
+import collections
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import ranks
+from suite import link
+
+RUN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "run.sh")
+NOT_HERE = {"input", "output", "stop_at_first", "warmup", "repeat", "json", "untagged", "session"}
+PATIENCE = 5  # seconds of a start after which what run.sh says is shown
+LINES = 200  # of what run.sh says last
+GENTLY, AT_ONCE = 20, 15  # seconds in which run.sh has to end, once its ranks may go and once it is told to end them
+
+
+class RankError(RuntimeError):
+    """A rank failed or took too long, or couldn't be started: what run.sh said of it, and run.sh's exit `status`."""
+
+    def __init__(self, message, status):
+        super().__init__(message, status)
+        self.status = status
+
+    def __str__(self):
+        return self.args[0]
+
+
+class Job:
+    """run.sh with the `options`, {name: value}, as a child of this process; it ends when this process does."""
+
+    def __init__(self, options):
+        wrong = sorted(NOT_HERE & set(options))
+        if wrong:
+            raise TypeError(f"Session: {', '.join(wrong)}: an option of ./run.sh that has no meaning here")
+        name = f"{os.getpid()}-{secrets.token_hex(16)}"  # whose child run.sh has to be, and what ranks find it by
+        self.listener = link.listen(name)
+        self.lines, self.is_shown = collections.deque(maxlen=LINES), bool(options.get("verbose"))
+        self.process = subprocess.Popen(
+            [RUN, *as_words(options), f"--session={name}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the program, which may go on
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def wait_until_ready(self):
+        """Return (what the ranks say of the model, a socket to each rank of this server, the one that replies).
+
+        Raises RankError where run.sh ends before.
+        """
+        started, connections, replier, hello, count = time.monotonic(), [], None, None, 1
+        was_shown = self.is_shown
+        self.listener.settimeout(0.2)
+        while len(connections) < count:
+            if self.process.poll() is not None:
+                raise self.error()
+            if time.monotonic() - started > PATIENCE:
+                self._show()
+            try:
+                connection, _ = self.listener.accept()
+            except socket.timeout:
+                continue
+            connection.setblocking(True)
+            said = link.receive(connection)[0] if link.is_mine(connection) else None
+            if said is None:
+                connection.close()
+                continue
+            connections.append(connection)
+            count = said["here"]
+            if said["replies"]:
+                replier, hello = connection, said
+        self.listener.close()
+        self.is_shown = was_shown
+        self.lines.clear()
+        return hello, connections, replier
+
+    def error(self):
+        """Wait for the end of run.sh, whose ranks have ended; return the RankError."""
+        self.end(is_gentle=True)
+        code = self.process.returncode
+        status = (128 - code if code < 0 else code) or ranks.FAILED
+        said = "\n".join(self.lines) or f"run.sh ended with {f'signal {-code}' if code < 0 else f'status {code}'}"
+        return RankError(said, status)
+
+    def end(self, is_gentle=False):
+        """Wait until run.sh has ended: by itself, as the ranks have been told to go, or else as it is made to."""
+        self.listener.close()
+        for number, seconds in ((0, GENTLY), (signal.SIGTERM, AT_ONCE), (signal.SIGKILL, AT_ONCE)):
+            if number:
+                self._signal(number)
+            elif not is_gentle:
+                continue
+            try:
+                self.process.wait(seconds)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self.reader.join(AT_ONCE)
+
+    def _signal(self, number):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, number)  # itself, and pip where it installs what the ranks need
+
+    def _read(self):
+        with self.process.stdout as file:
+            for data in file:
+                line = data.decode(errors="replace").rstrip("\n")
+                self.lines.append(line)
+                if self.is_shown:
+                    print(line, file=sys.stderr, flush=True)
+
+    def _show(self):
+        """From now on show what run.sh says, and before that what it has said: it installs, or the build takes time."""
+        if not self.is_shown:
+            self.is_shown = True
+            for line in list(self.lines):
+                print(line, file=sys.stderr, flush=True)
+
+
+def as_words(options):
+    """Return the words of a command line for {name: value}; True is an option without a value, None and False none."""
+    words = []
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value is not None and value is not False:
+            words.append(f"--{name}={os.fspath(value) if hasattr(value, '__fspath__') else value}")
+    return words

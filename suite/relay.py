@@ -1,0 +1,47 @@
+"""A Session's inputs on their way to ranks of other servers: through MPI, from the first rank beside the program."""
+
+import json
+import time
+
+import numpy as np
+
+PAUSE = 1e-3  # seconds between two looks for the next inputs: MPI's own waiting would take a core
+
+
+class Relay:
+    """What the first of the ranks `here`, those beside the program, and all ranks elsewhere call together.
+
+    `comm` is mpi4py's communicator of all ranks, which all of them make this with.
+    """
+
+    def __init__(self, comm, here):
+        from mpi4py import MPI  # which has started: comm is one of its
+
+        self.sends = comm.rank == here[0]
+        taking_part = self.sends or comm.rank not in here
+        self.comm = comm.Split(0 if taking_part else MPI.UNDEFINED, 0 if self.sends else 1 + comm.rank)
+
+    def send(self, request, arrays):
+        """Pass a request on with its arrays; None is the end of all."""
+        data = np.frombuffer(json.dumps(request).encode(), np.uint8)
+        self._broadcast(np.array([data.size], np.int64))
+        self._broadcast(data.copy())
+        for array in arrays:
+            self._broadcast(array.reshape(-1).view(np.uint8))
+
+    def receive(self):
+        """Wait for the next request; return (request, its arrays), (None, []) at the end of all."""
+        size = np.empty(1, np.int64)
+        self._broadcast(size)
+        data = np.empty(size[0], np.uint8)
+        self._broadcast(data)
+        request = json.loads(data.tobytes().decode())
+        arrays = [np.empty(shape, dtype) for dtype, shape in request["kinds"]] if request else []
+        for array in arrays:
+            self._broadcast(array.reshape(-1).view(np.uint8))
+        return request, arrays
+
+    def _broadcast(self, data):
+        pending = self.comm.Ibcast(data, 0)
+        while not pending.Test():
+            time.sleep(PAUSE)

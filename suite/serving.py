@@ -1,0 +1,186 @@
+"""The ranks' side of a Session: what comes from it is predicted, and what the net gives is written where it reads.
+
+The program talks to each rank of its server by itself, and none of them waits for another before it begins. All read
+the same inputs where the program has put them, and one that has outputs, the first, writes them once.
+"""
+
+import os
+
+import ranks
+from suite import check, inputs, link, memory
+from suite.outputs import Outputs
+from suite.relay import Relay
+
+FREE = 3  # memories for outputs that are kept though nobody reads in them
+IN_FLIGHT = 2  # predicts that are under way at a time, and one more for each rank that passes values on
+
+
+def serve(args, comm, model, reference, everyone):
+    """Predict whatever the Session called args.session sends, until it is closed; all ranks call this together.
+
+    `reference` is the unsharded model's mindir.Shard or None, `everyone` has those of all ranks.
+    """
+    connection = link.connect(args.session)
+    here = [rank for rank, is_here in comm.allgather((comm.rank, connection is not None)) if is_here]
+    if not here:
+        message = "no rank runs on the server of the program that started them: put it first in --hostfile"
+        raise ranks.Stop(ranks.FAILED, message)
+    if args.backend != "ascend":
+        memory.keep_memory()
+    given = Given(args, comm, everyone, here, connection)
+    given.say_hello(args)
+    taken = Taken(comm, everyone, here, connection, args.backend == "gpu")
+    is_new = True
+    while True:
+        ranks.step("idle")
+        number, arrays = taken.next(given)
+        if not number:
+            return
+        ranks.step(f"predict {number}")
+        tensors = inputs.put(model, arrays)
+        if is_new and args.backend != "cpu":  # whose model does this itself
+            inputs.check_same(comm, arrays)
+        outputs = Outputs(comm, everyone, model.predict(tensors))
+        if args.backend == "gpu" and number <= 3:  # the outputs come to lie in two places in turn
+            memory.lock_pages([output.get_data_to_numpy() for output in outputs.mine or ()])
+        found = compared(args, comm, reference, everyone, arrays, outputs) if is_new else None
+        is_new = False
+        if not given.answer(number, outputs, found):
+            return
+
+
+def compared(args, comm, reference, everyone, arrays, outputs):
+    """Return what check.compared() says of the first predict; raise Stop (status 4) where it isn't right."""
+    ranks.step("check")
+    whole = inputs.whole(reference, all_inputs(everyone), arrays, arrays) if reference else {}
+    found = check.compared(args, comm, reference, whole, outputs)
+    if found["result"] == "FAIL":
+        raise ranks.Stop(ranks.DIFFERENT, found["reason"])
+    return found
+
+
+def all_inputs(everyone):
+    """Return {name: mindir.Value} of the inputs of all shards: a pipeline's stages may take other ones."""
+    return {inputs.short_name(value.name): value for shard in everyone for value in shard.inputs}
+
+
+class Taken:
+    """What comes: from the program, or on another server from the first of the ranks beside it."""
+
+    def __init__(self, comm, everyone, here, connection, is_locked):
+        self.names, self.connection, self.is_locked = list(all_inputs(everyone)), connection, is_locked
+        self.relay = Relay(comm, here) if len(here) < len(comm.allgather(None)) else None
+        self.sends = comm.rank == here[0]
+        self.memories, self.kept = {}, []  # by the number that the program gives them; those that were too small
+        self.last = 0
+
+    def next(self, given):
+        """Wait for the next inputs; return (number of the predict, {name: array}), (0, {}) at the end of all."""
+        request, arrays = self._receive() if self.connection else self.relay.receive()
+        if self.relay and self.sends:
+            self.relay.send(request, arrays)
+        if request is None:
+            return 0, {}
+        given.release(request["freed"])
+        return request["number"], dict(zip(self.names, arrays))
+
+    def _receive(self):
+        while True:
+            request, file = link.receive(self.connection)
+            if request is None:
+                return None, []
+            place = request["place"]
+            if file is not None:
+                self.kept += [self.memories[place]] if self.is_locked and place in self.memories else []
+                self.memories[place] = link.attach(file, request["size"])
+                if self.is_locked:
+                    memory.lock_pages([self.memories[place]])
+            if request["number"] > self.last:  # or it was sent twice, as the program was interrupted
+                self.last = request["number"]
+                return request, link.views(self.memories[place], request["kinds"])
+
+
+class Given:
+    """What goes back: that a predict is done and, from one of the ranks beside the program, the outputs."""
+
+    def __init__(self, args, comm, everyone, here, connection):
+        self.comm, self.here, self.connection, self.everyone = comm, here, connection, everyone
+        givers = [rank for rank, shard in enumerate(everyone) if not shard.passes_on]
+        among = [rank for rank in comm.allgather(comm.rank) if rank in givers]  # on Ascend, those of this server
+        self.replier = next((rank for rank in among if rank in here), here[0])
+        self.giver = self.replier if self.replier in givers else next(iter(among), None)
+        self.blocks, self.free, self.count = {}, [], 0
+
+    def say_hello(self, args):
+        """Tell the program that this rank is ready, and what the model takes and gives."""
+        message = {"rank": self.comm.rank, "here": len(self.here), "replies": self.comm.rank == self.replier}
+        if self.comm.rank == self.replier:
+            values = {"inputs": all_inputs(self.everyone).items(), "outputs": self._outputs()}
+            for key, named in values.items():
+                message[key] = [(name, value.dtype, list(value.shape)) for name, value in named]
+            stages = sum(shard.passes_on for shard in self.everyone)
+            message.update(size=self.comm.size, backend=args.backend, in_flight=IN_FLIGHT + stages)
+        if self.connection:
+            link.send(self.connection, message)
+
+    def _outputs(self):
+        """Return [(name, mindir.Value)]; a name that comes again gets its place behind it."""
+        named = {}
+        for index, value in enumerate(self.everyone[self.giver].outputs if self.giver is not None else ()):
+            named[f"{value.name}.{index}" if value.name in named else value.name] = value
+        return list(named.items())
+
+    def answer(self, number, outputs, found):
+        """Say that the predict is done; return whether the program is still there."""
+        rank, arrays = self.comm.rank, []
+        if rank == self.giver:
+            arrays = [output.get_data_to_numpy() for output in outputs.mine]
+            if rank != self.replier:
+                self.comm.send(arrays, self.replier)
+        elif rank == self.replier and self.giver is not None:
+            arrays = self.comm.recv(source=self.giver)
+        if not self.connection:
+            return True
+        message, file = {"number": number}, None
+        if rank == self.replier:
+            message["check"], message["kinds"] = found, link.kinds_of(arrays)
+            if arrays:
+                file = self._write(arrays, message)
+        try:
+            link.send(self.connection, message, file)
+            return True
+        except OSError:
+            return False
+        finally:
+            if file is not None:
+                os.close(file)
+
+    def _write(self, arrays, message):
+        """Write the arrays into a memory that nobody reads in; return its open file if the program hasn't it yet."""
+        needed, file = link.nbytes(message["kinds"]), None
+        large = [block for block in self.free if self.blocks[block].size >= needed]
+        dropped = [block for block in self.free if block not in large] + large[FREE:]
+        if large:
+            block = large[0]
+        else:
+            self.count += 1
+            block, file = self.count, new_file(needed)
+            self.blocks[block] = link.attach(os.dup(file), needed)
+        for old in dropped:
+            del self.blocks[old]
+        self.free = [other for other in large[:FREE] if other != block]
+        for view, array in zip(link.views(self.blocks[block], message["kinds"]), arrays):
+            view[...] = array
+        message.update(block=block, size=self.blocks[block].size, dropped=dropped)
+        return file
+
+    def release(self, blocks):
+        """Take memories back that the program doesn't read in any more."""
+        self.free += [block for block in blocks if block in self.blocks]
+
+
+def new_file(size):
+    try:
+        return link.new_file(size)
+    except OSError as error:
+        raise ranks.Stop(ranks.FAILED, f"no shared memory for {size} bytes of outputs: {error.strerror}") from None
