@@ -47,8 +47,8 @@ def communicator(args):
 def check_files(args, comm):
     """Read the inputs and look at all files, so that nothing is built that couldn't come to its end.
 
-    Returns (path of this rank's shard, arrays by input name or with a pattern the list of many.prepare(), the unsharded model's mindir.Shard or None, those of all
-    ranks, None on CPUs).
+    Returns (path of this rank's shard, arrays by input name, or of a pattern what many.prepare() returns, the unsharded
+    model's mindir.Shard or None, those of all ranks, None on CPUs).
     """
     names = set(comm.allgather(args.backend))
     if len(names) > 1:
@@ -173,18 +173,8 @@ def save(args, comm, outputs, report):
         files.save_json(args.json, {**report, "outputs": described or [], "versions": versions})
 
 
-def main():
-    args = parse_arguments()
-    comm = communicator(args)
-
-    ranks.step("read")
-    model_path, arrays, reference, everyone = check_files(args, comm)
-
-    # init context
-    context, model = create_context(args, comm)
-
-    # build Model
-    ranks.step("build")
+def build(args, comm, context, model, model_path):
+    """Build the model from the rank's shard; return how long it took, in milliseconds."""
     start = time.perf_counter()
     with prepared_files(args, comm, context, model_path) as (path, *configuration):
         try:
@@ -195,14 +185,12 @@ def main():
         except RuntimeError as error:
             message = f"{model_path}: {error} ([ERROR] lines above say why)"
             raise ranks.Stop(ranks.FAILED, message) from None
-    build_ms = (time.perf_counter() - start) * 1e3
+    return (time.perf_counter() - start) * 1e3
 
+
+def run(args, comm, model, reference, everyone, arrays, build_ms):
+    """Fill, predict as often as is asked for, print, check and save."""
     # set model input
-    everyone = everyone or model.shards
-    if args.session:
-        return serving.serve(args, comm, model, reference, everyone)
-    if batches.is_pattern(args.input):
-        return many.predict_all(args, comm, model, reference, everyone, arrays)
     tensors, arrays = fill_inputs(args, comm, model, reference, arrays, everyone)
 
     # execute inference
@@ -225,6 +213,30 @@ def main():
         print(check.verdict(found), flush=True)
     if found["result"] == "FAIL":
         raise ranks.Stop(ranks.DIFFERENT, found["reason"])
+
+
+def main():
+    args = parse_arguments()
+    comm = communicator(args)
+
+    ranks.step("read")
+    model_path, arrays, reference, everyone = check_files(args, comm)
+
+    # init context
+    context, model = create_context(args, comm)
+
+    # build Model
+    ranks.step("build")
+    build_ms = build(args, comm, context, model, model_path)
+    everyone = everyone or model.shards
+
+    # what comes now is the tutorial's, or for a program that has started this, or once for each of many files
+    if args.session:
+        serving.serve(args, comm, model, reference, everyone)
+    elif batches.is_pattern(args.input):
+        many.predict_all(args, comm, model, reference, everyone, arrays)
+    else:
+        run(args, comm, model, reference, everyone, arrays, build_ms)
 
 
 if __name__ == "__main__":

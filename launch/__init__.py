@@ -5,6 +5,7 @@
     guard      one rank's parent: it sees how its rank ends, whatever happens in it, and has a limit for each step
     stream     how a guard's messages get through mpirun to the launcher in one piece
     watch      hears of all ranks, decides what went wrong first, and ends the job
+    progress   of many predicts: count, rate, time left
     screen     what is shown on the terminal, whoever reads it and however slowly
     processes  finding and ending everything that a job started
 

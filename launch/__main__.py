@@ -76,10 +76,8 @@ def start(args, job, screen, caught):
         ranks, text = list(range(size)), f"{size} rank{'s'[: size != 1]}"
         if args.has_servers:
             servers.check(args, environment, job, caught)
-    if args.session and not args.log_dir:
-        log_dir = ""  # a program's own folder stays as it is
-    else:
-        log_dir = make_log_dir(args.log_dir, size)
+    # a Session's program has a folder of its own, which stays as it is
+    log_dir = "" if args.session and not args.log_dir else make_log_dir(args.log_dir, size)
     if not args.session:
         screen.say(f"back end {args.backend} ({args.why}), {text}, logs in {log_dir}")
         screen.flush()

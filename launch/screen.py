@@ -5,6 +5,7 @@ import select
 import time
 
 CROWDED = 256 << 10  # bytes that may wait to be shown before no more is taken in
+PROGRESS, ERASED = "progress", b"\r\x1b[K"  # whose a line is that the next one takes the place of, and how it does
 LINE = 8192  # bytes of a rank's line that are shown together at most
 MOMENT = 0.1  # seconds after which rank 0's line is shown though it isn't whole
 
@@ -38,6 +39,13 @@ class Screen:
         if last and self.cursor == (rank, on):
             self._put(rank, on, b"\n")
 
+    def progress(self, text):
+        """Show the text in the place of the one before, on stderr, if that is a terminal and no line is unfinished."""
+        is_shown = self.cursor == (PROGRESS, 2)
+        if 2 in self.pending and os.isatty(2) and (is_shown or text and not self.cursor):
+            self.pending[2] += ERASED * is_shown + text.encode()
+            self.cursor = (PROGRESS, 2) if text else None
+
     def stream(self):
         """Show what rank 0 has begun to write on a line and hasn't finished for a moment."""
         now = time.monotonic()
@@ -53,7 +61,8 @@ class Screen:
         if self.cursor != (rank, on):
             tag = f"rank {rank}: ".encode() if rank is not None and self.is_tagged(rank, on) else b""
             interrupts = self.cursor and (self.cursor[1] == on or os.isatty(1) and os.isatty(2))
-            data = b"\n" * bool(interrupts) + tag + data
+            before = ERASED if self.cursor and self.cursor[0] == PROGRESS else b"\n"
+            data = before * bool(interrupts) + tag + data
         self.cursor = None if data.endswith(b"\n") else (rank, on)
         if on in self.pending:
             self.pending[on] += data

@@ -9,8 +9,10 @@ from collections import defaultdict
 
 from launch.guard import GRACE, LIMITS
 from launch.processes import below, signal_name
+from launch.progress import Progress
 from launch.stream import Receiver
 from ranks import DIFFERENT, FAILED, REFUSED, TIMEOUT, UNAVAILABLE
+from suite.batches import is_pattern
 
 TOGETHER, LATE = 0.2, 1.0  # seconds in which failures, and ranks that are late, are of one moment
 STACKS = 3  # seconds in which ranks that are late are ended, with their stacks in the log
@@ -46,6 +48,7 @@ class Watch:
             os.set_blocking(source, False)
         self.said_at = self.heard_at = self.started
         self.status = None
+        self.progress = Progress() if is_pattern(args.input) and not args.program else None
 
     def run(self):
         """Return the job's exit status."""
@@ -128,6 +131,8 @@ class Watch:
             if rank.step is not None:
                 rank.took[rank.step] = message["before_took"]
             rank.step, rank.since = message["step"], now
+            if self.progress and number == min(self.ranks):
+                self.screen.progress(self.progress.text(rank.step))
         elif "ended" in message:
             rank.has_ended, rank.is_lost = message["ended"], False
             for on in (1, 2):

@@ -1,4 +1,4 @@
-"""Many inputs in one start: which files a pattern means, and where what comes of each goes. The standard library only."""
+"""Many inputs in one start: which files a pattern means, where what comes of each goes. The standard library only."""
 
 import glob
 import os

@@ -1,7 +1,7 @@
 """What a Session and its ranks talk with: messages through a socket, arrays in memory that both of them have.
 
-NumPy and the standard library of any Python from 3.7 on. Neither the socket (Linux's abstract ones have no file) nor the
-memory (a file that is never in a folder) leaves anything behind, whatever ends the processes.
+NumPy and the standard library of any Python from 3.7 on. Neither the socket (Linux's abstract ones have no file) nor
+the memory (a file that is never in a folder) leaves anything behind, whatever ends the processes.
 """
 
 import array
@@ -61,7 +61,7 @@ def receive(connection):
 
 
 def new_file(size):
-    """Return an open file of this many bytes in memory that is in no folder; raise OSError where there isn't so much."""
+    """Return an open file of this many bytes in memory, which is in no folder; raise OSError where it's too many."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         file = libc.memfd_create(b"session", 1)  # MFD_CLOEXEC

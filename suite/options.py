@@ -44,9 +44,9 @@ def add_options(parser, model_path=None):
     model.add_argument("--model_path", metavar="X.mindir", default=model_path, required=not model_path, help=text)
     text = "mindspore_lite's configuration file (default: none)"
     model.add_argument("--config_file", metavar="FILE", default="", help=text)
-    text = ".npz by input name, or .npy for a single input; a quoted pattern, 'batches/*.npz': each in turn (default: ones)"
+    text = ".npz by input name, or .npy for a single input, or a quoted pattern: each file in turn (default: ones)"
     model.add_argument("--input", metavar="FILE", default="", help=text)
-    text = "write rank 0's outputs to this .npz; where --input is a pattern, to a folder, by the same names (default: none)"
+    text = "write rank 0's outputs to this .npz; with a pattern, to a folder, by the inputs' names (default: none)"
     model.add_argument("--output", metavar="FILE", default="", help=text)
 
     text = "auto: that of this machine's devices, cpu where there are none (default: auto)"
@@ -60,7 +60,7 @@ def add_options(parser, model_path=None):
     run.add_argument("--warmup", type=at_least(0), default=0, metavar="N", help=text)
     text = "predicts that are timed (default: 1)"
     run.add_argument("--repeat", type=at_least(1), default=1, metavar="N", help=text)
-    text = "where --input is a pattern: end at the first file that can't be right (default: go on, and name them last)"
+    text = "with a pattern: end at the first file that can't be right; otherwise they are named at the end"
     run.add_argument("--stop_at_first", action="store_true", help=text)
     run.add_argument("--session", default="", help=argparse.SUPPRESS)  # the name of a Session, which starts run.sh so
     text = "write times, check and versions to FILE (default: none)"

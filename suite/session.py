@@ -117,7 +117,7 @@ class Session:
 
 
 def as_arrays(given, wanted, what, of=np.asarray):
-    """Return {name: array} of a dict, or of a list in the order of `wanted`; raise Stop (status 2) for another number."""
+    """Return {name: array} of a dict, or of a list in the order of `wanted`; Stop (status 2) for another number."""
     if hasattr(given, "items"):
         return {name: of(array) for name, array in given.items()}
     if not isinstance(given, (list, tuple)):
