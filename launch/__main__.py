@@ -13,7 +13,7 @@ sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # run
 
 # ruff: noqa: E402  (found from there alone)
 from launch import command, options, servers
-from launch.processes import adopt_orphans, end_all_below, remove_job, watch_parent
+from launch.processes import adopt_orphans, end_all_below, remove_job
 from launch.screen import Screen
 from launch.watch import Watch
 from ranks import FAILED, REFUSED, Stop
@@ -106,8 +106,6 @@ def main():
         args = options.parse(sys.argv[1:])
         # main.py's first rank on each server speaks for all there, and says itself which rank a line is of
         screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or bool(args.program))
-        if args.session:  # its name begins with the process that it is in
-            watch_parent(int(args.session.split("-")[0]), caught)
         job, _lock = make_job()
         status = start(args, job, screen, caught).run()
     except Stop as error:

@@ -32,21 +32,6 @@ def die_with_parent(number=signal.SIGKILL):
     LIBC.prctl(1, number)  # PR_SET_PDEATHSIG
 
 
-def watch_parent(pid, caught):
-    """Have SIGHUP put into the list `caught` once process `pid`, which has started this one, is gone.
-
-    Not by die_with_parent(): that is at the end of the thread that started this process, which may come sooner.
-    """
-
-    def look(*_):
-        if os.getppid() != pid and signal.SIGHUP not in caught:
-            caught.append(signal.SIGHUP)
-
-    signal.signal(signal.SIGALRM, look)
-    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
-    look()
-
-
 def adopt_orphans():
     """Become the parent of all processes below that lose theirs, so that they are found at the end."""
     LIBC.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER

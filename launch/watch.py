@@ -61,6 +61,8 @@ class Watch:
             readable, _, _ = select.select([] if crowded else list(self.receivers), self.screen.waiting(), [], 0.1)
             for source in readable:
                 self.read(source)
+            if self.is_left() and not self.caught:
+                self.caught.append(signal.SIGHUP)
             self.screen.stream()
             unread = self.screen.flush()
             if unread:
@@ -85,6 +87,14 @@ class Watch:
                 over = over or set(below()) <= {process.pid for process in self.processes}
             if over or give_up_at and time.monotonic() > give_up_at:
                 return self.status
+
+    def is_left(self):
+        """Return whether the program of the Session that this job is for, its parent, is gone.
+
+        Not by a signal from the kernel: it comes when the thread ends that started this process, which may be sooner.
+        """
+        name = self.args.session  # begins with the program's process id
+        return bool(name) and os.getppid() != int(name.split("-")[0])
 
     def decide(self, over):
         """Set the status if the job is to be ended, and show why."""
