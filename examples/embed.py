@@ -1,19 +1,16 @@
 """Which sentences say the same? Embed them with the sharded MiniLM, on any back end, and print the nearest pairs.
 
-    .venv/bin/pip install -r examples/requirements.txt
     .venv-export/bin/python models/export_minilm.py --ranks 2
-    .venv/bin/python examples/embed.py "A man plays a guitar." "Someone is making music." "It rains."
-    .venv/bin/python examples/embed.py --file sentences.txt --plot similarities.png --backend=gpu
+    pip install numpy tokenizers
+    python3 examples/embed.py "A man plays a guitar." "Someone is making music." "It rains."
+    python3 examples/embed.py --file sentences.txt --plot similarities.png --backend=gpu
 
-The sentences go through run.sh, in batches as the model was exported for, one start of the ranks a batch; options that
-aren't listed here go to it.
+Any Python from 3.7 on will do: the ranks run in an environment of their own. They start once, and the sentences go
+through them in batches of the size that the model was exported for. Options that aren't listed here are run.sh's.
 """
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 import unicodedata
 import warnings
 from pathlib import Path
@@ -21,10 +18,9 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads and the processes started here don't go together
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root))
-import mindir  # noqa: E402  (found only now)
+from suite import RankError, Session  # noqa: E402  (found only now)
 
 
 def read_sentences(arguments, file):
@@ -49,24 +45,28 @@ def tokenize(sentences, path, length):
     )
 
 
-def embed(ids, mask, model_path, batch, options):
-    """Return the embeddings, float32 (sentences, 384), of `batch` sentences a start of run.sh."""
-    found = []
-    with tempfile.TemporaryDirectory(prefix="embed-") as folder:
-        given, made = f"{folder}/inputs.npz", f"{folder}/outputs.npz"
-        for start in range(0, len(ids), batch):
-            count = min(batch, len(ids) - start)
-            print(f"sentences {start + 1} to {start + count} of {len(ids)}", flush=True)
-            rows = np.minimum(np.arange(start, start + batch), len(ids) - 1)  # the last one again, to fill the batch
-            np.savez(given, input_ids=ids[rows], attention_mask=mask[rows])
-            command = [root / "run.sh", f"--model_path={model_path}", f"--input={given}", f"--output={made}", *options]
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-            if done.returncode:  # run.sh has said why
-                sys.exit(done.returncode)
-            print(done.stdout.decode().splitlines()[-1], flush=True)  # the check's result
-            (output,) = np.load(made).values()
-            found.append(output[:count])
-    return np.concatenate(found)
+def embed(model, ids, mask):
+    """Return the embeddings, float32 (sentences, 384), of what the Session `model` makes of the tokens, in batches."""
+    batch, found = model.inputs[0].shape[0], []
+    futures = []
+    for start in range(0, len(ids), batch):
+        rows = np.minimum(np.arange(start, start + batch), len(ids) - 1)  # the last one again, to fill the batch
+        # the next batch is copied while the ranks work on this one
+        futures.append(model.predict_async({"input_ids": ids[rows], "attention_mask": mask[rows]}))
+    for future in futures:
+        found.extend(future.result().values())
+    return np.concatenate(found)[: len(ids)]
+
+
+def as_options(words):
+    """Return {name: value} of words such as --backend=gpu and --verbose; raise ValueError for others."""
+    options = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if not name.startswith("--"):
+            raise ValueError(f"{word}: options for the Session are written --name=value")
+        options[name[2:]] = value or True
+    return options
 
 
 def print_pairs(sentences, similarity, most=10):
@@ -123,19 +123,24 @@ def main():
     what = "write embeddings (n, 384) and similarity (n, n) (default: none)"
     made.add_argument("--output", metavar="FILE.npz", help=what)
     made.add_argument("--plot", metavar="FILE.png", help="draw the similarity of all pairs (default: none)")
-    args, options = parser.parse_known_args()
+    args, words = parser.parse_known_args()
     try:
+        options = as_options(words)
         sentences = read_sentences(args.sentences, args.file)
         if len(sentences) < 2:
             parser.error(
                 f"{len(sentences)} sentences, but a pair takes 2: give them as arguments, --file or standard input"
             )
-        stem = args.model_path[: -len(".mindir")]
-        batch, length = mindir.load(f"{stem}0.mindir").inputs[0].shape
-        ids, mask = tokenize(sentences, f"{stem}.tokenizer.json", length)
+        with Session(args.model_path, **options) as model:
+            length = model.inputs[0].shape[1]
+            ids, mask = tokenize(sentences, args.model_path[: -len(".mindir")] + ".tokenizer.json", length)
+            embeddings = embed(model, ids, mask)
+            print(f"check: {model.check['result']}")
+    except RankError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.status)
     except Exception as error:  # tokenizers raises no class of its own
         parser.error(f"{error} (models/export_minilm.py makes the model and its tokenizer's file)")
-    embeddings = embed(ids, mask, args.model_path, batch, options)
     similarity = embeddings @ embeddings.T  # cosines, as the embeddings are of length 1
     print_pairs(sentences, similarity)
     if args.output:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT, command
 from test_ascend import Server
-from test_launch import AGENT, alive, cmdline, servers, shared_memory  # noqa: F401  (servers is a fixture)
+from test_launch import alive, cmdline, servers  # noqa: F401  (servers is a fixture)
 from test_pythons import pythons
 
 from suite import RankError, Session, backends
@@ -29,20 +29,30 @@ X = np.random.RandomState(1).standard_normal((4, 256)).astype(np.float32)
 @pytest.fixture(autouse=True)
 def nothing_left(tmp_path, monkeypatch):
     """Each test's ranks carry its mark and have a TMPDIR of their own; afterwards nothing of them is left."""
-    mark = uuid.uuid4().hex
-    for name, value in {**ENVIRONMENT, "MS_TEST": mark, "TMPDIR": str(tmp_path / "tmp")}.items():
+    mark, temporary, jobs, over = uuid.uuid4().hex, tmp_path / "tmp", set(), threading.Event()
+    for name, value in {**ENVIRONMENT, "MS_TEST": mark, "TMPDIR": str(temporary)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tmp").mkdir()
-    shared = shared_memory()
-    yield mark
-    gc.collect()
-    until = time.time() + 10
-    while (alive(f"MS_TEST={mark}") or shared_memory() - shared) and time.time() < until:
-        time.sleep(0.2)  # another job's memory may be between its first file and its first process
+    temporary.mkdir()
+
+    def look():
+        while not over.wait(0.02):
+            jobs.update(name for name in os.listdir(str(temporary)) if name.startswith("launch-"))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield mark
+        gc.collect()
+        until = time.time() + 10
+        while alive(f"MS_TEST={mark}") and time.time() < until:
+            time.sleep(0.1)
+    finally:
+        over.set()
+        looking.join()
     assert not [cmdline(pid) for pid in alive(f"MS_TEST={mark}")]
-    assert not list((tmp_path / "tmp").iterdir())
-    assert not shared_memory() - shared
+    assert not list(temporary.iterdir())
+    assert not [name for name in jobs if os.path.exists(f"/dev/shm/{name}")]
     assert not (tmp_path / "logs").exists()  # a program's own folder stays as it is
 
 

@@ -1,0 +1,139 @@
+"""Many inputs in one start of run.sh: --input 'batches/*.npz' --output results."""
+
+import os
+import pty
+import subprocess
+
+import nets
+import numpy as np
+import pytest
+from conftest import ENVIRONMENT, ROOT, assert_refused, command, lines
+from test_ascend import Server
+
+NET = ROOT / "tests" / "fixtures" / "two_inputs" / "2" / "Net.mindir"
+
+
+def write(folder, count=5):
+    """Write so many files of inputs; the third has one too few, where there are as many."""
+    (folder / "batches").mkdir()
+    for index in range(count):
+        given = nets.inputs("two_inputs", index)
+        if index == 2:
+            del given["ids"]
+        np.savez(str(folder / "batches" / f"b{index}.npz"), **given)
+
+
+def words(folder, *more):
+    return [
+        *("./run.sh", "--backend=cpu", f"--model_path={NET}", f"--log_dir={folder / 'logs'}"),
+        *("--input", f"{folder}/batches/*.npz", "--output", folder / "results", *more),
+    ]
+
+
+def assert_right(folder, *numbers):
+    """Make sure that the results are those of these files, whole, and no others."""
+    assert sorted(os.listdir(str(folder / "results"))) == [f"b{number}.npz" for number in numbers]
+    for number in numbers:
+        found = np.load(str(folder / "results" / f"b{number}.npz")).values()
+        for array, right in zip(found, nets.expected("two_inputs", nets.inputs("two_inputs", number), 2)):
+            assert np.max(np.abs(array - right)) <= 1e-5 * np.max(np.abs(right))
+
+
+def test_each_file_has_its_outputs_and_a_wrong_one_is_named_at_the_end(tmp_path):
+    write(tmp_path)
+    (tmp_path / "batches" / "b1.npz").write_bytes(b"no archive")
+    done = command(*words(tmp_path))
+    assert done.returncode == 2
+    assert_right(tmp_path, 0, 3, 4)
+    assert "check: PASS" in done.stdout
+    assert "3 of 5" in done.stdout
+    assert "b1.npz" in lines(done.stderr)[-1]
+    assert "b2.npz" in lines(done.stderr)[-1]
+    assert "\r" not in done.stderr  # it is no terminal
+
+
+def test_stop_at_first(tmp_path):
+    write(tmp_path)
+    done = command(*words(tmp_path, "--stop_at_first"))
+    assert done.returncode == 2
+    assert_right(tmp_path, 0, 1)
+    assert "b2.npz" in lines(done.stderr)[-1]
+
+
+def test_progress_on_a_terminal(tmp_path):
+    write(tmp_path, 2)
+    for number in range(2, 400):
+        (tmp_path / "batches" / f"c{number}.npz").symlink_to("b0.npz")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [str(word) for word in words(tmp_path, "--check=off")],
+        cwd=str(ROOT),
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while True:
+            shown += os.read(ours, 1 << 16)
+    except OSError:  # the end of a terminal
+        os.close(ours)
+    assert b"400 of 400" in process.communicate()[0]
+    assert process.returncode == 0
+    assert b"of 400 files, " in shown, shown
+    assert b" left" in shown
+    assert shown.endswith(b"\x1b[K")  # nothing stays
+
+
+@pytest.mark.parametrize(
+    "more, text",
+    [
+        (["--output="], "--output"),
+        (["--repeat=3"], "--repeat"),
+        (["--json=x.json"], "--json"),
+        (["--input=none/*.npz"], "none/*.npz"),
+        (["--output={folder}/batches"], "b0.npz"),
+        (["--output={folder}/batches/b0.npz"], "b0.npz"),
+        (["--input={folder}/*/b*.npz"], "b0.npz"),
+        (["--input={folder}/batches/b0.npz", "--stop_at_first"], "--stop_at_first"),
+    ],
+)
+def test_what_is_refused_before_anything_starts(tmp_path, more, text):
+    write(tmp_path, 2)
+    (tmp_path / "other").mkdir()
+    np.savez(str(tmp_path / "other" / "b0.npz"), x=np.ones(3))
+    done = command(*words(tmp_path, *[word.format(folder=tmp_path) for word in more]))
+    assert_refused(done, 2, text)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_result_that_cannot_be_written_ends_the_job(tmp_path):
+    write(tmp_path, 2)
+    (tmp_path / "results" / "b1.npz").mkdir(parents=True)
+    done = command(*words(tmp_path))
+    assert done.returncode == 1
+    assert "b1.npz" in done.stderr
+    assert not [name for name in os.listdir(str(tmp_path / "results")) if "tmp" in name]
+
+
+def test_a_pipeline(tmp_path):
+    folder = ROOT / "tests" / "fixtures" / "splits" / "pipe_2"
+    (tmp_path / "batches").mkdir()
+    given, right = (dict(np.load(str(folder / name))) for name in ("in.npz", "out.npz"))
+    np.savez(str(tmp_path / "batches" / "b0.npz"), **given)
+    done = command(*words(tmp_path, f"--model_path={folder / 'Net.mindir'}"))
+    assert done.returncode == 0, done.stderr
+    for array, expected in zip(np.load(str(tmp_path / "results" / "b0.npz")).values(), right.values()):
+        assert np.max(np.abs(array - expected)) <= 1e-5 * np.max(np.abs(expected))
+
+
+def test_on_ascend(tmp_path):
+    server = Server(tmp_path)
+    server.table(2)
+    write(tmp_path, 2)
+    given = ("--input", f"{tmp_path}/batches/*.npz", "--output", tmp_path / "results")
+    done = server.run(f"--model_path={NET}", *given)
+    assert done.returncode == 0, done.stderr
+    assert_right(tmp_path, 0, 1)
