@@ -54,8 +54,8 @@ def test_no_text_lies_on_another_or_outside(name, tmp_path):
         left = x - width / 2 if element.get("text-anchor") == "middle" else x
         boxes.append((left, y - size, left + width, y, element.text))
     for index, (left, top, right, bottom, text) in enumerate(boxes):
-        assert 0 <= left and right <= float(picture.get("width")), text
-        assert 0 <= top and bottom <= float(picture.get("height")), text
+        assert left >= 0 and right <= float(picture.get("width")), text
+        assert top >= 0 and bottom <= float(picture.get("height")), text
         for other in boxes[:index]:
             apart = right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
             assert apart, (text, other[4])
