@@ -9,7 +9,7 @@ from mindir.collectives import COLLECTIVES, PEERS, REDUCTIONS, WORLD
 from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, label
-from mindir.groups import check_groups
+from mindir.groups import check_groups, moments
 from mindir.parameters import data_file, short_name
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
@@ -44,6 +44,7 @@ __all__ = [
     "in_two_dimensions",
     "label",
     "load",
+    "moments",
     "needs_order",
     "printable",
     "repair",

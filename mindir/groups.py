@@ -3,7 +3,7 @@
 Found out before anything is built, from what the shards say alone, in time in proportion to it.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict, deque
 
 from mindir.collectives import PEERS
 from mindir.errors import MindIRError
@@ -21,13 +21,14 @@ def check_groups(summaries):
     for rank, shard in enumerate(summaries):
         for collective in shard.collectives:
             _check_members(rank, len(summaries), shard.path, collective)
-    known = [
-        [collective for collective in shard.collectives if collective.world or collective.members]
+    summaries = [
+        shard._replace(collectives=[one for one in shard.collectives if one.world or one.members])
         for shard in summaries
     ]
+    known = [shard.collectives for shard in summaries]
     _check_sequences(summaries, known)
     _check_pairs(summaries, known)
-    _check_order(summaries, known)
+    moments(summaries)
 
 
 def _check_members(rank, count, path, collective):
@@ -111,20 +112,25 @@ def _check_pairs(summaries, known):
             )
 
 
-def _check_order(summaries, known):
-    """Raise MindIRError where ranks wait for each other in a circle: let all go on until nobody can."""
+def moments(summaries):
+    """Return, for each rank, a number for each of its collectives that says what comes after what on any rank.
+
+    All ranks of a group come to a collective at one moment, a Receive has a later one than its Send. Raises MindIRError
+    where ranks wait for each other in a circle.
+    """
+    known = [shard.collectives for shard in summaries]
     count = len(known)
-    done = [0] * count  # collectives that a rank has ended
+    found = [[] for _ in known]  # moments of what a rank has ended
     here = defaultdict(list)  # group: ranks that have come to its next collective
-    sent, waiting = Counter(), {}  # channel: values on their way; the rank that waits for one
+    sent, waiting = defaultdict(deque), {}  # channel: moments of values on their way; the rank that waits for one
     ready = list(range(count))
     while ready:
         rank = ready.pop()
-        while done[rank] < len(known[rank]):
-            collective = known[rank][done[rank]]
+        while len(found[rank]) < len(known[rank]):
+            collective, now = known[rank][len(found[rank])], _latest(found[rank])
             if collective.op == "Send":
                 channel = _channel(rank, count, collective)
-                sent[channel] += 1
+                sent[channel].append(now + 1)
                 if channel in waiting:
                     ready.append(waiting.pop(channel))
             elif collective.op == "Receive":
@@ -132,20 +138,26 @@ def _check_order(summaries, known):
                 if not sent[channel]:
                     waiting[channel] = rank
                     break
-                sent[channel] -= 1
+                now = max(now, sent[channel].popleft())
             else:
                 arrived = here[collective.members]
                 arrived.append(rank)
                 if len(arrived) < (len(collective.members) or count):
                     break
+                now = max(_latest(found[other]) for other in arrived)
                 for other in arrived[:-1]:
-                    done[other] += 1
+                    found[other].append(now + 1)
                     ready.append(other)
                 arrived.clear()
-            done[rank] += 1
-    stuck = [rank for rank in range(count) if done[rank] < len(known[rank])]
+            found[rank].append(now + 1)
+    stuck = [rank for rank in range(count) if len(found[rank]) < len(known[rank])]
     if stuck:
-        raise MindIRError(_circle(summaries, known, done, here, stuck[0]))
+        raise MindIRError(_circle(summaries, known, [len(ended) for ended in found], here, stuck[0]))
+    return found
+
+
+def _latest(ended):
+    return ended[-1] if ended else 0
 
 
 def _circle(summaries, known, done, here, rank):

@@ -52,14 +52,16 @@ class Model:
             stages = _build_stages(model_path, paths, model_type, context, config_path)
         staged = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
         self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
-        for index, (step, stage) in enumerate(zip(plan.steps, stages)):
+        moments, now = iter(mindir.moments(self.shards)[self.comm.rank]), 0  # to be compared with those of other ranks
+        for step, stage in zip(plan.steps, stages):
             if stage:
                 run = _StageRun(stage, [place for place, name in enumerate(step.inputs) if name in staged])
-                self.steps.append((f"stage {index + 1}".encode(), run, step.inputs, step.outputs))
+                self.steps.append((f"stage {2 * now + 1}".encode(), run, step.inputs, step.outputs))
             else:
+                now = next(moments)
                 run = exchange(groups[step.members], step, named.get(step.output, ""))
                 taken, made = [step.input][: step.op != "Receive"], [step.output][: step.op != "Send"]
-                self.steps.append((f"collective {index + 1}".encode(), run, taken, made))
+                self.steps.append((f"collective {2 * now}".encode(), run, taken, made))
         last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
         self.done = [  # what no later step takes
             [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]

@@ -74,7 +74,7 @@ def meshes(draw):
 
 
 def ends(orders):
-    """Return whether all come to their end, found the slow way: look at what is first on every rank, again and again."""
+    """Return whether all come to their end, found the slow way: by a look at what is first on every rank."""
     orders, count, on_their_way = [list(order) for order in orders], len(orders), defaultdict(list)
     while any(orders):
         moved = False

@@ -91,7 +91,7 @@ def test_only_the_last_stage_has_outputs(tmp_path):
 
 
 def two_inputs(folder):
-    """Write the pipeline's files with another input in its second stage: y, which isn't taken; the first has x alone."""
+    """Write the pipeline's files with an input y, which isn't taken, in its second stage; the first has x alone."""
     for rank in (0, 1):
         model = mindir.load(str(SPLITS / "pipe_2" / f"Net{rank}.mindir")).model
         if rank:
@@ -169,7 +169,8 @@ def exchanged(name, tmp_path, first, second):
 def test_a_shard_of_another_rank_is_refused(tmp_path):
     done = run_main(4, exchanged("mlp2d_semi_4", tmp_path, 0, 3))
     assert_refused(done, 2, "rank 0", "among ranks 2, 3")
-    done = run_main(2, exchanged("pipe_2", tmp_path, 0, 1))
+    (tmp_path / "pipe").mkdir()
+    done = run_main(2, exchanged("pipe_2", tmp_path / "pipe", 0, 1))
     assert_refused(done, 2, "rank 0", "with itself")
 
 
@@ -203,16 +204,22 @@ def test_rank_in_the_path_says_where_the_number_goes(pattern, tmp_path):
     assert run_main(2, tmp_path / pattern).returncode == 0
 
 
-@pytest.mark.parametrize("pattern, asked", [
-    ("rank_{rank}/net.mindir", "net.mindir"),
-    ("rank_{rank}/net.mindir", "rank_0/net.mindir"),
-    ("rank_{rank}_graph.mindir", "rank_0_graph.mindir"),
-    ("rank_{rank}_graph.mindir", "rank.mindir"),
-    ("rank_{rank}_graph.mindir", "rank_0.mindir"),
-])  # fmt: skip
-def test_names_of_mindspores_own_exports_are_found_or_told(pattern, asked, tmp_path):
+@pytest.mark.parametrize(
+    "pattern, asked",
+    [
+        ("rank_{rank}/net.mindir", "net.mindir"),
+        ("rank_{rank}/net.mindir", "rank_0/net.mindir"),
+        ("rank_{rank}_graph.mindir", "rank_0_graph.mindir"),
+        ("rank_{rank}_graph.mindir", "rank.mindir"),
+        ("rank_{rank}_graph.mindir", "rank_0.mindir"),
+    ],
+)
+def test_names_of_other_exports_are_told(pattern, asked, tmp_path):
     for rank in (0, 1):
         target = tmp_path / pattern.format(rank=rank)
         target.parent.mkdir(exist_ok=True)
         shutil.copy(str(SPLITS / "pipe_2" / f"Net{rank}.mindir"), str(target))
-    assert_refused(run_main(2, tmp_path / asked), 2, f"--model_path={tmp_path / pattern}")
+    done = run_main(2, tmp_path / asked)
+    assert_refused(done, 2)
+    (told,) = re.findall(r"(/\S*{rank}\S*\.mindir)", done.stderr)
+    assert run_main(2, told).returncode == 0
