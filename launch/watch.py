@@ -205,6 +205,7 @@ class Watch:
         first = min(self.failures, key=lambda failure: (failure["status"] == 128 + signal.SIGTERM, failure["at"]))
         rank, status, message = first["rank"], first["status"], first.get("message", "")
         if status == TIMEOUT:
+            late += self.not_begun(late)
             late.sort(key=lambda failure: (progress_of(failure["step"]), "stopped" not in failure["how"]))
             first = late[0]  # the others wait for who is behind
             for number in sorted(number for number, each in self.ranks.items() if not each.is_heard_of):
@@ -229,6 +230,19 @@ class Watch:
             for word in self.words:
                 self.screen.line(f"  {word}")
         return status
+
+    def not_begun(self, late):
+        """Return what to say of a Session's ranks that haven't begun the predict in which others are late."""
+        begun = min(progress_of(failure["step"]) for failure in late)
+        idle = {
+            number: rank.step
+            for number, rank in self.ranks.items()
+            if rank.step and is_idle(rank.step) and not rank.has_ended and progress_of(rank.step) < begun
+        }
+        return [
+            {"on": number, "rank": number, "how": f"still {step}: hasn't begun", "status": TIMEOUT, "step": step}
+            for number, step in idle.items()
+        ]
 
     def is_quiet(self, step):
         """Return whether nothing is shown of ranks that are long in a step: a Session's program knows that it waits."""
@@ -264,4 +278,6 @@ def is_idle(step):
 def progress_of(step):
     """Return what orders steps: "predict 3 of 10 (stage 2)" comes after "predict 3 of 10 (collective 1)"."""
     word, numbers = step.split(" ")[0], [int(number) for number in re.findall(r"\d+", step)]
+    if is_idle(step):  # "idle after 3" comes after all of "predict 3"
+        word, numbers = "predict", [*numbers, float("inf")]
     return list(LIMITS).index(word) if word in LIMITS else -1, numbers

@@ -30,9 +30,9 @@ def serve(args, comm, model, reference, everyone):
     given = Given(args, comm, everyone, here, connection)
     given.say_hello(args)
     taken = Taken(comm, everyone, here, connection, args.backend == "gpu")
-    is_new = True
+    is_new, number = True, 0
     while True:
-        ranks.step("idle")
+        ranks.step(f"idle after {number}")
         number, arrays = taken.next(given)
         if not number:
             return
