@@ -58,11 +58,15 @@ class Screen:
 
     def _put(self, rank, on, data):
         """Show a line, or the beginning or next part of one, of a rank; None stands for the launcher."""
-        if self.cursor != (rank, on):
+        before = self.cursor
+        if before != (rank, on):
             tag = f"rank {rank}: ".encode() if rank is not None and self.is_tagged(rank, on) else b""
-            interrupts = self.cursor and (self.cursor[1] == on or os.isatty(1) and os.isatty(2))
-            before = ERASED if self.cursor and self.cursor[0] == PROGRESS else b"\n"
-            data = before * bool(interrupts) + tag + data
+            interrupts = before and (before[1] == on or os.isatty(1) and os.isatty(2))
+            if not interrupts and before and before[0] == PROGRESS:  # it stays where it is, and this goes elsewhere
+                self.pending.get(on, bytearray()).extend(tag + data)
+                return
+            end = ERASED if before and before[0] == PROGRESS else b"\n"
+            data = end * bool(interrupts) + tag + data
         self.cursor = None if data.endswith(b"\n") else (rank, on)
         if on in self.pending:
             self.pending[on] += data

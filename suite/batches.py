@@ -28,8 +28,9 @@ def find(pattern, folder):
         found.append((path, output))
     if not found:
         raise ranks.Stop(ranks.REFUSED, f"--input {pattern}: no such files")
-    for path, output in found:
-        if any(os.path.realpath(output) == os.path.realpath(each) for each in (path, *taken.values())):
+    read = {os.path.realpath(path) for path, _ in found}
+    for _, output in found:
+        if os.path.realpath(output) in read:
             raise ranks.Stop(ranks.REFUSED, f"--output {folder}: {output} would be written over: give another folder")
     return found
 
