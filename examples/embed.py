@@ -10,6 +10,7 @@ through them in batches of the size that the model was exported for. Options tha
 """
 
 import argparse
+import os
 import sys
 import unicodedata
 import warnings
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads and the process that matplotlib starts don't go together
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root))
 from suite import RankError, Session  # noqa: E402  (found only now)
