@@ -21,7 +21,17 @@ class Place:
     """Memory for the inputs of a predict, and the last one that it was for."""
 
     def __init__(self):
-        self.memory, self.call = None, None
+        self.memory, self.call, self.kinds, self.views = None, None, None, []
+
+    def make_room(self, kinds):
+        """Make ready for arrays of these kinds; return the open file of the memory if it is a new one."""
+        size, file = link.nbytes(kinds), None
+        if self.memory is None or self.memory.size < size:
+            size = max(size, 2 * self.memory.size if self.memory is not None else 0)
+            file = link.new_file(size)
+            self.memory = link.attach(os.dup(file), size)
+        self.kinds, self.views = kinds, link.views(self.memory, kinds)
+        return file
 
 
 class Call:
@@ -57,13 +67,9 @@ class Calls:
             self._check_open()
             place, index = self._free_place()
             kinds = link.kinds_of(arrays)
-            size, file = link.nbytes(kinds), None
-            if place.memory is None or place.memory.size < size:
-                size = max(size, 2 * place.memory.size if place.memory is not None else 0)
-                file = link.new_file(size)
-                place.memory = link.attach(os.dup(file), size)
+            file = place.make_room(kinds) if kinds != place.kinds else None
             try:
-                for view, array in zip(link.views(place.memory, kinds), arrays):
+                for view, array in zip(place.views, arrays):
                     np.copyto(view, array)
                 self.number += 1
                 call = place.call = Call(self.number, names, out)

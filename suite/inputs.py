@@ -1,10 +1,17 @@
 """A model's inputs: arrays matched to them by name, filled in, and found to be the same on every rank."""
 
+import functools
 import zlib
 
 import numpy as np
 
 import ranks
+
+
+@functools.lru_cache(maxsize=None)
+def dtype_name(dtype):
+    """Return a NumPy dtype's name; NumPy itself takes longer for it than for copying a small array."""
+    return dtype.name
 
 
 def short_name(name):
@@ -52,7 +59,7 @@ def by_name(names, arrays, source):
 def check_kind(name, array, dtype, shape, source):
     """Raise Stop (status 2) unless the array has the dtype and the shape, in which -1 stands for any number."""
     fits = len(shape) == array.ndim and all(want in (-1, got) for want, got in zip(shape, array.shape))
-    if array.dtype.name != dtype or not fits or not array.size:
+    if dtype_name(array.dtype) != dtype or not fits or not array.size:
         given = f"{array.dtype} {list(array.shape)}"
         raise ranks.Stop(ranks.REFUSED, f"{source}: {name} is {given}, the model takes {dtype} {list(shape)}")
 

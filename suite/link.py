@@ -12,11 +12,15 @@ import os
 import socket
 import struct
 import tempfile
+import threading
 
 import numpy as np
 
+from suite.inputs import dtype_name
+
 ALIGNED = 64  # bytes: where an array begins
 MESSAGE = 200 << 10  # bytes of a message at most, as the kernel's sockets take them by default
+BUFFER = threading.local()  # where a thread's next message comes to lie
 
 
 def listen(name):
@@ -52,12 +56,14 @@ def send(connection, message, file=None):
 
 def receive(connection):
     """Wait for a message; return (message, the open file that came with it or None), (None, None) at the end of all."""
+    if not hasattr(BUFFER, "data"):
+        BUFFER.data = bytearray(MESSAGE)
     try:
-        data, rights, _, _ = connection.recvmsg(MESSAGE, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        size, rights, _, _ = connection.recvmsg_into([BUFFER.data], socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
     except ConnectionError:
         return None, None
     files = array.array("i", rights[0][2] if rights else b"")
-    return (json.loads(data.decode()) if data else None), (files[0] if files else None)
+    return (json.loads(BUFFER.data[:size].decode()) if size else None), (files[0] if files else None)
 
 
 def new_file(size):
@@ -88,7 +94,7 @@ def attach(file, size):
 
 def kinds_of(arrays):
     """Return [(dtype, shape)] of the arrays, as a message has them."""
-    return [(each.dtype.name, list(each.shape)) for each in arrays]
+    return [[dtype_name(each.dtype), list(each.shape)] for each in arrays]
 
 
 def nbytes(kinds):
@@ -100,14 +106,20 @@ def views(memory, kinds):
     """Return arrays of these kinds, one after the other in the memory (an array of bytes)."""
     found, start = [], 0
     for dtype, shape in kinds:
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        found.append(memory[start : start + size].view(dtype).reshape(shape))
+        found.append(memory[start : start + _size(dtype, shape)].view(dtype).reshape(shape))
         start += _room(dtype, shape)
     return found
 
 
+def _size(dtype, shape):
+    size = np.dtype(dtype).itemsize
+    for count in shape:
+        size *= count
+    return size
+
+
 def _room(dtype, shape):
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    size = _size(dtype, shape)
     return max(-size % ALIGNED + size, ALIGNED)
 
 

@@ -30,19 +30,21 @@ def serve(args, comm, model, reference, everyone):
     given = Given(args, comm, everyone, here, connection)
     given.say_hello(args)
     taken = Taken(comm, everyone, here, connection, args.backend == "gpu")
-    is_new, number = True, 0
+    is_new, number, arrays = True, 0, None
     while True:
         ranks.step(f"idle after {number}")
+        before = arrays
         number, arrays = taken.next(given)
         if not number:
             return
         ranks.step(f"predict {number}")
-        tensors = inputs.put(model, arrays)
+        if arrays is not before or args.backend != "cpu":  # whose Tensors are of arrays that just have other values now
+            tensors = inputs.put(model, arrays)
         if is_new and args.backend != "cpu":  # whose model does this itself
             inputs.check_same(comm, arrays)
-        outputs = Outputs(comm, everyone, model.predict(tensors))
+        outputs = model.predict(tensors)
         if args.backend == "gpu" and number <= 3:  # the outputs come to lie in two places in turn
-            memory.lock_pages([output.get_data_to_numpy() for output in outputs.mine or ()])
+            memory.lock_pages([output.get_data_to_numpy() for output in outputs])
         found = compared(args, comm, reference, everyone, arrays, outputs) if is_new else None
         is_new = False
         if not given.answer(number, outputs, found):
@@ -53,7 +55,7 @@ def compared(args, comm, reference, everyone, arrays, outputs):
     """Return what check.compared() says of the first predict; raise Stop (status 4) where it isn't right."""
     ranks.step("check")
     whole = inputs.whole(reference, all_inputs(everyone), arrays, arrays) if reference else {}
-    found = check.compared(args, comm, reference, whole, outputs)
+    found = check.compared(args, comm, reference, whole, Outputs(comm, everyone, outputs))
     if found["result"] == "FAIL":
         raise ranks.Stop(ranks.DIFFERENT, found["reason"])
     return found
@@ -72,32 +74,41 @@ class Taken:
         self.relay = Relay(comm, here) if len(here) < len(comm.allgather(None)) else None
         self.sends = comm.rank == here[0]
         self.memories, self.kept = {}, []  # by the number that the program gives them; those that were too small
+        self.seen = {}  # by that number: (the kinds of the last arrays in it, {name: array})
         self.last = 0
 
     def next(self, given):
         """Wait for the next inputs; return (number of the predict, {name: array}), (0, {}) at the end of all."""
-        request, arrays = self._receive() if self.connection else self.relay.receive()
+        if self.connection:
+            request, arrays = self._receive()
+        else:
+            request, arrays = self.relay.receive()
+            arrays = dict(zip(self.names, arrays))
         if self.relay and self.sends:
-            self.relay.send(request, arrays)
+            self.relay.send(request, arrays.values())
         if request is None:
             return 0, {}
         given.release(request["freed"])
-        return request["number"], dict(zip(self.names, arrays))
+        return request["number"], arrays
 
     def _receive(self):
         while True:
             request, file = link.receive(self.connection)
             if request is None:
-                return None, []
+                return None, {}
             place = request["place"]
             if file is not None:
+                self.seen.pop(place, None)
                 self.kept += [self.memories[place]] if self.is_locked and place in self.memories else []
                 self.memories[place] = link.attach(file, request["size"])
                 if self.is_locked:
                     memory.lock_pages([self.memories[place]])
             if request["number"] > self.last:  # or it was sent twice, as the program was interrupted
                 self.last = request["number"]
-                return request, link.views(self.memories[place], request["kinds"])
+                if self.seen.get(place, (None,))[0] != request["kinds"]:
+                    arrays = link.views(self.memories[place], request["kinds"])
+                    self.seen[place] = request["kinds"], dict(zip(self.names, arrays))
+                return request, self.seen[place][1]
 
 
 class Given:
@@ -134,7 +145,7 @@ class Given:
         """Say that the predict is done; return whether the program is still there."""
         rank, arrays = self.comm.rank, []
         if rank == self.giver:
-            arrays = [output.get_data_to_numpy() for output in outputs.mine]
+            arrays = [output.get_data_to_numpy() for output in outputs]
             if rank != self.replier:
                 self.comm.send(arrays, self.replier)
         elif rank == self.replier and self.giver is not None:
