@@ -56,7 +56,16 @@ class Job:
 
         Raises RankError where run.sh ends before.
         """
-        started, connections, replier, hello, count = time.monotonic(), [], None, None, 1
+        connections = []
+        try:
+            return self._wait_until_ready(connections)
+        except BaseException:
+            for connection in connections:
+                connection.close()
+            raise
+
+    def _wait_until_ready(self, connections):
+        started, replier, hello, count = time.monotonic(), None, None, 1
         was_shown = self.is_shown
         self.listener.settimeout(0.2)
         while len(connections) < count:

@@ -348,7 +348,7 @@ def test_any_python_with_numpy_alone(version, python):
     assert done.stdout.split() == ["open", "2", "PASS", "True"]
 
 
-@pytest.mark.parametrize("moment", ["start", "predict"])
+@pytest.mark.parametrize("moment", ["start", "predict", "stopped"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
     """The fixture looks for it."""
@@ -358,8 +358,10 @@ def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
         stderr=subprocess.DEVNULL,
     )
     with process:
-        if moment == "predict":
+        if moment != "start":
             assert process.stdout.readline() == b"open\n"
+            if moment == "stopped":  # a rank hears nothing any more
+                os.kill(of_ranks(nothing_left)[0], signal.SIGSTOP)
         else:
             while len(alive(f"MS_TEST={nothing_left}")) < 5:  # run.sh's launcher, mpirun, a guard, a rank
                 assert process.poll() is None
