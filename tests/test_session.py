@@ -368,6 +368,10 @@ def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
                 time.sleep(0.02)
         process.send_signal(number)
         assert process.wait(60)
+    until = time.time() + 4.5  # at once, and not when somebody finds that nobody reads
+    while alive(f"MS_TEST={nothing_left}") and time.time() < until:
+        time.sleep(0.1)
+    assert not alive(f"MS_TEST={nothing_left}")
 
 
 def test_on_ascend(tmp_path, nothing_left, monkeypatch):
