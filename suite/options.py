@@ -46,7 +46,7 @@ def add_options(parser, model_path=None):
     model.add_argument("--config_file", metavar="FILE", default="", help=text)
     text = ".npz by input name, or .npy for a single input, or a quoted pattern: each file in turn (default: ones)"
     model.add_argument("--input", metavar="FILE", default="", help=text)
-    text = "write rank 0's outputs to this .npz; with a pattern, to a folder, by the inputs' names (default: none)"
+    text = "write the outputs of the first rank that has some to this .npz; with a pattern, to a folder (default: none)"
     model.add_argument("--output", metavar="FILE", default="", help=text)
 
     text = "auto: that of this machine's devices, cpu where there are none (default: auto)"
