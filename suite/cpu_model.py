@@ -14,7 +14,8 @@ import numpy as np
 import mindir
 import ranks
 from suite import inputs as model_inputs
-from suite.exchange import Exchange
+from suite.exchange import Exchange, communicators
+from suite.pipeline import Receive, Send
 from suite.tensors import as_dtype, as_tensor, new_tensor
 
 
@@ -34,26 +35,33 @@ class Model:
         Raises Stop where a shard can't be used or the shards aren't one set.
         """
         shard = mindir.load(model_path)
-        plan = mindir.cut(shard)
+        in_order = mindir.needs_order(self.comm.allgather(shard.summary()))
+        plan = mindir.cut(shard, in_order)
         collectives = [step for step in plan.steps if isinstance(step, mindir.Collective)]
-        mindir.check_set(self.comm.allgather(shard.summary()._replace(collectives=collectives)))
+        self.shards = self.comm.allgather(shard.summary()._replace(collectives=collectives))  # of all ranks
+        mindir.check_set(self.shards)
+        groups = communicators(self.comm, [each for summary in self.shards for each in summary.collectives])
         self.inputs = [value._replace(shape=list(value.shape)) for value in shard.inputs]
         self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
-        self.dtypes = [value.dtype for value in shard.outputs]
-        named = dict(zip(plan.outputs, (value.name for value in shard.outputs)))
+        outputs = [] if shard.passes_on else shard.outputs
+        self.dtypes = [value.dtype for value in outputs]
+        named = dict(zip(plan.outputs, (value.name for value in outputs)))
         with tempfile.TemporaryDirectory(prefix="stages-") as folder:
             paths = _write_stages(plan, shard, folder)
             del shard  # the weights are in the files
             stages = _build_stages(model_path, paths, model_type, context, config_path)
         staged = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
         self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
-        for index, (step, stage) in enumerate(zip(plan.steps, stages)):
+        moments, now = iter(mindir.moments(self.shards)[self.comm.rank]), 0  # to be compared with those of other ranks
+        for step, stage in zip(plan.steps, stages):
             if stage:
                 run = _StageRun(stage, [place for place, name in enumerate(step.inputs) if name in staged])
-                self.steps.append((f"stage {index + 1}".encode(), run, step.inputs, step.outputs))
+                self.steps.append((f"stage {2 * now + 1}".encode(), run, step.inputs, step.outputs))
             else:
-                run = Exchange(self.comm, step, named.get(step.output, ""))
-                self.steps.append((f"collective {index + 1}".encode(), run, [step.input], [step.output]))
+                now = next(moments)
+                run = exchange(groups[step.members], step, named.get(step.output, ""))
+                taken, made = [step.input][: step.op != "Receive"], [step.output][: step.op != "Send"]
+                self.steps.append((f"collective {2 * now}".encode(), run, taken, made))
         last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
         self.done = [  # what no later step takes
             [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
@@ -76,6 +84,9 @@ class Model:
 
     def predict(self, inputs):
         """Return the outputs, a list of mslite.Tensor, for `inputs`, a list of mslite.Tensor or of arrays.
+
+        On a rank of a pipeline's stage that isn't the last, it is an empty list; this rank can go on with the next
+        inputs while later stages still work on these.
 
         As with mslite.Model, the next predict writes to the same memory: copy what has to stay. Raises Stop (status 2)
         where an input doesn't fit and, in the first predict, where the ranks' inputs aren't the same.
@@ -110,6 +121,13 @@ class Model:
             if dtype != value.dtype or not fits:
                 message = f"predict: input {value.name} takes {value.dtype} {value.shape}, given {dtype} {shape}"
                 raise ranks.Stop(ranks.REFUSED, message)
+
+
+def exchange(comm, collective, name):
+    """Return what does a Collective among the ranks of `comm`: Tensors in, Tensors out."""
+    if collective.op == "Send":
+        return Send(comm, collective)
+    return (Receive if collective.op == "Receive" else Exchange)(comm, collective, name)
 
 
 class _StageRun:

@@ -110,11 +110,10 @@ def _new_beside(target):
 
 
 def save_outputs(file, outputs):
-    """Write the output Tensors to an .npz file by their names; a name that comes again gets its place behind it."""
+    """Write the outputs, [(name, array)], to an .npz file; a name that comes again gets its place behind it."""
     arrays, whole = {}, io.BytesIO()
-    for index, output in enumerate(outputs):
-        name = output.name.rstrip()
-        arrays[f"{name}.{index}" if name in (*arrays, "file") else name] = output.get_data_to_numpy()
+    for index, (name, array) in enumerate(outputs):
+        arrays[f"{name}.{index}" if name in (*arrays, "file") else name] = array
     np.savez(whole, **arrays)  # here first, for it goes back to its beginning, and a pipe can't
     write(file, lambda opened: opened.write(whole.getbuffer()))
 
