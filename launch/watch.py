@@ -202,7 +202,8 @@ class Watch:
             self.screen.say("last steps: " + ", ".join(f"rank {number}: {steps[number]}" for number in sorted(steps)))
             rank = first["on"]
         elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # which step it was in adds nothing
-            self.screen.line(f"rank {rank}: {message}")
+            # all ranks may know, and say, which one of them it is about
+            self.screen.line(message if re.match(r"rank \d+: ", message) else f"rank {rank}: {message}")
             return status
         elif rank is None:
             self.screen.say(first["how"])
