@@ -76,8 +76,6 @@ def start(args, job, screen, caught):
         ranks, text = list(range(size)), f"{size} rank{'s'[: size != 1]}"
         if args.has_servers:
             servers.check(args, environment, job, caught)
-    # main.py's first rank on this server prints for all of them, and says itself which rank a line is from
-    screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or rank > ranks[0] or bool(args.program))
     log_dir = make_log_dir(args.log_dir, size)
     screen.say(f"back end {args.backend} ({args.why}), {text}, logs in {log_dir}")
     screen.flush()
@@ -104,6 +102,8 @@ def main():
     try:
         open_standard_files()
         args = options.parse(sys.argv[1:])
+        # main.py's rank 0 speaks for all, and says itself which rank a line is of
+        screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or rank > 0 or bool(args.program))
         job, _lock = make_job()
         status = start(args, job, screen, caught).run()
     except Stop as error:
