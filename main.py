@@ -76,7 +76,6 @@ def create_context(args, comm):
         import cpu_mpi_distributed as page
         from suite.cpu_model import Model
 
-        memory.keep_memory()
         memory.share_cores(comm)
         return page.create_context(comm), Model(comm)
     if args.backend == "gpu":
@@ -111,8 +110,9 @@ def fill_inputs(args, comm, model, reference, arrays):
         advice = "it isn't the model that they were made from: remove it or --check off"
         raise ranks.Stop(ranks.REFUSED, f"{reference.path}: takes {takes}, the shards {given}: {advice}")
     tensors, arrays = inputs.fill(model, arrays, f"--input {args.input}".strip())
+    if args.backend != "ascend":
+        memory.keep_memory()  # from now on: what the build took is given back
     if args.backend == "gpu":  # it reads and writes them where they are
-        memory.keep_memory()
         memory.lock_pages(arrays)
     if args.backend != "cpu":  # whose model does this in its first predict
         inputs.check_same(comm, {inputs.short_name(tensor.name): array for tensor, array in zip(tensors, arrays)})

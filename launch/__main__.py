@@ -102,8 +102,8 @@ def main():
     try:
         open_standard_files()
         args = options.parse(sys.argv[1:])
-        # main.py's rank 0 speaks for all, and says itself which rank a line is of
-        screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or rank > 0 or bool(args.program))
+        # main.py's first rank on each server speaks for all there, and says itself which rank a line is of
+        screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or bool(args.program))
         job, _lock = make_job()
         status = start(args, job, screen, caught).run()
     except Stop as error:

@@ -1,6 +1,7 @@
 """Ascend without an Ascend: everything up to the card for real, the rest on the double in tests/ascend_double."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -105,23 +106,19 @@ def test_the_real_wheel_without_ranks_is_refused(script):
     shard = MODEL.with_name("Matmul0.mindir")
     paths = [shard] * (1 + (script == SHARED))
     done = command(sys.executable, script, "--model_path", *paths, "--device_id=0", "--rank_id=0")
-    assert_refused(done, 3)
-    found = "mindspore_lite 2.0.0 has no context.ascend.rank_id"
-    assert done.stderr == (
-        f"rank 0: {found}: distributed inference on Ascend needs the vendor's 2.1 or later: install it\n"
-    )
+    assert_refused(done, 3, "mindspore_lite 2.0.0", "context.ascend.rank_id", "2.1")
 
 
 def test_main_refuses_the_real_wheel_too(server):
     done = server.run(PYTHONPATH="")
     assert done.returncode == 3
-    assert "has no context.ascend.rank_id: distributed inference on Ascend needs the vendor's 2.1" in done.stderr
+    assert "context.ascend.rank_id" in done.stderr
     assert len(lines(done.stderr)) == 2  # run.sh's first line, and this one
 
 
 def test_without_cann_the_loaders_reason_is_told(server):
     done = ended(server.page(0, f"--model_path={MODEL.with_name('Matmul0.mindir')}", LD_LIBRARY_PATH=""))
-    assert_refused(done, 3, "CANN isn't there: libascendcl.so: cannot open shared object file", "set_env.sh")
+    assert_refused(done, 3, "libascendcl.so", "set_env.sh")
 
 
 def test_without_a_device_nothing_starts(server):
@@ -129,7 +126,7 @@ def test_without_a_device_nothing_starts(server):
     assert_refused(server.run(), 2, "rank 1 is on device 1, but there is no", "davinci1")
     for each in (server.folder / "dev").iterdir():
         each.unlink()
-    assert_refused(server.run(), 3, "--backend ascend: no device here")
+    assert_refused(server.run(), 3, "--backend ascend", "davinci")
 
 
 def test_the_environments_rank_table_must_not_contradict(server):
@@ -144,7 +141,7 @@ def test_ranks_shards_and_rank_table_have_to_agree(server):
     server.table(4)
     done = server.run()
     assert done.returncode == 2
-    assert "models/Matmul.mindir: 2 shards, started with 4 ranks" in lines(done.stderr)[-1]
+    assert re.search("Matmul0.mindir .*2 shards.* 4 ranks", done.stderr)
     (server.folder / "rank_table.json").write_text("{}")
     assert_refused(server.run(), 2, "rank_table.json: version")
     (server.folder / "rank_table.json").unlink()
@@ -219,7 +216,7 @@ def test_run_sh_runs_the_test_nets(server, count):
     )
     done = server.run(*words, f"--output={output}")
     assert done.returncode == 0, done.stderr
-    assert f"back end ascend (as asked), {count} ranks of {count}, logs in " in done.stderr
+    assert f"{count} of {count} ranks" in done.stderr
     for rank in range(count):
         assert f"rank {rank}: tensor's name is:" in done.stdout
     assert "check: PASS" in done.stdout
@@ -238,7 +235,9 @@ def test_eight_ranks(server):
     assert done.returncode == 0, done.stderr
     assert "rank 7: tensor's name is:" in done.stdout
     assert "check: PASS" in done.stdout
-    assert {each.name for each in (folder / "logs").iterdir()} == {f"rank_{rank}.log" for rank in range(8)}
+    assert {each.name for each in (folder / "logs").iterdir()} == {
+        f"rank_{rank}.{stream}.log" for rank in range(8) for stream in ("stdout", "stderr")
+    }
 
 
 def test_the_check_can_fail_on_any_rank(server, model):
@@ -259,11 +258,12 @@ def test_two_servers_each_start_their_ranks(server):
     for job, here in zip(jobs, ((0, 1), (2, 3))):
         done = ended(job)
         assert done.returncode == 0, done.stderr
-        assert "2 ranks of 4" in done.stderr
+        assert "2 of 4 ranks" in done.stderr
         shown = {int(line.split()[1][:-1]) for line in done.stdout.splitlines() if "tensor's name is:" in line}
         assert shown == set(here)
-        assert f"rank {here[0]}: check: PASS" in done.stdout
-    assert len(list((server.folder / "logs").glob("rank_?.log"))) == 4  # one folder for both
+        assert not re.search(r"rank \d: rank", done.stdout)  # tagged once
+        assert lines(done.stdout)[-1].startswith("check: PASS")  # of the whole server, untagged
+    assert len(list((server.folder / "logs").glob("rank_?.stdout.log"))) == 4  # one folder for both
     for rank in range(4):
         assert f'"value": {rank % 2}' in (server.calls / f"rank{rank}.jsonl").read_text()
 
@@ -274,14 +274,14 @@ def test_shards_of_other_models_are_found_across_servers(server, model):
     shutil.copy(str(FIXTURES / "skip" / "2" / "Net0.mindir"), str(model.with_name("Matmul0.mindir")))
     done = server.run(f"--model_path={model}", "--server_id=10.0.0.2")
     assert done.returncode == 2
-    assert "different models" in lines(done.stderr)[-1]
+    assert re.search("Matmul[01].mindir.*(inputs|outputs|collective)", lines(done.stderr)[-1])
 
 
 def test_a_refusal_on_the_second_server_has_its_reason(server):
     server.table(1, 1)
-    done = server.run("--server_id=10.0.0.2", "--foo")
+    done = server.run("--server_id=10.0.0.2", "--input=none.npz")
     assert done.returncode == 2
-    assert lines(done.stderr)[1:] == ["rank 1: main.py: unrecognized arguments: --foo (main.py --help)"]
+    assert re.search("rank 1: .*none.npz", done.stderr)
 
 
 @pytest.mark.parametrize(
