@@ -19,7 +19,7 @@ from suite import backends, check, files, hub, inputs, memory, options, shards
 
 
 def parse_arguments():
-    """Return the arguments, with the back end found where it is to be; raise Stop where they can't be right."""
+    """Return the arguments, with `auto` replaced by the back end that was found; raise Stop if they can't be right."""
     parser = options.new_parser(__doc__)
 
     def refuse(message):
@@ -55,7 +55,7 @@ def check_files(args, comm):
     """
     names = set(comm.allgather(args.backend))
     if len(names) > 1:
-        message = f"ranks on {' and '.join(sorted(names))}, as their servers have other devices: give --backend"
+        message = f"the ranks' servers have different devices, for {' and '.join(sorted(names))}: give --backend"
         raise ranks.Stop(ranks.REFUSED, message)
     arrays = files.load_arrays(args.input)
     files.check_readable(args.config_file)

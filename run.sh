@@ -71,7 +71,7 @@ set_up() {
       return
     fi
     is_37 "$PYTHON" ||
-      die 3 "PYTHON=$PYTHON has no mindspore_lite, and is no Python 3.7 to install it for: correct or unset it"
+      die 3 "PYTHON=$PYTHON has no mindspore_lite, and isn't a Python 3.7 to install it for: correct or unset it"
   fi
   python=$here/.venv/bin/python
   if cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
@@ -90,7 +90,7 @@ set_up() {
   if ! cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
     found=$(find_python37)
     command -v gcc >/dev/null || die 3 "no C compiler (gcc), which mpi4py is built with (Debian: apt install gcc libc6-dev)"
-    install "$found" >&2 || die 3 "installing into .venv failed, for the reason above: mend it and start again"
+    install "$found" >&2 || die 3 "installing into .venv failed, for the reason above: fix that and start again"
   fi
   exec 9<&-
 }
@@ -113,7 +113,7 @@ set_up_gpu() {
   flock -n 9 || { say "another start is installing: waiting for it" && flock 9; }
   say "installing TensorRT, CUDA 11 and NCCL into .venv, once (3 GB)"
   (cd "$here" && "$python" -m pip --disable-pip-version-check install -r requirements-gpu.txt) >&2 ||
-    die 3 "installing into .venv failed, for the reason above: mend it and start again"
+    die 3 "installing into .venv failed, for the reason above: fix that and start again"
   cp "$here/requirements-gpu.txt" "$here/.venv/installed-gpu"
   exec 9<&-
 }

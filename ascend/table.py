@@ -31,7 +31,7 @@ def parse(path):
 
     text = read(path)
     if not text.strip():
-        raise Refused(f"{path}: is empty: whatever was to write it failed: write it again")
+        raise Refused(f"{path}: is empty: whatever should have written it failed: write it again")
     try:
         return json.loads(text, object_pairs_hook=noted, parse_constant=refused)
     except (ValueError, RecursionError) as error:  # which says line and column

@@ -5,8 +5,8 @@
     .venv/bin/python examples/embed.py "A man plays a guitar." "Someone is making music." "It rains."
     .venv/bin/python examples/embed.py --file sentences.txt --plot similarities.png --backend=gpu
 
-The sentences go through run.sh, in batches as the model was exported for, with one start of the ranks per batch; options
-that aren't listed here are passed on to it.
+The sentences go through run.sh, in batches of the size that the model was exported for, with one start of the ranks per
+batch; options that aren't listed here are passed on to it.
 """
 
 import argparse

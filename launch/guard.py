@@ -2,7 +2,7 @@
 
     python3 guard.py SETTINGS COMMAND...
 
-The rank writes its output to log files, so that nobody who reads slowly holds it up, and its step into a page of memory
+The rank writes its output to log files, so that a slow reader doesn't hold it up, and its step into a page of memory
 (ranks.py). The guard passes both on to the launcher, ends the rank when a step takes longer than its limit, even one
 that is stopped or hangs in C with the interpreter's lock, and says how it ended. Nothing of it is left then.
 """
@@ -112,7 +112,7 @@ class Guard:
             self.end_rank()
 
     def end_rank(self, *_):
-        """End the rank: the launcher, or whoever started this process, wants it."""
+        """End the rank, because the launcher, or whatever started this process, asks for it."""
         self.asked = True
         if self.kill_at is None and self.child:
             self.kill_at = time.monotonic() + GRACE
@@ -155,7 +155,7 @@ class Guard:
         while True:
             ended = self.child.poll() is not None
             if ended:
-                end_all_below()  # what it has left could go on writing for ever
+                end_all_below()  # a process that it has left behind could go on writing for ever
             self.look_at_step(ended)
             full, read = self.sender.full(), False
             for on, log in () if full else shown:
@@ -172,7 +172,7 @@ class Guard:
                     os.read(wake, 4096)
 
     def look_at_step(self, ended):
-        """Tell the launcher of a new step, once a second at most, and end the rank if it takes too long."""
+        """Report a new step to the launcher, at most once a second, and end the rank if the step takes too long."""
         now, step = time.monotonic(), self.page[:STEP].rstrip(b"\0").decode(errors="replace")
         if step != self.step:
             if self.step == self.told:
@@ -199,7 +199,7 @@ class Guard:
         return f"{self.step} ({place})" if place else self.step
 
     def how_it_ended(self):
-        """Return what to tell the launcher of the rank's failure; None if it was none of its own."""
+        """Return what to report to the launcher about the rank's failure; None if it didn't fail by itself."""
         code, said, in_step = self.child.returncode, {}, f" in {self.step}" if self.step else ""
         with contextlib.suppress(OSError, ValueError), open(os.path.join(self.folder, "failure")) as file:
             said = json.load(file)

@@ -1,4 +1,4 @@
-"""run.sh's command line: what the launcher takes, what it hands on to main.py, and whose words begin where.
+"""run.sh's command line: what the launcher takes, what it passes on to main.py, and where a program's own words begin.
 
     python3 launch/options.py WORDS... 3>back_end
 

@@ -1,4 +1,4 @@
-"""What is shown on stdout and stderr, by a process that never waits for who reads it."""
+"""What is shown on stdout and stderr, by a process that never waits for its reader."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""Hear of all ranks, decide what went wrong first, and end the job."""
+"""Follow all ranks, decide what went wrong first, and end the job."""
 
 import os
 import re
@@ -22,7 +22,7 @@ class Rank:
     """What is known of a rank."""
 
     def __init__(self):
-        self.step, self.since = None, time.monotonic()  # None until it was heard of
+        self.step, self.since = None, time.monotonic()  # None until the first message from it
         self.took = {}  # seconds, by step
         self.has_ended = self.is_heard_of = False
         self.is_lost = True  # until its guard says how it ended
@@ -51,9 +51,8 @@ class Watch:
         """Return the job's exit status."""
         give_up_at = None
         while True:
-            crowded = (
-                self.screen.crowded() and self.status is None
-            )  # who reads is slow: nobody's fault, no limit counts
+            # whatever reads the output is slow: that is no rank's fault, and no limit counts
+            crowded = self.screen.crowded() and self.status is None
             waited_from = time.monotonic()
             readable, _, _ = select.select([] if crowded else list(self.receivers), self.screen.waiting(), [], 0.1)
             for source in readable:
@@ -139,7 +138,7 @@ class Watch:
         failure = {"on": number, "rank": number, "how": how, "status": status, "step": step or "start", **more}
         self.failures.append(dict(failure, heard_at=now, at=now - ago))
 
-    # What no guard tells
+    # What no guard can report
 
     def look_for_lost_ranks(self, over):
         """Find the ranks that were never heard of, whose guard or server is gone, or that others left far behind."""
@@ -153,7 +152,7 @@ class Watch:
             if not rank.is_heard_of and now - self.started > args.start_timeout + 1:
                 self.fail(number, f"never appeared in {args.start_timeout:g} s (--start_timeout)", TIMEOUT)
             elif rank.is_heard_of and limit and now - rank.since > limit + GRACE:
-                self.fail(number, f"not heard of since {rank.step}, {limit + GRACE:g} s ago", TIMEOUT)
+                self.fail(number, f"not heard from since {rank.step}, {limit + GRACE:g} s ago", TIMEOUT)
             else:
                 self.look_for_straggler(number, rank, now)
         code = next((process.returncode for process in self.processes if process.returncode), 0)
@@ -175,7 +174,7 @@ class Watch:
         others = [each for each in self.ranks.values() if each.has_ended or progress_of(each.step or "") > here]
         slowest = max((each.took.get(step, 1.0) for each in others), default=None)
         if slowest is not None and waits > TIMES * slowest + self.args.straggler_timeout:
-            how = f"still in {step} after {waits:.0f} s, which {len(others)} others ended in {slowest:.1f} s or less"
+            how = f"still in {step} after {waits:.0f} s, which {len(others)} others finished in {slowest:.1f} s or less"
             self.fail(number, f"{how} (--straggler_timeout)", TIMEOUT)
 
     def furthest_behind(self):
@@ -217,7 +216,7 @@ class Watch:
         return status
 
     def show_progress(self):
-        """Show that long steps live, each with all the ranks in it, and who else takes part."""
+        """Show which long steps are still going on, with the ranks that are in them, and who else has to take part."""
         now, ranks_in = time.monotonic(), defaultdict(list)
         for number, rank in sorted(self.ranks.items()):
             if rank.step and not rank.has_ended:
@@ -231,10 +230,10 @@ class Watch:
             self.said_at = now
             for server, theirs in self.elsewhere:
                 them = f"rank{'s'[: len(theirs) > 1]} {', '.join(map(str, theirs))} of server {server}"
-                self.screen.line(f"  {them} must take part: is run.sh started there?")
+                self.screen.line(f"  {them} must take part: has run.sh been started there?")
         missing = [number for number, rank in self.ranks.items() if not rank.is_heard_of]
         if missing and now - self.started > PROGRESS:
-            self.screen.line(f"not heard of yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
+            self.screen.line(f"not heard from yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
             self.said_at = now
 
 

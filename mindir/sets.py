@@ -81,7 +81,7 @@ def check_collective(path, collective):
     """Raise MindIRError unless this Collective is one that all back ends have, over all ranks."""
     where = f"{path}: node {collective.node}: {collective.op}"
     if collective.op not in COLLECTIVES:
-        raise MindIRError(f"{where} isn't one of {', '.join(COLLECTIVES)}, which every back end has")
+        raise MindIRError(f"{where} isn't one of {', '.join(COLLECTIVES)}, which all back ends have")
     if collective.group not in WORLD:
         raise MindIRError(f"{where} over the group {collective.group!r}: only {WORLD[0]}, all ranks, is possible here")
     if collective.op != "AllGather" and collective.reduction not in REDUCTIONS:

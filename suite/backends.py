@@ -1,4 +1,4 @@
-"""Which back ends there are, what each is known by, and which of them this machine has. The standard library only."""
+"""Which back ends there are, how to recognize each, and which of them this machine has. The standard library only."""
 
 import glob
 import os

@@ -40,7 +40,7 @@ def compare(outputs, expected, dtypes, tolerances):
     """Compare arrays with the expected ones; return (largest error, its tolerance, what is wrong or "").
 
     The error of an output is max |output - expected| / max |expected|: relative to the output's largest value, as the
-    ranks sum in another order than the unsharded model. Of several outputs, the one that is nearest to its tolerance is returned.
+    ranks sum in another order than the unsharded model. Of several outputs, the one nearest to its tolerance counts.
     Integers and booleans have to be equal: their error is the share of elements that aren't.
     """
     if len(outputs) != len(expected):

@@ -25,7 +25,7 @@ def load_arrays(file):
         data = np.load(file, allow_pickle=False)
         arrays = {None: data} if isinstance(data, np.ndarray) else dict(data)
         if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError("no arrays, or not arrays alone, are in it")
+            raise ValueError("it has no arrays in it, or something else as well")
     except Exception as error:  # NumPy lets through whatever zipfile, ast and tokenize raise for a damaged file
         raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read as .npy or .npz: {error}") from None
     for name, array in arrays.items():

@@ -25,7 +25,7 @@ def match(inputs, arrays, source):
     arrays = dict(zip(names, arrays.values())) if None in arrays else arrays
     if arrays and set(arrays) != set(names):
         given = ", ".join(sorted(arrays))
-        message = f"{source} has {given}, the model takes {', '.join(names)}: name the arrays so"
+        message = f"{source} has {given}, the model takes {', '.join(names)}: give the arrays these names"
         raise ranks.Stop(ranks.REFUSED, message)
     matched = []
     for name, tensor in zip(names, inputs):

@@ -1,4 +1,4 @@
-"""What a process may ask of its own memory and cores to be faster: nothing here is done unless it is called."""
+"""What makes a process faster by changing its memory and cores: nothing here happens unless it is called."""
 
 import ctypes
 import os
