@@ -71,9 +71,9 @@ def links(text):
     return re.findall(r"\]\(([^)]+)\)", text)
 
 
-def in_english(target):
-    """Return a link's target as the English page has it, without its anchor."""
-    return target.replace("_CN.md", ".md").replace("/zh-CN", "/en").split("#")[0]
+def in_any_language(target):
+    """Return a link's target without what makes it English or Chinese, and without its anchor."""
+    return re.sub("/(en|zh-CN)(?=/|$)", "", target.replace("_CN.md", ".md").split("#")[0])
 
 
 # Both languages are one
@@ -105,7 +105,7 @@ def test_each_section_has_the_same_links_tables_and_names(page):
     for (level, title, one), (_, titel, other) in zip(*pair):
         where = f"{title} / {titel}"
         if level > 1:  # at the top each names the other
-            assert sorted(map(in_english, links(one))) == sorted(map(in_english, links(other))), where
+            assert sorted(map(in_any_language, links(one))) == sorted(map(in_any_language, links(other))), where
         assert set(re.findall("`[^`\n]+`", one)) == set(re.findall("`[^`\n]+`", other)), where
         rows = [[line.count("|") for line in text.splitlines() if line.startswith("|")] for text in (one, other)]
         assert rows[0] == rows[1], where
@@ -417,6 +417,37 @@ def test_the_commands_for_ascend(clone, tmp_path):
     environment = {**server.environment, "PATH": path, "GLOG_v": "3"}
     before = f"export ASCEND_DOUBLE_HUB=$(mktemp -d -p {tmp_path})"  # one for each job
     session(clone, "ascend-double", before, **environment)
+
+
+TO_ASCEND = {  # what README.md says has to be changed in its program there
+    "from cpu_mpi_distributed import create_context": "from ascend_ge_distributed import create_context, rank_table",
+    "from suite.cpu_model import Model": "import os",
+    "comm = ranks.world()": 'rank, device = int(os.environ["LAUNCH_RANK"]), int(os.environ["LAUNCH_DEVICE"])',
+    "Model(comm)": "mslite.Model()",
+    "comm.rank, comm.size": 'rank, int(os.environ["LAUNCH_SIZE"])',
+    "create_context(comm)": "create_context(device, rank), CONFIG, rank_table(CONFIG)",
+    "gathered = comm.gather(np.stack(results))": "gathered = [np.stack(results)]",
+    "comm.rank == 0": "True",
+}
+
+
+def test_the_program_in_readme_runs_on_ascend_as_it_says(clone, tmp_path):
+    """On the double, where both ranks print."""
+    server = Server(tmp_path)
+    server.table(2)
+    (program,) = [block.code for block in blocks("README.md") if block.detail == "mine.py"]
+    for mine, theirs in TO_ASCEND.items():
+        assert program.count(mine) == 1, mine
+        program = program.replace(mine, theirs.replace("CONFIG", repr(str(server.config))))
+    (clone / "ascend_mine.py").write_text(program, encoding="utf-8")
+    words = ("--backend=ascend", f"--config_file={server.config}", f"--log_dir={tmp_path}", "ascend_mine.py")
+    done = command("./run.sh", *words, cwd=clone, **server.environment)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == [
+        f"rank {rank}: {line}"
+        for rank in (0, 1)
+        for line in ("ranks agree: True", "ranks, inputs, rows, columns: (1, 20, 4, 128)")
+    ]
 
 
 @pytest.mark.gpu
