@@ -101,7 +101,7 @@ def _option(where, line, name, section):
 
 
 def _near(what, name, known, similarity):
-    """Raise Refused where a name is none of the known ones, but looks like one."""
+    """Raise Refused if a name isn't known, but looks like one that is."""
     near = [] if name in known else difflib.get_close_matches(name.lower(), known, 1, similarity)
     if near:
         raise Refused(f"{what} isn't read by mindspore_lite: did you mean {near[0]}?")

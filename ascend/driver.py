@@ -1,4 +1,4 @@
-"""What the driver says of this server's devices: their addresses, their numbers in a SuperPod."""
+"""What the driver says about this server's devices: their addresses and their numbers in a SuperPod."""
 
 import ipaddress
 import os

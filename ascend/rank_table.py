@@ -1,8 +1,8 @@
 """Write and check an Ascend rank table: the file that tells HCCL which device of which server is which rank.
 
     python3 ascend/rank_table.py --devices 0,1 > rank_table.json         # of this server
-    python3 ascend/rank_table.py --merge a.json b.json > rank_table.json # of several, in the order of their ranks
-    python3 ascend/rank_table.py --from jobstart_hccl.json > rank_table.json # ModelArts' or a pod's, converted
+    python3 ascend/rank_table.py --merge a.json b.json > rank_table.json # of several servers, in rank order
+    python3 ascend/rank_table.py --from jobstart_hccl.json > rank_table.json # from ModelArts or a pod
     python3 ascend/rank_table.py --check rank_table.json                 # one line for each problem, status 2 with any
 
 It works from any folder. `--help` has the rest.

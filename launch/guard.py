@@ -1,4 +1,4 @@
-"""The guard of one rank: its parent, started by mpirun, srun or the launcher, which outlives whatever happens in it.
+"""The guard of one rank: its parent, which mpirun, srun or the launcher starts, and which outlives the rank.
 
     python3 guard.py SETTINGS COMMAND...
 
@@ -42,7 +42,7 @@ from ranks import FAILED, PLACE, REFUSED, STEP, TIMEOUT
 GRACE = 5  # seconds from SIGTERM to SIGKILL
 SHOWN = 10  # how many lines of a failed rank's log are shown
 READ = 1 << 15  # bytes of a log that are passed on together
-# which limit holds for a step, by its first word (see step() in ranks.py); none for those that only a program knows
+# which limit holds for a step, by its first word (see step() in ranks.py); steps of a program's own have none
 LIMITS = {
     "start": "start",
     "read": "build",
@@ -91,7 +91,7 @@ class Guard:
         if failed:
             self.send(**failed)
         else:
-            self.send(ended=self.child.returncode == 0)  # and not what was only asked to end
+            self.send(ended=self.child.returncode == 0)  # False if it was only asked to end
         until = time.monotonic() + 2 * GRACE
         while self.sender.waiting and not self.launcher_gone and time.monotonic() < until:
             select.select([], [2], [], 0.2)
@@ -124,7 +124,7 @@ class Guard:
         job, log_dir = self.settings["job"], self.settings["log_dir"]
         self.folder = tempfile.mkdtemp(prefix=os.path.basename(job) + "-")
         os.makedirs(log_dir, exist_ok=True)
-        self.logs = []  # (what the rank writes to, what is read here)
+        self.logs = []  # (the file that the rank writes to, the same file to be read here)
         for name in ("stdout", "stderr"):
             path = os.path.join(log_dir, f"rank_{self.rank}.{name}.log")
             with contextlib.suppress(FileNotFoundError):
@@ -194,7 +194,7 @@ class Guard:
             self.child.kill()
 
     def where(self):
-        """Return the rank's step and, if it said so, its place in it."""
+        """Return the rank's step and, if it said so, its place in the step."""
         place = self.page[STEP:].rstrip(b"\0").decode(errors="replace")
         return f"{self.step} ({place})" if place else self.step
 
@@ -243,7 +243,7 @@ def private_folder(path):
 
 
 def is_left(job):
-    """Return whether this is the launcher's server, and the launcher, which has locked this file, is gone."""
+    """Return whether this is the launcher's server, and its launcher, which had locked this file, is gone."""
     try:
         with open(os.path.join(job, "launcher")) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

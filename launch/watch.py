@@ -12,10 +12,10 @@ from launch.processes import below, signal_name
 from launch.stream import Receiver
 from ranks import DIFFERENT, FAILED, REFUSED, TIMEOUT, UNAVAILABLE
 
-TOGETHER, LATE = 0.2, 1.0  # seconds in which failures, and ranks that are late, are of one moment
-STACKS = 3  # seconds in which ranks that are late are ended, with their stacks in the log
-PROGRESS = 5  # seconds after which a step that goes on is shown
-TIMES = 10  # a rank may take so many times as long for a step as the slowest of the others, and straggler_timeout more
+TOGETHER, LATE = 0.2, 1.0  # seconds within which failures, or ranks that are late, count as simultaneous
+STACKS = 3  # seconds that ranks that are late have to write their stacks into the log and end
+PROGRESS = 5  # seconds after which a step that is still going on is shown
+TIMES = 10  # a rank may take this many times as long for a step as the slowest of the others, plus straggler_timeout
 
 
 class Rank:
@@ -26,7 +26,7 @@ class Rank:
         self.took = {}  # seconds, by step
         self.has_ended = self.is_heard_of = False
         self.is_lost = True  # until its guard says how it ended
-        self.is_late = False  # its guard ends it, as its step takes too long
+        self.is_late = False  # its guard is ending it because its step took too long
 
 
 class Watch:
@@ -76,7 +76,7 @@ class Watch:
                     give_up_at = time.monotonic() + (GRACE - 2 if self.caught else GRACE + 1)
                 elif over:
                     return 0
-            # mpirun takes another second, which does nothing where all ranks were on this server
+            # mpirun takes another second to end, for nothing if all ranks were on this server
             if self.status is not None and not self.args.has_servers:
                 over = over or set(below()) <= {process.pid for process in self.processes}
             if over or give_up_at and time.monotonic() > give_up_at:
@@ -141,7 +141,7 @@ class Watch:
     # What no guard can report
 
     def look_for_lost_ranks(self, over):
-        """Find the ranks that were never heard of, whose guard or server is gone, or that others left far behind."""
+        """Find the ranks that never appeared, whose guard or server is gone, or that others have left far behind."""
         args, now = self.args, time.monotonic()
         if args.timeout and now - self.started > args.timeout:
             self.fail(self.furthest_behind(), f"the job took longer than {args.timeout:g} s (--timeout)", TIMEOUT)
@@ -166,7 +166,7 @@ class Watch:
             self.fail(lost, f"was lost {where}{others}: what started it ended with {how}", status)
 
     def look_for_straggler(self, number, rank, now):
-        """Name a rank whose step others have ended long ago."""
+        """Name a rank that is still in a step which others finished long ago."""
         step, waits = rank.step, now - rank.since
         if not step or waits <= self.args.straggler_timeout:
             return
@@ -190,7 +190,7 @@ class Watch:
         rank, status, message = first["rank"], first["status"], first.get("message", "")
         if status == TIMEOUT:
             late.sort(key=lambda failure: (progress_of(failure["step"]), "stopped" not in failure["how"]))
-            first = late[0]  # the others wait for who is behind
+            first = late[0]  # the others wait for the one that is furthest behind
             for number in sorted(number for number, each in self.ranks.items() if not each.is_heard_of):
                 self.screen.say(f"rank {number}: never appeared")
             for failure in late:
@@ -200,7 +200,7 @@ class Watch:
             steps.update((failure["on"], failure["step"]) for failure in late if self.ranks[failure["on"]].is_heard_of)
             self.screen.say("last steps: " + ", ".join(f"rank {number}: {steps[number]}" for number in sorted(steps)))
             rank = first["on"]
-        elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # which step it was in adds nothing
+        elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # its step would add nothing
             # all ranks may know, and say, which one of them it is about
             self.screen.line(message if re.match(r"rank \d+: ", message) else f"rank {rank}: {message}")
             return status

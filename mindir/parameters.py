@@ -1,4 +1,4 @@
-"""Where a parameter's values lie, and whether all of them are there."""
+"""Where a parameter's values are, and whether all of them are there."""
 
 import os
 import stat

@@ -12,7 +12,7 @@ WORLD = ("hccl_world_group", "nccl_world_group")
 
 
 def check_set(summaries):
-    """Raise MindIRError unless the shards, in rank order, can run together: nobody would wait for ever.
+    """Raise MindIRError unless the shards, in rank order, can run together without waiting for each other for ever.
 
     All must have been made for as many ranks as there are shards, with the same inputs and the same collectives in
     the same order. (Two different models may agree in all of that: only the check of the result tells them apart.)

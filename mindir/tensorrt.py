@@ -1,4 +1,4 @@
-"""Collectives that mindspore_lite's TensorRT hasn't, made of those that it has."""
+"""Collectives that mindspore_lite's TensorRT doesn't have, made of those that it has."""
 
 from mindir.errors import MindIRError
 from mindir.graph import attribute, primitive_name

@@ -1,4 +1,4 @@
-"""Is the result right? The unsharded model's outputs on this machine's CPU, and how far the ranks' are from them."""
+"""Is the result right? The unsharded model's outputs, on this machine's CPU, and how far the ranks' are from them."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Arrays and reports in and out of files: what is read is checked, what is written is whole or not there at all."""
+"""Arrays and reports in and out of files: what is read is checked; what is written is complete or not there at all."""
 
 import contextlib
 import errno
@@ -101,7 +101,7 @@ def _open_special(file):
 
 
 def _new_beside(target):
-    """Return (open binary file, its path) in the folder of `target`: one that nobody could have been at before."""
+    """Return (open binary file, its path) in the folder of `target`: one that can't have been there before."""
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "is a directory")
     path = f"{target}.{secrets.token_hex(8)}.tmp"
@@ -110,12 +110,12 @@ def _new_beside(target):
 
 
 def save_outputs(file, outputs):
-    """Write the output Tensors to an .npz file by their names; a name that comes again gets its place behind it."""
+    """Write the output Tensors to an .npz file by their names; a name that occurs again is followed by its place."""
     arrays, whole = {}, io.BytesIO()
     for index, output in enumerate(outputs):
         name = output.name.rstrip()
         arrays[f"{name}.{index}" if name in (*arrays, "file") else name] = output.get_data_to_numpy()
-    np.savez(whole, **arrays)  # here first, for it goes back to its beginning, and a pipe can't
+    np.savez(whole, **arrays)  # into memory first: NumPy seeks while it writes, which a pipe can't
     write(file, lambda opened: opened.write(whole.getbuffer()))
 
 

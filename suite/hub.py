@@ -7,7 +7,7 @@ from multiprocessing import connection
 
 
 class Ranks:
-    """What is used here of mpi4py's communicators, among the ranks `here` of all `size`; by default, this one alone."""
+    """What is used here of mpi4py's communicators, for the ranks `here` of `size`; by default for this one alone."""
 
     def __init__(self, rank, size, here=(), folder=""):
         self.rank, self.size, self.here, self.folder, self.peers = rank, size, list(here) or [rank], folder, []

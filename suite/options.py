@@ -1,4 +1,4 @@
-"""The options of main.py, for itself and for run.sh, which hands them on. The standard library only.
+"""The options of main.py, for itself and for run.sh, which passes them on. It needs the standard library only.
 
 run.sh's launcher adds its own options beside these, refuses wrong ones before anything is started, and shows all in
 one help.
@@ -18,7 +18,7 @@ def new_parser(text, **options):
 
 
 def at_least(least):
-    """Return what argparse makes an integer with that is no smaller than `least`."""
+    """Return a type for argparse: an integer that is no smaller than `least`."""
 
     def convert(text):
         try:
@@ -76,7 +76,7 @@ def add_rank_options(group):
 
 
 def check_options(args, backend):
-    """Raise Stop (status 2) where the options don't go together on this back end; "auto" is none any more."""
+    """Raise Stop (status 2) where the options don't go together on this back end; `backend` is no longer "auto"."""
     ranks.insert(args.model_path, 0)
     if backend != "gpu":
         given = [f"--{name}" for name in ("precision", "engine_cache") if getattr(args, name)]

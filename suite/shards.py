@@ -40,7 +40,7 @@ def check_count(model_path, size):
 
 
 def count_shards(model_path):
-    """Return how many shards lie there, from rank 0 on."""
+    """Return how many shards there are, counted from rank 0."""
     count = 0
     while ranks.find(ranks.insert(model_path, count)):
         count += 1

@@ -58,7 +58,7 @@ def _in_known_collectives(model_path, count, config, folder):
             "wait for each other or exchange different types: use fp32",
         )
     for collective in shard.collectives:
-        if collective.reduction not in ("", "sum"):  # seen on two cards: the largest value came out as the sum
+        if collective.reduction not in ("", "sum"):  # seen on two GPUs: instead of the largest value the sum came out
             message = f"{model_path}: node {collective.node}: {collective.op} with {collective.reduction}"
             raise ranks.Stop(ranks.REFUSED, f"{message}: mindspore_lite's TensorRT only sums: run it elsewhere")
     mindir.split_all_reduce(mindir.repair(shard), count)
@@ -71,7 +71,7 @@ def _configuration(config_file, precision, cache):
     config.optionxform = str  # keys as they are written
     try:
         if config_file:
-            with open(config_file) as file:  # to mindspore_lite an indented line is a line like any other
+            with open(config_file) as file:  # mindspore_lite reads an indented line like any other
                 config.read_file((line.strip() for line in file), config_file)
     except (OSError, UnicodeError, configparser.Error) as error:
         raise ranks.Stop(ranks.REFUSED, f"--config_file {config_file}: can't be read: {error}") from None
