@@ -263,7 +263,7 @@ def test_ten_problems_are_told_by_symptom():
     """Each with what to do about it, in both languages."""
     for page, advice in (
         ("docs/troubleshooting.md", "**What to do.**"),
-        ("docs/troubleshooting_CN.md", "**怎么办：**"),
+        ("docs/troubleshooting_CN.md", "**怎么办**："),
     ):
         told = [text for level, _, text in sections(page) if level == 2]
         assert len(told) == 10
