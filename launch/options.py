@@ -42,7 +42,7 @@ def parser():
     made = Parser(
         prog="run.sh",
         usage=USAGE,
-        description="Run a distributed model, one process per rank, and check the result against the unsharded model; "
+        description="Run a distributed model, one process per rank, and check the result against the unsharded model;\n"
         "or run any program of yours, one process per rank, under the same watch.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
