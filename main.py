@@ -40,7 +40,7 @@ def communicator(args):
     if args.backend != "ascend":
         return ranks.world()
     # its ranks are processes of their own: started by hand, they are as many as there are shards
-    return hub.join(args.rank_id, max(shards.count_shards(args.model_path), args.rank_id + 1))
+    return hub.join(args.rank_id, max(ranks.count_shards(args.model_path), args.rank_id + 1))
 
 
 def is_first(comm):

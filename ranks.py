@@ -63,6 +63,14 @@ def find(path):
     return next((name for name in (path, f"{path[:-7]}_graph.mindir") if os.path.isfile(name)), "")
 
 
+def count_shards(model_path):
+    """Return how many shards there are, from rank 0's on without a gap."""
+    count = 0
+    while find(insert(model_path, count)):
+        count += 1
+    return count
+
+
 def shard_path(model_path, rank, size):
     """Return the path of this rank's shard; raise Stop (status 2) unless there are exactly as many shards as ranks."""
     started = f"{size} ranks were" if size > 1 else "1 rank was"

@@ -22,7 +22,11 @@ die() { # STATUS MESSAGE...
 runs() { "$1" -c '' 2>/dev/null; }
 has() { "$1" -c 'import importlib, sys; del sys.path[0]; importlib.import_module(sys.argv[1])' "$2" >/dev/null 2>&1; }
 has_lite() { has "$1" mindspore_lite; }
-me() { id -un 2>/dev/null || id -u; } # a user may have no name
+me() { # a user may have no name
+  local name
+  name=$(id -un 2>/dev/null) || name=$(id -u)
+  echo "$name"
+}
 is_37() { [ "$("$1" -c 'import sys; print(sys.version_info[:2] == (3, 7))' 2>/dev/null)" = True ]; }
 
 # Print a Python 3.7, the only one that PyPI has mindspore-lite for.
@@ -129,7 +133,8 @@ read_options() {
       return
     fi
   done
-  die 3 "no Python here (python3): install one"
+  set_up # which says what is missing, or makes .venv
+  read_options "$@"
 }
 
 main() {

@@ -69,11 +69,4 @@ def count_ranks(args):
     """Return how many CPU or GPU ranks to start."""
     if args.program and not args.ranks:
         raise Stop(REFUSED, f"{args.program[0]}: how many ranks? Give --ranks")
-    return args.ranks or max(count_shards(args.model_path), 1)  # where there is none, main.py says what is missing
-
-
-def count_shards(model_path):
-    count = 0
-    while ranks.find(ranks.insert(model_path, count)):
-        count += 1
-    return count
+    return args.ranks or max(ranks.count_shards(args.model_path), 1)  # of none, main.py says what is missing

@@ -39,14 +39,6 @@ def check_count(model_path, size):
     raise ranks.Stop(ranks.REFUSED, f"{path} says it's one of {count} shards, {message}")
 
 
-def count_shards(model_path):
-    """Return how many shards there are, counted from rank 0."""
-    count = 0
-    while ranks.find(ranks.insert(model_path, count)):
-        count += 1
-    return count
-
-
 def check_set(comm, model_path, path):
     """Make sure that the shards of all ranks are one set; raises MindIRError. All ranks call this together."""
     summaries = dict(comm.allgather((comm.rank, mindir.load(path).summary())))
