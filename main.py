@@ -20,7 +20,7 @@ from suite.outputs import Outputs
 
 
 def parse_arguments():
-    """Return the arguments, with the back end found where it is to be; raise Stop where they can't be right."""
+    """Return the arguments, with `auto` replaced by the back end that was found; raise Stop if they can't be right."""
     parser = options.new_parser(__doc__)
 
     def refuse(message):
@@ -37,7 +37,7 @@ def parse_arguments():
 
 
 def communicator(args):
-    """Return what this rank talks to the others with: rank, size, allgather, bcast and Barrier of mpi4py's."""
+    """Return the communicator of the ranks: it has mpi4py's rank, size, allgather, bcast and Barrier."""
     if args.backend != "ascend":
         return ranks.world()
     # its ranks are processes of their own: started by hand, they are as many as there are shards
@@ -45,19 +45,19 @@ def communicator(args):
 
 
 def is_first(comm):
-    """Return whether this rank is the one that prints, checks and writes, for those that it can talk to."""
+    """Return whether this is the rank that prints, checks and writes for all that it can talk to."""
     return comm.rank == getattr(comm, "here", [0])[0]
 
 
 def check_files(args, comm):
-    """Read the inputs and look at all files, so that nothing is built that couldn't come to its end.
+    """Read the inputs and look at all files, so that nothing is built in vain.
 
     Returns (path of this rank's shard, arrays by input name, the unsharded model's mindir.Shard or None, those of all
     ranks, None on CPUs).
     """
     names = set(comm.allgather(args.backend))
     if len(names) > 1:
-        message = f"ranks on {' and '.join(sorted(names))}, as their servers have other devices: give --backend"
+        message = f"the ranks' servers have different devices, for {' and '.join(sorted(names))}: give --backend"
         raise ranks.Stop(ranks.REFUSED, message)
     arrays = files.load_arrays(args.input)
     files.check_readable(args.config_file)
@@ -92,7 +92,7 @@ def create_context(args, comm):
 
 
 def prepared_files(args, comm, context, model_path):
-    """Return what gives, in a with statement, the model and configuration to build from."""
+    """Return a context manager that gives the model and the configuration to build from."""
     if args.backend == "gpu":
         from suite import tensorrt
 
@@ -164,7 +164,7 @@ def print_times(args, outputs, figures):
 
 
 def compared(args, comm, reference, arrays, outputs):
-    """Return what check.check() does of the outputs and the unsharded model's; all ranks call this together."""
+    """Return check.check()'s result for these outputs; all ranks call this together."""
     if not reference:
         reason = f"--check {args.check}" if args.check == "off" else f"no {args.model_path}"
         return {"result": "none", "reason": reason}
@@ -207,7 +207,7 @@ def main():
         try:
             model.build_from_file(path, mslite.ModelType.MINDIR, context, *configuration)
         except mindir.MindIRError:
-            shards.check_count(args.model_path, comm.size)  # which shards are missing says more
+            shards.check_count(args.model_path, comm.size)  # a missing shard says more
             raise
         except RuntimeError as error:
             message = f"{model_path}: {error} ([ERROR] lines above say why)"

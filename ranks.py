@@ -1,6 +1,6 @@
 """What a page needs beside it: the rank's shard, filled inputs, printed outputs, and one end for all ranks.
 
-Copy it along with the page. It knows Python's standard library and what the page hands to it, nothing else.
+Copy it along with the page. It needs Python's standard library and what the page passes to it, nothing else.
 """
 
 import contextlib
@@ -79,7 +79,7 @@ def shard_path(model_path, rank, size):
         raise Stop(REFUSED, f"{missing[0]}: no such file, and {started} started: each needs its shard")
     if find(insert(model_path, size)):
         more = insert(model_path, size)
-        raise Stop(REFUSED, f"{more} is there, too, but {started} started: start one per shard")
+        raise Stop(REFUSED, f"{more} is there as well, but {started} started: start one per shard")
     return find(insert(model_path, rank))
 
 
@@ -116,7 +116,7 @@ def describe(outputs):
     return lines
 
 
-# What run.sh's launcher hears of this rank: its step, in a page of memory, and why it failed, in a file
+# How run.sh's launcher follows this rank: its step is in a page of memory, the reason of a failure in a file
 
 FOLDER = os.environ.pop("LAUNCH_FOLDER", "")  # popped: not for this process's children
 STEP, PLACE = 96, 32  # bytes of the step, and of the place in it
@@ -138,7 +138,7 @@ def step(text):
 
 
 def place(text):
-    """Say where in its step this rank is, in at most 32 bytes: who hangs is told from who waits for it."""
+    """Say where in its step this rank is, in at most 32 bytes: one that hangs is told from those that wait."""
     PAGE[STEP:] = text[:PLACE].ljust(PLACE, b"\0")
 
 
@@ -187,7 +187,7 @@ def fail(status, message):
 
 
 def _say(text):
-    """Write it on stderr as bytes, since a path in it may be no UTF-8; a stderr that takes nothing ends nobody."""
+    """Write it on stderr as bytes, since a path in it may not be UTF-8; a closed stderr ends no rank."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
     with contextlib.suppress(OSError):

@@ -5,8 +5,8 @@
     .venv/bin/python examples/embed.py "A man plays a guitar." "Someone is making music." "It rains."
     .venv/bin/python examples/embed.py --file sentences.txt --plot similarities.png --backend=gpu
 
-The sentences go through run.sh, in batches as the model was exported for, one start of the ranks a batch; options that
-aren't listed here go to it.
+The sentences go through run.sh, in batches of the size that the model was exported for, with one start of the ranks per
+batch; options that aren't listed here are passed on to it.
 """
 
 import argparse
@@ -116,7 +116,7 @@ def main():
     )
     parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help="(default: the lines of standard input)")
     given = parser.add_argument_group("what goes in")
-    given.add_argument("--file", metavar="FILE", help="the sentences, one a line (default: none)")
+    given.add_argument("--file", metavar="FILE", help="the sentences, one per line (default: none)")
     model_path, what = str(root / "models" / "MiniLM.mindir"), "the sharded model (default: models/MiniLM.mindir)"
     given.add_argument("--model_path", default=model_path, metavar="X.mindir", help=what)
     made = parser.add_argument_group("what comes out")

@@ -62,5 +62,5 @@ def arguments():
 
 if __name__ == "__main__":
     named = arguments()
-    sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal hasn't
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal can't show
     ranks.run(lambda: show(named))

@@ -1,4 +1,4 @@
-"""The one exception of this package, and text of a file made fit to be shown."""
+"""The one exception of this package, and how text out of a file is made fit to be shown."""
 
 from ranks import REFUSED, Stop
 

@@ -1,4 +1,4 @@
-"""Where a parameter's values lie, and whether all of them are there."""
+"""Where a parameter's values are, and whether all of them are there."""
 
 import os
 import stat
@@ -66,7 +66,7 @@ def _size(path, data):
     except ValueError as error:  # a name that no path can have
         raise MindIRError(f"{path}: its data file {data!r}: {error}") from None
     if not stat.S_ISREG(status.st_mode):
-        raise MindIRError(f"{data}: no plain file, but {path} keeps its parameters there: copy both")
+        raise MindIRError(f"{data}: not a regular file, but {path} keeps its parameters there: copy both")
     return status.st_size
 
 

@@ -68,7 +68,7 @@ class Model:
             for index, (_, _, names, _) in enumerate(self.steps)
         ]
         self.seen = None  # the inputs' shapes and dtypes in the last predict
-        self.compared = False  # whether the ranks' inputs were found to be the same
+        self.compared = False  # whether the ranks' inputs have been compared
 
     def get_inputs(self):
         """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them."""

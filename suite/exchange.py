@@ -5,7 +5,7 @@ import numpy as np
 import ranks
 from suite.tensors import as_bytes, new_tensor
 
-SMALL = 16 << 10  # bytes up to which what counts in a reduction is how often ranks wait for each other
+SMALL = 16 << 10  # up to so many bytes, a reduction's time is the ranks' waiting for each other
 UFUNCS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 
 
@@ -35,7 +35,7 @@ class Exchange:
     """
 
     def __init__(self, comm, collective, name=""):
-        from mpi4py import MPI  # not with the imports: ranks.world() is what starts it
+        from mpi4py import MPI  # not among the imports: ranks.world() has to import it first
 
         self.comm, self.collective, self.name = comm, collective, name
         self.op, self.rank, self.count = collective.op, comm.rank, comm.size

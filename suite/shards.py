@@ -1,4 +1,4 @@
-"""Is there a shard for every rank, and are they one set? Asked before anything is built."""
+"""Is there a shard for every rank, and are they one set? This is checked before anything is built."""
 
 import glob
 import os

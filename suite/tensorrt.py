@@ -68,7 +68,7 @@ def _configuration(config_file, precision, cache):
     config.optionxform = str  # keys as they are written
     try:
         if config_file:
-            with open(config_file) as file:  # to mindspore_lite an indented line is a line like any other
+            with open(config_file) as file:  # mindspore_lite reads an indented line like any other
                 config.read_file((line.strip() for line in file), config_file)
     except (OSError, UnicodeError, configparser.Error) as error:
         raise ranks.Stop(ranks.REFUSED, f"--config_file {config_file}: can't be read: {error}") from None
