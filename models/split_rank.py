@@ -1,0 +1,128 @@
+"""One rank of auto_parallel.py, which starts it, or the unsharded net: build the net, let MindSpore split and export it.
+
+    mpirun -n 4 python3 split_rank.py JOB          # JOB/job.json and JOB/inputs.npz, from auto_parallel.py
+
+The unsharded net comes first and leaves its weights in JOB/weights.npz. The ranks build the net anew and take the
+weights from there, so that all have the same, however they were made.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import random
+import sys
+import time
+import traceback
+
+import numpy as np
+
+PARALLEL = ("semi_auto_parallel", "auto_parallel")  # MindSpore's parallel_mode: by the net's strategies, by a search
+
+
+def load_function(net):
+    """Return the function that "FILE.py:FUNCTION" or "MODULE:FUNCTION" names."""
+    source, _, function = net.rpartition(":")
+    if not source.endswith(".py"):
+        return getattr(importlib.import_module(source), function)
+    name = os.path.splitext(os.path.basename(source))[0]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(source)))  # as for `python FILE.py`
+    spec = importlib.util.spec_from_file_location(name, source)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, function)
+
+
+def build(net, seed):
+    """Return the Cell that the net's function makes, for predicting."""
+    import mindspore as ms
+
+    random.seed(seed)
+    ms.set_seed(seed)  # and NumPy's
+    return load_function(net)().set_train(False)
+
+
+def export_unsharded(job, folder):
+    """Export the net as it is and leave its weights for the ranks."""
+    import mindspore as ms
+
+    ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
+    net = build(job["net"], job["seed"])
+    ms.export(net, *inputs(folder), file_name=os.path.join(job["output"], job["name"]), file_format="MINDIR")
+    np.savez(os.path.join(folder, "weights.npz"), **{each.name: each.asnumpy() for each in net.get_parameters()})
+
+
+def export_shard(job, folder, rank):
+    """Export this rank's shard of the net, as MindSpore splits it."""
+    import mindspore as ms
+    from mindspore import communication
+
+    ms.set_context(mode=ms.GRAPH_MODE, device_target="GPU")
+    communication.init("nccl")
+    found = communication.get_rank(), communication.get_group_size()
+    if found != (rank, job["ranks"]):
+        raise RuntimeError(f"mpirun started rank {rank} of {job['ranks']}, MindSpore is rank {found[0]} of {found[1]}")
+    searched = job["mode"] != PARALLEL[0]
+    ms.set_auto_parallel_context(
+        parallel_mode=PARALLEL[searched],
+        full_batch=True,  # every rank is given the whole inputs and returns the whole outputs
+        pipeline_stages=job["pipeline_stages"],
+        **({"search_mode": job["mode"]} if searched else {}),
+    )
+    ms.set_context(device_target="CPU")  # what the net computes while it is built is computed
+    net = build(job["net"], job["seed"])
+    set_weights(net, os.path.join(folder, "weights.npz"))
+    ms.set_context(device_target="GPU")
+    ms.export(net, *inputs(folder), file_name=os.path.join(job["output"], job["shards"][rank]), file_format="MINDIR")
+
+
+def set_weights(net, path):
+    """Give the net's parameters the unsharded net's values; raise ValueError where they aren't the same parameters.
+
+    An initialiser that still waits would be run for each rank's part of the parameter, after this: it is run now.
+    """
+    import mindspore as ms
+
+    with np.load(path) as weights:
+        here = {each.name: each for each in net.get_parameters()}
+        if set(here) != set(weights.files):
+            differing = sorted(set(here) ^ set(weights.files))
+            advice = "the net must not depend on the rank"
+            raise ValueError(f"parameter {differing[0]} isn't in the unsharded net and in the rank's, both: {advice}")
+        for name, parameter in here.items():
+            parameter.init_data()
+            parameter.set_data(ms.Tensor(weights[name]))
+
+
+def inputs(folder):
+    """Return the inputs as Tensors."""
+    import mindspore as ms
+
+    with np.load(os.path.join(folder, "inputs.npz")) as arrays:
+        return [ms.Tensor(arrays[name]) for name in arrays.files]
+
+
+def main():
+    folder, rank = sys.argv[1], int(os.environ.get("OMPI_COMM_WORLD_RANK", -1))
+    with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
+        job = json.load(file)
+    sys.path[:0] = job["path"]
+    try:
+        if rank < 0:
+            return export_unsharded(job, folder)
+        import device_double
+
+        device_double.load(job["double"])  # before MindSpore looks for the libraries
+        return export_shard(job, folder, rank)
+    except BaseException as error:
+        traceback.print_exc()
+        said = " ".join(str(error).split("\n\n---")[0].split())  # without the stack of MindSpore's C++
+        failure = {"time": time.time(), "message": f"{type(error).__name__}: {said}"}
+        with open(os.path.join(folder, f"failure{rank}.json"), "w", encoding="utf-8") as file:
+            json.dump(failure, file)
+        sys.stderr.flush()
+        os._exit(1)  # mpirun ends the other ranks, which may wait for this one
+
+
+if __name__ == "__main__":
+    main()
