@@ -1,6 +1,6 @@
 """The smallest net to split: MindSpore's own layers, unchanged, and nothing about ranks in it.
 
-    python3 models/auto_parallel.py examples/split_dense.py:make_net --input 8,64 --ranks 2 --output Net.mindir
+python3 models/auto_parallel.py examples/split_dense.py:make_net --input 8,64 --ranks 2 --output Net.mindir
 """
 
 from mindspore import nn

@@ -29,7 +29,12 @@ class Block(nn.Cell):
         self.up, self.down = (dense(weights, f"{name}.{each}.dense") for each in ("intermediate", "output"))
         self.norm = layer_norm(weights, f"{name}.output.LayerNorm")
         self.scores, self.mix = ops.BatchMatMul(transpose_b=True), ops.BatchMatMul()
-        self.softmax, self.gelu, self.reshape, self.transpose = ops.Softmax(), ops.GeLU(), ops.Reshape(), ops.Transpose()
+        self.softmax, self.gelu, self.reshape, self.transpose = (
+            ops.Softmax(),
+            ops.GeLU(),
+            ops.Reshape(),
+            ops.Transpose(),
+        )
 
     def construct(self, x, mask):
         shape = (mask.shape[0], mask.shape[3], HEADS, -1)  # B, L, heads, width of a head
@@ -49,11 +54,14 @@ class MiniLM(nn.Cell):
         super().__init__()
         self.table = ms.Parameter(ms.Tensor(weights["embeddings.word_embeddings.weight"]), name="table")
         kind = weights["embeddings.token_type_embeddings.weight"][0]  # a single sentence: all tokens are of one kind
-        self.positions = ms.Parameter(ms.Tensor(weights["embeddings.position_embeddings.weight"] + kind), name="positions")
+        self.positions = ms.Parameter(
+            ms.Tensor(weights["embeddings.position_embeddings.weight"] + kind), name="positions"
+        )
         self.norm = layer_norm(weights, "embeddings.LayerNorm")
         self.blocks = nn.CellList([Block(weights, f"encoder.layer.{index}") for index in range(BLOCKS)])
         self.gather, self.reshape, self.cast = ops.Gather(), ops.Reshape(), ops.Cast()
-        self.sum, self.sqrt, self.maximum = ops.ReduceSum(keep_dims=True), ops.Sqrt(), ops.Maximum()
+        self.sum, self.maximum = ops.ReduceSum(keep_dims=True), ops.Maximum()
+        self.square, self.sqrt = ops.Square(), ops.Sqrt()  # with x * x, MindSpore 2.0.0 crashes in its search
 
     def construct(self, input_ids, attention_mask):
         batch, length = input_ids.shape
@@ -66,7 +74,7 @@ class MiniLM(nn.Cell):
             x = block(x, mask)
         x = self.sum(self.reshape(x, (batch, length, -1)) * real, 1) / self.maximum(self.sum(real, 1), 1)
         x = self.reshape(x, (batch, -1))
-        return x / self.maximum(self.sqrt(self.sum(x * x, 1)), 1e-12)
+        return x / self.maximum(self.sqrt(self.sum(self.square(x), 1)), 1e-12)
 
 
 def dense(weights, name):

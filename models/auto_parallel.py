@@ -26,7 +26,6 @@ import tempfile
 import time
 
 import device_double
-import numpy as np
 from shard_files import new_set
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
@@ -63,6 +62,8 @@ def export_split(make_net, inputs, ranks, path, mode=next(iter(MODES)), pipeline
     net = make_net if isinstance(make_net, str) else name_of(make_net)
     check(net, ranks, mode, pipeline_stages)
     mpirun, double = find_mpirun(), device_double.build()
+    import numpy as np  # not before it is clear that MindSpore is here, which brings it
+
     limit = time.monotonic() + timeout
     name = os.path.basename(path)
     with new_set(path, ranks) as output:
@@ -101,11 +102,15 @@ def check(net, ranks, mode, pipeline_stages):
     if ranks < 2:
         raise Stop(REFUSED, f"{ranks} ranks: at least 2 to split over")
     if pipeline_stages < 1 or ranks % pipeline_stages:
-        raise Stop(REFUSED, f"{pipeline_stages} pipeline stages, {ranks} ranks: each stage takes as many ranks: change either")
+        raise Stop(
+            REFUSED, f"{pipeline_stages} pipeline stages, {ranks} ranks: each stage takes as many ranks: change either"
+        )
 
 
 def array_of(value):
     """Return the array of a Tensor or array."""
+    import numpy as np
+
     array = value.asnumpy() if hasattr(value, "asnumpy") else np.asarray(value)
     if array.dtype.hasobject:
         raise Stop(REFUSED, f"an input is {type(value).__name__}: Tensors and NumPy arrays are taken")
@@ -173,7 +178,12 @@ def reason(folder, log, status):
         return f"{'the unsharded net' if rank < 0 else f'rank {rank}'}: {message}"
     with open(log, encoding="utf-8", errors="replace") as file:
         said = [line.strip() for line in file if line.startswith(device_double.PREFIX)]
-    return said[0] if said else f"ended with status {status} and without a word"
+    if said:
+        return said[0]
+    number = -status if status < 0 else status - 128
+    crash = number in {each.value for each in signal.Signals}
+    how = f"MindSpore crashed ({signal.Signals(number).name})" if crash else f"MindSpore ended with status {status}"
+    return f"{how} and said no reason: try another --mode, or the net in parts"
 
 
 def kept(log):
@@ -186,6 +196,8 @@ def kept(log):
 
 def parse_inputs(words):
     """Return arrays of ones for words such as 8,64 or int32:8,128."""
+    import numpy as np
+
     arrays = []
     for word in words:
         dtype, _, shape = word.rpartition(":")
@@ -205,7 +217,9 @@ def main():
         allow_abbrev=False,
     )
     model = parser.add_argument_group("model")
-    model.add_argument("net", metavar="FILE.py:FUNCTION", help="the function that returns the net; a module's name, too")
+    model.add_argument(
+        "net", metavar="FILE.py:FUNCTION", help="the function that returns the net; a module's name, too"
+    )
     what = "shape of each input, with its dtype where that isn't float32: int32:8,128"
     model.add_argument("--input", nargs="+", required=True, metavar="SHAPE", help=what)
     model.add_argument("--output", required=True, metavar="X.mindir", help="X0.mindir, X1.mindir, ... come beside it")
@@ -222,6 +236,7 @@ def main():
     run.add_argument("--timeout", type=float, default=TIME, metavar="S", help=what)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # nothing half-written is left then, either
+    device_double.plugin()  # whether MindSpore is here
     arrays = parse_inputs(args.input)
     stages, seed, timeout = args.pipeline_stages, args.seed, args.timeout
     export_split(args.net, arrays, args.ranks, args.output, args.mode, stages, seed, timeout)

@@ -33,21 +33,39 @@ def load_function(net):
     return getattr(module, function)
 
 
-def build(net, seed):
-    """Return the Cell that the net's function makes, for predicting."""
+def build(job, **device):
+    """Return the Cell that the net's function makes, for predicting, with all weights there.
+
+    Unsharded and on the ranks it is built in the same context and from the same seeds, so that what is random is drawn
+    in the same order. In that context initialisers wait until the net is compiled, where each rank would run them for
+    its part of the parameter, over what was loaded meanwhile: they are run here.
+    """
     import mindspore as ms
 
-    random.seed(seed)
-    ms.set_seed(seed)  # and NumPy's
-    return load_function(net)().set_train(False)
+    ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")  # what the net computes while it is built is computed
+    searched = job["mode"] != PARALLEL[0]
+    ms.set_auto_parallel_context(
+        parallel_mode=PARALLEL[searched],
+        full_batch=True,  # every rank is given the whole inputs and returns the whole outputs
+        pipeline_stages=job["pipeline_stages"],
+        **({"search_mode": job["mode"]} if searched else {}),
+        **device,
+    )
+    random.seed(job["seed"])
+    ms.set_seed(job["seed"])  # and NumPy's
+    net = load_function(job["net"])().set_train(False)
+    for parameter in net.get_parameters():
+        parameter.init_data()
+        parameter.is_default_input_init = False  # that it had an initialiser, which would bind it to this context
+    return net
 
 
 def export_unsharded(job, folder):
     """Export the net as it is and leave its weights for the ranks."""
     import mindspore as ms
 
-    ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
-    net = build(job["net"], job["seed"])
+    net = build(job, device_num=job["ranks"], global_rank=0)
+    ms.reset_auto_parallel_context()
     ms.export(net, *inputs(folder), file_name=os.path.join(job["output"], job["name"]), file_format="MINDIR")
     np.savez(os.path.join(folder, "weights.npz"), **{each.name: each.asnumpy() for each in net.get_parameters()})
 
@@ -62,25 +80,14 @@ def export_shard(job, folder, rank):
     found = communication.get_rank(), communication.get_group_size()
     if found != (rank, job["ranks"]):
         raise RuntimeError(f"mpirun started rank {rank} of {job['ranks']}, MindSpore is rank {found[0]} of {found[1]}")
-    searched = job["mode"] != PARALLEL[0]
-    ms.set_auto_parallel_context(
-        parallel_mode=PARALLEL[searched],
-        full_batch=True,  # every rank is given the whole inputs and returns the whole outputs
-        pipeline_stages=job["pipeline_stages"],
-        **({"search_mode": job["mode"]} if searched else {}),
-    )
-    ms.set_context(device_target="CPU")  # what the net computes while it is built is computed
-    net = build(job["net"], job["seed"])
+    net = build(job)
     set_weights(net, os.path.join(folder, "weights.npz"))
     ms.set_context(device_target="GPU")
     ms.export(net, *inputs(folder), file_name=os.path.join(job["output"], job["shards"][rank]), file_format="MINDIR")
 
 
 def set_weights(net, path):
-    """Give the net's parameters the unsharded net's values; raise ValueError where they aren't the same parameters.
-
-    An initialiser that still waits would be run for each rank's part of the parameter, after this: it is run now.
-    """
+    """Give the net's parameters the unsharded net's values; raise ValueError where they aren't the same parameters."""
     import mindspore as ms
 
     with np.load(path) as weights:
@@ -90,7 +97,6 @@ def set_weights(net, path):
             advice = "the net must not depend on the rank"
             raise ValueError(f"parameter {differing[0]} isn't in the unsharded net and in the rank's, both: {advice}")
         for name, parameter in here.items():
-            parameter.init_data()
             parameter.set_data(ms.Tensor(weights[name]))
 
 

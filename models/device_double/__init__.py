@@ -97,7 +97,9 @@ def source(functions):
     for name in functions:
         found = [each for each in answers() if re.fullmatch(each[0], name)]
         if len(found) > 1:
-            raise Stop(FAILED, f"answers.json: {name} has {len(found)} answers, {found[0][0]} and {found[1][0]}: take one")
+            raise Stop(
+                FAILED, f"answers.json: {name} has {len(found)} answers, {found[0][0]} and {found[1][0]}: take one"
+            )
         if found:
             _, parameters, answer, _ = found[0]
             lines.append(f"int {name}({parameters}) {{ {answer + '; ' if answer else ''}return 0; }}")
@@ -120,7 +122,9 @@ def compile_to(folder, functions, libraries):
         )  # fmt: skip
         if done.returncode:
             said = " ".join(done.stdout.decode(errors="replace").split())[:300]
-            raise Stop(UNAVAILABLE, f"gcc can't make {name} (status {done.returncode}): {said}: mend gcc and start again")
+            raise Stop(
+                UNAVAILABLE, f"gcc can't make {name} (status {done.returncode}): {said}: mend gcc and start again"
+            )
 
 
 def build():
