@@ -43,7 +43,7 @@ class Attention(nn.Cell):
 
 
 def columns():
-    """A Dense layer whose output features, rows of MindSpore's weight (outputs, inputs), are split over the heads' axis."""
+    """A Dense layer whose outputs, rows of MindSpore's weight (outputs, inputs), are split as the heads are."""
     layer = nn.Dense(WIDTH, WIDTH)
     layer.matmul.shard(((DATA, 1), (HEAD, 1)))
     layer.bias_add.shard(((DATA, HEAD), (HEAD,)))
@@ -51,7 +51,7 @@ def columns():
 
 
 def rows():
-    """A Dense layer whose input features are: each rank has a part of every sum, and an AllReduce adds them."""
+    """A Dense layer whose inputs are: each rank has a part of every sum, and an AllReduce adds them."""
     layer = nn.Dense(WIDTH, WIDTH)
     layer.matmul.shard(((DATA, HEAD), (1, HEAD)))
     layer.bias_add.shard(((DATA, 1), (1,)))

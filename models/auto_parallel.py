@@ -1,11 +1,12 @@
 """Let MindSpore split a net over ranks by itself, on a machine without accelerators, and export one MindIR per rank.
 
     python3 models/auto_parallel.py my_net.py:make_net --input 8,64 --ranks 4 --output Net.mindir
-    python3 models/auto_parallel.py my_net.py:make_net --input int32:8,128 int32:8,128 --ranks 2 --mode semi_auto_parallel
+    python3 models/auto_parallel.py my_net.py:make_net --input 8,64 --ranks 4 --output Net.mindir \\
+        --mode semi_auto_parallel
 
-The function make_net() in my_net.py returns the net, an ordinary nn.Cell. MindSpore 2.0.0 searches for a split, or takes
-the strategies that the net's operators were given with .shard(...), and every rank's shard is exported: Net0.mindir,
-Net1.mindir, ... and unsharded Net.mindir, to check them against. From a program of your own:
+The function make_net() in my_net.py returns the net, an ordinary nn.Cell. MindSpore 2.0.0 searches for a split, or
+takes the strategies that the net's operators were given with .shard(...), and every rank's shard is exported:
+Net0.mindir, Net1.mindir, ... and the unsharded Net.mindir, to check them against. From a program of your own:
 
     export_split(make_net, [x], ranks=4, path="Net.mindir")
 
@@ -29,21 +30,16 @@ import device_double
 from shard_files import new_set
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-import ranks as suite  # noqa: E402  (found only now)
-from ranks import FAILED, REFUSED, TIMEOUT, UNAVAILABLE, Stop, insert  # noqa: E402  (found only now)
+import ranks as suite
+from ranks import FAILED, REFUSED, TIMEOUT, UNAVAILABLE, Stop, insert
 
-MODES = {  # MindSpore's names; the first is the default
-    "recursive_programming": "a search by halving; seconds",
-    "dynamic_programming": "a search by its cost model; slower",
-    "sharding_propagation": "what a few .shard(...) leave open follows from them",
-    "semi_auto_parallel": "the net's own .shard(...)",
-}
+MODES = ("recursive_programming", "dynamic_programming", "sharding_propagation", "semi_auto_parallel")
 TIME = 1800  # seconds, for all of it
 SEED = 2023
 INSIDE = "AUTO_PARALLEL_JOB"  # set for a rank's process, which imports the file that calls export_split
 
 
-def export_split(make_net, inputs, ranks, path, mode=next(iter(MODES)), pipeline_stages=1, seed=SEED, timeout=TIME):
+def export_split(make_net, inputs, ranks, path, mode=MODES[0], pipeline_stages=1, seed=SEED, timeout=TIME):
     """Export the net that make_net() builds, split by MindSpore over `ranks` ranks, and unsharded as `path`, X.mindir.
 
     make_net: a function without arguments at the top level of a file, or its name, "my_net.py:make_net". It is called
@@ -53,8 +49,8 @@ def export_split(make_net, inputs, ranks, path, mode=next(iter(MODES)), pipeline
     and returns whole outputs, except in a pipeline. mode: one of MODES. pipeline_stages: into how many the ranks are
     divided, by the cells' pipeline_stage. timeout: seconds, for all of it.
 
-    X.mindir, X0.mindir, X1.mindir, ... take the place of an earlier set together, when all are done. Raises Stop: status
-    1 where the net can't be built or split, 2 for arguments, 3 for what is missing here, 124 after `timeout`.
+    X.mindir, X0.mindir, X1.mindir, ... take the place of an earlier set together, when all are done. Raises Stop:
+    status 1 where the net can't be built or split, 2 for arguments, 3 for what is missing here, 124 after `timeout`.
     """
     if INSIDE in os.environ:
         advice = 'put it under `if __name__ == "__main__":`'
@@ -225,9 +221,8 @@ def main():
     model.add_argument("--output", required=True, metavar="X.mindir", help="X0.mindir, X1.mindir, ... come beside it")
     split = parser.add_argument_group("split")
     split.add_argument("--ranks", type=int, required=True, metavar="N", help="how many shards")
-    first = next(iter(MODES))
-    what = "; ".join(f"{mode}: {text}" for mode, text in MODES.items())
-    split.add_argument("--mode", choices=MODES, default=first, help=f"{what} (default: {first})")
+    what = "MindSpore's search, or semi_auto_parallel: the net's own .shard(...)"
+    split.add_argument("--mode", choices=MODES, default=MODES[0], help=f"{what} (default: {MODES[0]})")
     what = "into how many the ranks are divided, by the cells' pipeline_stage (default: 1)"
     split.add_argument("--pipeline_stages", type=int, default=1, metavar="N", help=what)
     run = parser.add_argument_group("run")

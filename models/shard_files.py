@@ -1,4 +1,4 @@
-"""The files of an export: X.mindir and X0.mindir, X1.mindir, ..., which take an earlier set's place together or not at all."""
+"""The files of an export: X.mindir, X0.mindir, X1.mindir, ... take an earlier set's place together or not at all."""
 
 import contextlib
 import os
@@ -7,12 +7,12 @@ import sys
 import tempfile
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-from ranks import FAILED, REFUSED, Stop, find, insert  # noqa: E402  (found only now)
+from ranks import FAILED, REFUSED, Stop, find, insert
 
 
 @contextlib.contextmanager
 def new_set(path, ranks):
-    """Yield a folder to export X.mindir and `ranks` shards to, for `path`, X.mindir; they are moved when the block ends.
+    """Yield a folder to export X.mindir and `ranks` shards to; when the block ends they are moved to `path`, X.mindir.
 
     They may have either form: over 1 GB, MindSpore writes X_graph.mindir and the folder X_variables. What else is left
     in the folder goes with it, and so do shards of an earlier set for more ranks. Raises Stop (status 2) for a path

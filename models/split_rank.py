@@ -1,4 +1,4 @@
-"""One rank of auto_parallel.py, which starts it, or the unsharded net: build the net, let MindSpore split and export it.
+"""One rank of auto_parallel.py, which starts it, or the unsharded net: MindSpore splits the net and exports a shard.
 
     mpirun -n 4 python3 split_rank.py JOB          # JOB/job.json and JOB/inputs.npz, from auto_parallel.py
 

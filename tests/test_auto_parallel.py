@@ -13,7 +13,7 @@ from conftest import ENVIRONMENT, ROOT, assert_refused, command, lines, run_main
 import mindir
 
 sys.path.append(str(ROOT / "models"))
-import device_double  # noqa: E402  (found only now)
+import device_double
 
 PYTHON = ROOT / ".venv-export" / "bin" / "python"
 NETS = ROOT / "tests" / "split_nets.py"
@@ -77,7 +77,7 @@ def x(*shape):
 
 
 def test_every_function_of_the_double_that_is_not_listed_ends_the_process_with_its_name():
-    """All of them, each called in a process of its own. No line of answers.json is for nothing, and each has a reason."""
+    """All of them, each called in a process of its own; and answers.json has no line without a function or a reason."""
     program = """
 import ctypes, os, re, signal, sys
 sys.path.insert(0, "models")
@@ -105,8 +105,8 @@ print(*refused)
     refused = done.stdout.split()
     assert [line.split()[2] for line in lines(done.stderr)] == refused
     assert all(line.startswith(device_double.PREFIX) for line in lines(done.stderr))
-    running = ("cudaLaunchKernel cudaMemcpy cudaMemcpyAsync cudaMemset cublasGemmEx cudnnConvolutionForward curandGenerateNormal "
-               "ncclAllReduce ncclAllGather ncclSend ncclRecv cuLaunchKernel cudnnSoftmaxForward")  # fmt: skip
+    running = """cudaLaunchKernel cuLaunchKernel cudaMemcpy cudaMemcpyAsync cudaMemset cublasGemmEx cudnnSoftmaxForward
+        cudnnConvolutionForward curandGenerateNormal ncclAllReduce ncclAllGather ncclSend ncclRecv"""
     assert set(running.split()) <= set(refused)
 
 

@@ -25,7 +25,7 @@ import sys
 import tempfile
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir))
-from ranks import FAILED, UNAVAILABLE, Stop  # noqa: E402  (found only now)
+from ranks import FAILED, UNAVAILABLE, Stop
 
 PREFIX = "device double: "  # what its last words begin with
 HERE = os.path.dirname(os.path.abspath(__file__))
