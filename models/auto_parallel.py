@@ -15,6 +15,7 @@ for CUDA, NCCL and the others while the net is compiled, computes nothing, and e
 """
 
 import argparse
+import ctypes
 import glob
 import inspect
 import json
@@ -72,9 +73,9 @@ def export_split(make_net, inputs, ranks, path, mode=MODES[0], pipeline_stages=1
         with open(os.path.join(folder, "job.json"), "w", encoding="utf-8") as file:
             json.dump(job, file)
         print(f"exporting {name}", flush=True)
-        start([], folder, limit, timeout)
+        start([], [folder, "unsharded"], limit, timeout)
         print(f"exporting {shards[0]} to {shards[-1]}: {mode}", flush=True)
-        start([*mpirun, "-n", str(ranks)], folder, limit, timeout)
+        start([*mpirun, "-n", str(ranks)], [folder], limit, timeout)
 
 
 def name_of(function):
@@ -123,8 +124,9 @@ def find_mpirun():
     return [mpirun, "--quiet", "--bind-to", "none", "--oversubscribe", "--host", "localhost:1024"]
 
 
-def start(launcher, folder, limit, timeout):
+def start(launcher, words, limit, timeout):
     """Run split_rank.py on one process, or on the launcher's; raise Stop where it fails or isn't done by `limit`."""
+    folder = words[0]
     environment = dict(os.environ, **{INSIDE: folder})
     environment.setdefault("GLOG_v", "3")  # MindSpore's errors, no warnings
     if os.path.exists(os.path.join(sys.prefix, "bin", "orted")):
@@ -135,7 +137,8 @@ def start(launcher, folder, limit, timeout):
     log = os.path.join(folder, "log")
     with open(log, "wb") as file:
         process = subprocess.Popen(
-            [*launcher, sys.executable, script, folder],
+            [*launcher, sys.executable, script, *words],
+            preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGTERM),  # PR_SET_PDEATHSIG: they end with us
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True,
         )  # fmt: skip
         try:

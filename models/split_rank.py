@@ -1,6 +1,7 @@
 """One rank of auto_parallel.py, which starts it, or the unsharded net: MindSpore splits the net and exports a shard.
 
-    mpirun -n 4 python3 split_rank.py JOB          # JOB/job.json and JOB/inputs.npz, from auto_parallel.py
+    python3 split_rank.py JOB unsharded            # JOB/job.json and JOB/inputs.npz, from auto_parallel.py
+    mpirun -n 4 python3 split_rank.py JOB
 
 The unsharded net comes first and leaves its weights in JOB/weights.npz. The ranks build the net anew and take the
 weights from there, so that all have the same, however they were made.
@@ -109,7 +110,8 @@ def inputs(folder):
 
 
 def main():
-    folder, rank = sys.argv[1], int(os.environ.get("OMPI_COMM_WORLD_RANK", -1))
+    folder = sys.argv[1]
+    rank = -1 if "unsharded" in sys.argv[2:] else int(os.environ["OMPI_COMM_WORLD_RANK"])
     with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
         job = json.load(file)
     sys.path[:0] = job["path"]

@@ -383,16 +383,41 @@ def test_a_net_that_cannot_be_split(before, net, words, status, texts):
         assert status == 124 or file.read()
 
 
+def started(net, path):
+    """Start auto_parallel.py; return its process when the net is being built."""
+    words = ("--input", "8,64", "--ranks", "2", "--output", path)
+    start = [PYTHON, ROOT / "models" / "auto_parallel.py", f"{NETS}:{net}", *words]
+    process = subprocess.Popen([str(word) for word in start], env=ENVIRONMENT, stderr=subprocess.PIPE)
+    while not running(path, "split_rank.py") or net == "hangs_on_ranks" and not running(path, "mpirun"):
+        assert process.poll() is None
+        time.sleep(0.1)
+    return process
+
+
+def running(path, name):
+    """Return the processes with this name in their command line that work for the path."""
+    return command("pgrep", "-f", f"{name}.*{path.parent}").stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_that_is_ended_leaves_nothing(before, number):
-    """While the unsharded net is exported, by a signal as `kill` or Ctrl-C sends it."""
-    words = ("--input", "8,64", "--ranks", "2", "--output", before)
-    start = [PYTHON, ROOT / "models" / "auto_parallel.py", f"{NETS}:hangs", *words]
-    process = subprocess.Popen([str(word) for word in start], env=ENVIRONMENT, stderr=subprocess.PIPE)
-    while not list(before.parent.glob("tmp*/job/log")):
-        time.sleep(0.1)
+@pytest.mark.parametrize("net", ["hangs", "hangs_on_ranks"])
+def test_one_that_is_ended_leaves_nothing(before, net, number):
+    """By a signal, as `kill` or Ctrl-C sends it, while the unsharded net is exported or the ranks are at work."""
+    process = started(net, before)
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else 143)
-    assert not command("pgrep", "-f", f"split_rank.py {before.parent}").stdout
+    assert not running(before, "split_rank.py")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["hangs", "hangs_on_ranks"])
+def test_one_that_is_killed_leaves_no_process(tmp_path, net):
+    process = started(net, tmp_path / "Net.mindir")
+    process.kill()
+    process.communicate(timeout=60)
+    end = time.monotonic() + 20
+    while running(tmp_path / "Net.mindir", "split_rank.py"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
