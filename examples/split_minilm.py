@@ -17,6 +17,8 @@ MODELS = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "mo
 sys.path.append(MODELS)
 from export_minilm import BLOCKS, FILES, HEADS, fetch, layer_norm, read_safetensors  # noqa: E402  (found only now)
 
+LENGTH = 128  # of the sentences, in tokens
+
 
 class Block(nn.Cell):
     """Attention and feed-forward: x (B, L, 384), mask (B, 1, 1, L)."""
@@ -48,15 +50,14 @@ class Block(nn.Cell):
 
 
 class MiniLM(nn.Cell):
-    """Embeddings of sentences: input_ids and attention_mask, int32 (B, L) -> float32 (B, 384)."""
+    """Embeddings of sentences: input_ids and attention_mask, int32 (B, LENGTH) -> float32 (B, 384)."""
 
     def __init__(self, weights):
         super().__init__()
         self.table = ms.Parameter(ms.Tensor(weights["embeddings.word_embeddings.weight"]), name="table")
         kind = weights["embeddings.token_type_embeddings.weight"][0]  # a single sentence: all tokens are of one kind
-        self.positions = ms.Parameter(
-            ms.Tensor(weights["embeddings.position_embeddings.weight"] + kind), name="positions"
-        )
+        positions = weights["embeddings.position_embeddings.weight"][:LENGTH]
+        self.positions = ms.Parameter(ms.Tensor(positions + kind), name="positions")
         self.norm = layer_norm(weights, "embeddings.LayerNorm")
         self.blocks = nn.CellList([Block(weights, f"encoder.layer.{index}") for index in range(BLOCKS)])
         self.gather, self.reshape, self.cast = ops.Gather(), ops.Reshape(), ops.Cast()
@@ -68,7 +69,7 @@ class MiniLM(nn.Cell):
         real = self.reshape(self.cast(attention_mask, ms.float32), (batch, length, 1))
         mask = self.reshape((real - 1) * 1e4, (batch, 1, 1, length))
         x = self.gather(self.table, self.reshape(input_ids, (batch * length,)), 0)
-        x = self.reshape(self.reshape(x, (batch, length, -1)) + self.positions[:length], (batch * length, -1))
+        x = self.reshape(self.reshape(x, (batch, length, -1)) + self.positions, (batch * length, -1))
         x = self.norm(x)
         for block in self.blocks:
             x = block(x, mask)

@@ -20,6 +20,7 @@ import glob
 import inspect
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -168,17 +169,18 @@ def reason(folder, log, status):
     failures = []
     for path in glob.glob(os.path.join(folder, "failure*.json")):
         with open(path, encoding="utf-8") as file:
-            failures.append((json.load(file), os.path.basename(path)))
-    if failures:
-        failure, name = min(failures, key=lambda each: each[0]["time"])
-        rank = int(name[len("failure") : -len(".json")])
-        message = failure["message"]
-        message = message if len(message) <= 500 else f"{message[:500]}..."
-        return f"{'the unsharded net' if rank < 0 else f'rank {rank}'}: {message}"
+            failures.append(json.load(file))
     with open(log, encoding="utf-8", errors="replace") as file:
-        said = [line.strip() for line in file if line.startswith(device_double.PREFIX)]
+        text = file.read()
+    if failures:
+        failure = min(failures, key=lambda each: each["time"])
+        message = f"{failure['who']}: {failure['message']}"
+        why = re.search(r"^\[ERROR\] PARALLEL\(.+?\[.+?\] \w+\] (.+)", text, re.M)  # more than the exception says
+        message = f"{message}: {why.group(1)}" if why else message
+        return message if len(message) <= 500 else f"{message[:500]}..."
+    said = re.search(f"^{device_double.PREFIX}.*", text, re.M)
     if said:
-        return said[0]
+        return said.group()
     number = -status if status < 0 else status - 128
     crash = number in {each.value for each in signal.Signals}
     how = f"MindSpore crashed ({signal.Signals(number).name})" if crash else f"MindSpore ended with status {status}"

@@ -189,8 +189,8 @@ def test_a_pipeline(tmp_path, net, count):
         mine, other = ("first", "last") if rank < count // 2 else ("last", "first")
         names = [name for name, _ in groups(shard)]
         assert ("Send" in names, "Receive" in names) == (mine == "first", mine == "last")
-        assert mine in weights(shard)
-        assert other not in weights(shard)
+        assert f"{mine}.weight" in weights(shard)
+        assert f"{other}.weight" not in weights(shard)
     if GROUPS_RUN:
         agrees(path, count, x=x(8, 64))
 
@@ -233,11 +233,12 @@ def test_resnet_18_of_mindcv(tmp_path, count):
 @pytest.mark.slow
 def test_minilm_split_by_mindspores_search_is_that_of_transformers(tmp_path):
     path = tmp_path / "Net.mindir"
-    done = split("examples/split_minilm.py:make_net", path, shape=["int32:50,48", "int32:50,48"], timeout=280)
+    done = split("examples/split_minilm.py:make_net", path, shape=["int32:50,128", "int32:50,128"], timeout=280)
     assert done.returncode == 0, done.stderr
     print(groups(tmp_path / "Net0.mindir"))
     expected = np.load(str(ROOT / "tests" / "fixtures" / "minilm" / "expected.npz"))
-    found = agrees(path, 2, **{name: expected[name] for name in ("input_ids", "attention_mask")})
+    arrays = {name: np.pad(expected[name], ((0, 0), (0, 80)), "constant") for name in ("input_ids", "attention_mask")}
+    found = agrees(path, 2, **arrays)
     error = np.max(np.abs(found - expected["embeddings"]))
     print(f"max difference {error:.1e}")
     assert error <= 1e-5
@@ -366,7 +367,12 @@ def test_without_a_compiler(before, scripts):
 @pytest.mark.parametrize(
     "net, words, status, texts",
     [
-        ("uneven", ["--mode=semi_auto_parallel"], 1, ["rank ", "RuntimeError"]),
+        (
+            "uneven",
+            ["--mode=semi_auto_parallel"],
+            1,
+            ["rank ", "RuntimeError", "64 cannot be divisible by strategy value 3"],
+        ),
         ("fails_on_rank_1", [], 1, ["rank 1: KeyError", "no such layer here"]),
         ("other_on_ranks", [], 1, ["ValueError: parameter"]),
         ("runs_on_the_device", [], 1, ["device double: cuda"]),
