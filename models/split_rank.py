@@ -68,7 +68,7 @@ def export_unsharded(job, folder):
     net = build(job, device_num=job["ranks"], global_rank=0)
     ms.reset_auto_parallel_context()
     ms.export(net, *inputs(folder), file_name=os.path.join(job["output"], job["name"]), file_format="MINDIR")
-    np.savez(os.path.join(folder, "weights.npz"), **{each.name: each.asnumpy() for each in net.get_parameters()})
+    np.savez(os.path.join(folder, "weights.npz"), **{f"{each.name}.": each.asnumpy() for each in net.get_parameters()})
 
 
 def export_shard(job, folder, rank):
@@ -92,11 +92,11 @@ def set_weights(net, path):
     import mindspore as ms
 
     with np.load(path) as weights:
-        here = {each.name: each for each in net.get_parameters()}
+        here = {f"{each.name}.": each for each in net.get_parameters()}  # with a dot: "file" is a name that savez takes
         if set(here) != set(weights.files):
             differing = sorted(set(here) ^ set(weights.files))
             advice = "the net must not depend on the rank"
-            raise ValueError(f"parameter {differing[0]} isn't in the unsharded net and in the rank's, both: {advice}")
+            raise ValueError(f"parameter {differing[0][:-1]} isn't in the unsharded net and in the rank's, both: {advice}")
         for name, parameter in here.items():
             parameter.set_data(ms.Tensor(weights[name]))
 
