@@ -43,7 +43,8 @@ def build(job, **device):
     """
     import mindspore as ms
 
-    ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")  # what the net computes while it is built is computed
+    # what the net computes while it is built is computed, and at once: later the target is another
+    ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU", pynative_synchronize=True)
     searched = job["mode"] != PARALLEL[0]
     ms.set_auto_parallel_context(
         parallel_mode=PARALLEL[searched],
