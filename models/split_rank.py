@@ -97,7 +97,9 @@ def set_weights(net, path):
         if set(here) != set(weights.files):
             differing = sorted(set(here) ^ set(weights.files))
             advice = "the net must not depend on the rank"
-            raise ValueError(f"parameter {differing[0][:-1]} isn't in the unsharded net and in the rank's, both: {advice}")
+            raise ValueError(
+                f"parameter {differing[0][:-1]} isn't in the unsharded net and in the rank's, both: {advice}"
+            )
         for name, parameter in here.items():
             parameter.set_data(ms.Tensor(weights[name]))
 
