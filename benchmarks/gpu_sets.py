@@ -21,7 +21,7 @@ def start(model, folder, options, timeout):
     report, given = os.path.join(folder, "report.json"), os.path.join(os.path.dirname(model), "in.npz")
     words = ["--backend=gpu", f"--model_path={model}", f"--json={report}", f"--timeout={timeout}", *options]
     words += [f"--log_dir={folder}/logs"] + [f"--input={given}"] * os.path.exists(given)
-    run = subprocess.run([f"{ROOT}/run.sh", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    run = subprocess.run([f"{ROOT}/run.sh", *words], capture_output=True, check=False)
     if os.path.exists(report):
         with open(report) as file:
             return run.returncode, json.load(file)
