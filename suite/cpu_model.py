@@ -45,6 +45,7 @@ class Model:
         self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
         outputs = [] if shard.passes_on else shard.outputs
         self.dtypes = [value.dtype for value in outputs]
+        self.constants = {name: new_tensor(array.copy()) for name, array in plan.constants.items()}
         named = dict(zip(plan.outputs, (value.name for value in outputs)))
         with tempfile.TemporaryDirectory(prefix="stages-") as folder:
             paths = _write_stages(plan, shard, folder)
@@ -100,7 +101,7 @@ class Model:
             names = [value.name for value in self.inputs]
             model_inputs.check_same(self.comm, dict(zip(names, (each.get_data_to_numpy() for each in tensors))))
             self.compared = True
-        values = dict(zip(self.taken, tensors))
+        values = {**self.constants, **dict(zip(self.taken, tensors))}
         for (place, run, names, made), done in zip(self.steps, self.done):
             ranks.place(place)
             if new and isinstance(run, _StageRun):
