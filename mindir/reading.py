@@ -6,6 +6,7 @@ import ranks
 from mindir import parameters
 from mindir.errors import MindIRError
 from mindir.graph import Graph
+from mindir.lower import lower
 from mindir.parameters import short_name
 from mindir.records import Shard, Value
 from mindir.schema import PROTO
@@ -21,8 +22,11 @@ def find(path):
     return found
 
 
-def load(path):
-    """Read and check the MindIR file `path` and return its Shard; raise MindIRError for anything that isn't one."""
+def load(path, reads=None):
+    """Read and check the MindIR file `path` and return its Shard; raise MindIRError for anything that isn't one.
+
+    `reads` is the highest mind_ir_version that the engine reads (lower.readable_by); a newer file is lowered to 1.
+    """
     path = find(path)
     try:
         with open(path, "rb") as file:
@@ -39,6 +43,8 @@ def load(path):
     graph = model.graph
     if not model.ir_version or not graph.output or not graph.node and not graph.input:
         raise MindIRError(f"{path}: no graph in it: cut off or not a MindIR file: export or copy it again")
+    if reads is not None and model.mind_ir_version > reads:
+        lower(path, model)
     nbytes = sum(parameters.check(path, parameter) for parameter in graph.parameter)
     net = Graph(path, model)
     return Shard(

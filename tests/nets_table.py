@@ -1,0 +1,89 @@
+"""Run all nets of folders on mindspore_lite's CPU and print a table: which are right, which are refused, and why.
+
+    .venv/bin/python tests/nets_table.py FOLDER...
+
+A net is X.mindir with X.npz beside it: inputs in0, in1, ... and the outputs wanted, out0, out1, ... Right is within
+1e-5 (float16: 1e-2) of what is wanted, relative to values above 1. Status 1 where one is wrong, fails, crashes or hangs.
+"""
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+LIMIT = 60  # seconds a net
+
+
+class Worker:
+    """nets_worker.py in a process of its own, which may crash or hang."""
+
+    def __init__(self):
+        self.process = None
+
+    def start(self):
+        read, write = os.pipe()
+        root = Path(__file__).resolve().parent.parent
+        environment = dict(os.environ, PYTHONPATH=str(root), GLOG_v="3")
+        script = str(Path(__file__).with_name("nets_worker.py"))
+        command = ["bash", "-c", f'exec 3>&{write}; exec "$@"', "-", sys.executable, script]
+        with open(os.environ.get("NETS_LOG", os.devnull), "ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, pass_fds=[write]
+            )
+        os.close(write)
+        self.answers = os.fdopen(read)
+
+    def ask(self, job):
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+        self.process.stdin.write((json.dumps(job) + "\n").encode())
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.answers], [], [], LIMIT)
+        line = self.answers.readline() if ready else ""
+        if line:
+            return json.loads(line)
+        self.process.kill()
+        status = self.process.wait()
+        self.process = None
+        return {"failed": f"crashed: {status}" if ready else f"hung: no answer in {LIMIT} s"}
+
+
+def judge(answer):
+    """Return ok, refused or what is wrong, the largest error and words."""
+    if "outputs" not in answer:
+        word = "refused" if "refused" in answer else "FAILED"
+        return word, None, answer.get("refused") or answer["failed"]
+    bad = []
+    for name, error, dtype, wanted, shape, wanted_shape in answer["outputs"]:
+        tolerance = 1e-2 if "float16" in (dtype, wanted) else 1e-5
+        if not error <= tolerance or dtype != wanted:
+            bad.append(f"{name} {error:.1e} {dtype}{shape}, wanted {wanted}{wanted_shape}")
+    largest = max((each[1] for each in answer["outputs"]), default=0)
+    return ("WRONG" if bad else "ok"), largest, "; ".join(bad)
+
+
+def table(folders):
+    """Yield (net, verdict, largest error, words) for each net."""
+    worker = Worker()
+    for folder in folders:
+        for model in sorted(Path(folder).glob("*.mindir")):
+            arrays = model.with_suffix(".npz")
+            if arrays.exists():
+                yield (model.stem, *judge(worker.ask({"model": str(model), "arrays": str(arrays)})))
+
+
+def main():
+    counted = Counter()
+    print("| net | result | error | why |\n|-|-|-|-|")
+    for net, verdict, error, words in table(sys.argv[1:]):
+        counted[verdict] += 1
+        print(f"| {net} | {verdict} | {'' if error is None else f'{error:.1e}'} | {words} |", flush=True)
+    print(", ".join(f"{number} {verdict}" for verdict, number in sorted(counted.items())))
+    return 1 if set(counted) - {"ok", "refused"} else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

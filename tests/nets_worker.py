@@ -1,0 +1,94 @@
+"""Run nets one after the other on mindspore_lite's CPU: a line of JSON in, one out. Started by nets_table.py.
+
+In: {"model": X.mindir, "arrays": X.npz, "copies": N}. Out: {"refused": ...} or {"failed": ...} or {"outputs": [[name, error, dtype, dtype
+wanted], ...]}, where the error is the largest |difference| / max(1, |wanted|).
+"""
+
+import json
+import os
+import sys
+import tempfile
+
+import mindspore_lite as mslite
+import numpy as np
+
+import mindir
+
+
+class Stages:
+    """The stages of a shard without collectives, run one after the other."""
+
+    def __init__(self, path, folder):
+        shard = mindir.load(path, 1)
+        self.shard, self.plan = shard, mindir.cut(shard)
+        context = mslite.Context()
+        context.target = ["cpu"]
+        context.cpu.thread_num = 1
+        self.stages = []
+        for index, step in enumerate(self.plan.steps):
+            stage = mslite.Model()
+            stage.build_from_file(
+                mindir.write(step, shard, folder, f"s{index}"), mslite.ModelType.MINDIR, context
+            )
+            self.stages.append(stage)
+
+    def __call__(self, arrays):
+        values = dict(zip(self.plan.inputs, arrays))
+        for step, stage in zip(self.plan.steps, self.stages):
+            inputs = stage.get_inputs()
+            given = [values[name] for name in step.inputs]
+            stage.resize(inputs, [list(each.shape) for each in given])
+            inputs = stage.get_inputs()
+            for tensor, array in zip(inputs, given):
+                dtype = tensor.dtype.name.lower()
+                tensor.set_data_from_numpy(np.ascontiguousarray(array.astype(dtype)))
+            values.update(zip(step.outputs, [np.array(each.get_data_to_numpy()) for each in stage.predict(inputs)]))
+        return [values[each] for each in self.plan.outputs]
+
+
+def difference(found, wanted):
+    if found.shape != wanted.shape:
+        return float("inf")
+    found, wanted = found.astype(np.float64), wanted.astype(np.float64)
+    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
+    with np.errstate(invalid="ignore"):
+        apart = np.where(same, 0, np.abs(found - wanted) / np.maximum(1, np.abs(wanted)))
+    return float(np.max(apart, initial=0))
+
+
+def run(model, arrays):
+    stored = np.load(arrays)
+    given = [stored[name] for name in sorted((each for each in stored.files if each.startswith("in")), key=lambda n: int(n[2:]))]
+    wanted = [stored[name] for name in sorted((each for each in stored.files if each.startswith("out")), key=lambda n: int(n[3:]))]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            net = Stages(model, folder)
+        except mindir.MindIRError as error:
+            return {"refused": str(error)}
+        except RuntimeError as error:
+            return {"failed": f"build: {error}"}
+        try:
+            found = net(given)
+        except RuntimeError as error:
+            return {"failed": f"predict: {error}"}
+    if len(found) != len(wanted):
+        return {"failed": f"{len(found)} outputs instead of {len(wanted)}"}
+    dtypes = [each.dtype for each in net.shard.outputs]
+    return {
+        "outputs": [
+            [f"out{index}", difference(one, other), dtype, other.dtype.name, str(one.shape), str(other.shape)]
+            for index, (one, other, dtype) in enumerate(zip(found, wanted, dtypes))
+        ]
+    }
+
+
+for line in sys.stdin:
+    job = json.loads(line)
+    try:
+        answer = run(job["model"], job["arrays"])
+    except Exception as error:  # a fault of the suite: the table says so
+        import traceback
+
+        traceback.print_exc()
+        answer = {"failed": f"{type(error).__name__}: {error}"}
+    os.write(3, (json.dumps(answer) + "\n").encode())
