@@ -7,6 +7,7 @@ from mindir import parameters
 from mindir.errors import MindIRError
 from mindir.graph import Graph
 from mindir.lower import lower
+from mindir.outputs import part_outputs
 from mindir.parameters import short_name
 from mindir.records import Shard, Value
 from mindir.schema import PROTO
@@ -43,8 +44,10 @@ def load(path, reads=None):
     graph = model.graph
     if not model.ir_version or not graph.output or not graph.node and not graph.input:
         raise MindIRError(f"{path}: no graph in it: cut off or not a MindIR file: export or copy it again")
-    if reads is not None and model.mind_ir_version > reads:
-        lower(path, model)
+    if reads is not None:
+        if model.mind_ir_version > reads:
+            lower(path, model)
+        part_outputs(model)
     nbytes = sum(parameters.check(path, parameter) for parameter in graph.parameter)
     net = Graph(path, model)
     return Shard(

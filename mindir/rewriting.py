@@ -35,6 +35,7 @@ class Rewriter:
         self.monads = set()  # values that say an order only
         self.sequence: List[object] = []  # the nodes in their new order
         self._own, self._numbers = {}, {}  # primitives and constants that were made: key: name
+        self._names = {name for node in self.graph.node for name in node.output}
         for each in self.graph.input:
             if len(each.tensor) == 1 and each.tensor[0].data_type in DTYPES:
                 self.kind[each.name] = kind(each.tensor[0])
@@ -100,7 +101,7 @@ class Rewriter:
         of them; without one, the first input's dtype and the shape that all inputs broadcast to.
         """
         self.part += 1
-        node = self.graph.node.add(name=f"{self.node.output[0]}~{self.part}")
+        node = self.graph.node.add(name=self._unique(f"{self.node.output[0]}~{self.part}"))
         node.output.append(node.name)
         node.domain = f"{label(self.node)}-{op}{self.part}"
         names = [each if type(each) is str else self.constant(each) for each in inputs]
@@ -170,9 +171,8 @@ class Rewriter:
         made = encode("value", value)
         key = made.SerializeToString() if not isinstance(value, np.ndarray) or value.size < 64 else None
         if key is None or key not in self._numbers:
-            node = self.graph.node.add(op_type="Constant", name=f"Constant~{len(self._numbers)}~{self.node.output[0]}")
-            node.name = f"{node.name}~{self.part}"
-            self.part += 1
+            name = self._unique(f"Constant~{len(self._numbers)}")
+            node = self.graph.node.add(op_type="Constant", name=name)
             node.output.append(node.name)
             node.attribute.add().CopyFrom(made)
             self.see_constant(node)
@@ -180,6 +180,14 @@ class Rewriter:
             self._numbers[key or node.name] = node.name
             key = key or node.name
         return self._numbers[key]
+
+    def _unique(self, name):
+        found, count = name, 0
+        while found in self._names:
+            count += 1
+            found = f"{name}.{count}"
+        self._names.add(found)
+        return found
 
     # Small steps that many rules take
 

@@ -73,3 +73,7 @@ def describe(tensor, kind):
 
 def kind(tensor):
     return DTYPES[tensor.data_type], tuple(tensor.dims)
+
+
+def attribute(node, name):
+    return next(each for each in node.attribute if each.name == name)

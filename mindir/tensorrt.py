@@ -1,8 +1,7 @@
 """Collectives that mindspore_lite's TensorRT hasn't, made of those that it has."""
 
 from mindir.errors import MindIRError
-from mindir.repairs import attribute
-from mindir.schema import INT64
+from mindir.schema import INT64, attribute
 
 
 def split_all_reduce(shard, ranks):

@@ -1,7 +1,7 @@
 """Run nets one after the other on mindspore_lite's CPU: a line of JSON in, one out. Started by nets_table.py.
 
 In: {"model": X.mindir, "arrays": X.npz, "copies": N}. Out: {"refused": ...} or {"failed": ...} or {"outputs": [[name, error, dtype, dtype
-wanted], ...]}, where the error is the largest |difference| / max(1, |wanted|).
+wanted], ...]}, the largest |difference| by the largest |wanted|, or 1.
 """
 
 import json
@@ -52,8 +52,9 @@ def difference(found, wanted):
     found, wanted = found.astype(np.float64), wanted.astype(np.float64)
     same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
     with np.errstate(invalid="ignore"):
-        apart = np.where(same, 0, np.abs(found - wanted) / np.maximum(1, np.abs(wanted)))
-    return float(np.max(apart, initial=0))
+        apart = np.where(same, 0, np.abs(found - wanted))
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    return float(np.max(apart, initial=0) / max(1, np.max(finite, initial=0)))
 
 
 def run(model, arrays):

@@ -1,0 +1,32 @@
+"""Pooling and padding."""
+
+from mindir.rules import rules
+
+RULES, of = rules()
+
+
+@of("AdaptiveAvgPool2D")
+def adaptive_pool(net, x):
+    rank, shape = len(net.shape(x)), net.fixed(x)
+    rows, columns = net.out[1][-2:]
+    if (rows, columns) == (1, 1):
+        return net.result("ReduceMean", x, (rank - 2, rank - 1), keep_dims=True)
+    if shape[-2] % rows or shape[-1] % columns or rank != 4:
+        net.refuse(f"of {shape} to {(rows, columns)}", "export it with a size that divides the image's")
+    size = (1, 1, shape[-2] // rows, shape[-1] // columns)
+    net.result("AvgPool", x, kernel_size=size, strides=size, pad_mode="VALID", format="NCHW")
+
+
+@of("PadV3")
+def pad(net, x, pads, value=None):
+    given, numbers = net.attributes(), net.ints(pads)
+    number = 0 if value is None or net.known(value) is None else float(net.number(value))
+    if given.get("mode", "constant") != "constant" or number != 0:
+        net.refuse(f"with the mode {given.get('mode')} or the value {number}", "pad with 0")
+    if given.get("paddings_contiguous", True):
+        found = [(numbers[index], numbers[index + 1]) for index in range(0, len(numbers), 2)][::-1]
+    else:
+        half = len(numbers) // 2
+        found = list(zip(numbers[:half], numbers[half:]))[::-1]
+    pairs = [(0, 0)] * (len(net.shape(x)) - len(found)) + found
+    net.result("Pad", x, paddings=tuple(pairs))

@@ -1,0 +1,49 @@
+"""Parts of tensors, and values where a mask says so."""
+
+import numpy as np
+
+from mindir.rules import rules
+
+RULES, of = rules()
+
+
+@of("Gather")
+def gather(net, x, indices, axis):
+    """The engine takes no negative axis, and overlooks batch_dims."""
+    batch = int(net.attributes().get("batch_dims", 0))
+    if batch % max(1, len(net.shape(indices))):
+        net.refuse(f"with batch_dims {batch}, which mindspore_lite 2.0 overlooks", "use GatherD")
+    net.result("Gather", x, indices, int(net.ints(axis)[0]) % max(1, len(net.shape(x))), batch_dims=0)
+
+
+@of("Select")
+def select(net, mask, x, y):
+    """The engine broadcasts nothing here."""
+    shape = net.out[1]
+    if any(net.shape(each) != shape for each in (mask, x, y)):
+        net.result("Select", *(expand(net, each, shape) for each in (mask, x, y)))
+
+
+@of("MaskedFill")
+def masked_fill(net, x, mask, value):
+    dtype, shape = net.out
+    net.result("Select", expand(net, mask, shape), expand(net, net.cast(value, dtype), shape), expand(net, x, shape))
+
+
+def expand(net, value, shape):
+    """Return the value broadcast to the shape; of truth values, by way of int32, as the engine's BroadcastTo hasn't them."""
+    if net.shape(value) == tuple(shape):
+        return value
+    if net.dtype(value) != "bool":
+        return net.expand(value, shape)
+    wide = net.expand(net.cast(value, "int32"), shape)
+    return net.make("NotEqual", wide, np.array(0, np.int32), kind=("bool", tuple(shape)))
+
+
+@of("Tril", "Triu")
+def triangle(net, x):
+    """Select with a constant: the engine has neither."""
+    diagonal = int(net.attributes().get("diagonal", 0))
+    dtype, shape = net.out
+    mask = (np.triu if net.op == "Triu" else np.tril)(np.ones(net.fixed(x)[-2:]), diagonal).astype(bool)
+    net.result("Select", np.broadcast_to(mask, shape).copy(), x, np.zeros(shape, net.numpy_dtype(dtype)))
