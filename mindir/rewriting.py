@@ -204,6 +204,7 @@ class Rewriter:
 
     @staticmethod
     def numpy_dtype(dtype):
+        """Return the dtype that a constant has beside values of this dtype."""
         return "float32" if dtype == "bfloat16" else dtype
 
     def cast(self, value, dtype):
@@ -212,23 +213,23 @@ class Rewriter:
             return value
         return self.make("Cast", value, Type(dtype), kind=(dtype, self.shape(value)))
 
-    def reshape(self, value, shape, given=None):
-        """Return the value in the shape; `given` says it to Reshape, with -1 at most once."""
+    def reshape(self, value, shape, told=None):
+        """Return the value in the shape; `told` is what Reshape is told instead, with -1 at most once."""
         shape = tuple(shape)
         if self.shape(value) == shape and -1 not in shape:
             return value
-        return self.make("Reshape", value, self._told(shape, given), kind=(self.dtype(value), shape))
+        return self.make("Reshape", value, self.target(value, told or shape), kind=(self.dtype(value), shape))
 
     def result_reshaped(self, value):
         """Make the node's result the value in the result's shape."""
-        self.result("Reshape", value, self._told(self.out[1], None))
+        self.result("Reshape", value, self.target(value, self.out[1]))
 
-    def _told(self, shape, given):
-        given = tuple(shape if given is None else given)
-        if sum(each < 0 for each in given) > 1:
+    def target(self, value, shape):
+        """Return what Reshape is told to give the value this shape: a Constant's Python value."""
+        if sum(each < 0 for each in shape) > 1:
             advice = "export it with at most one open dimension"
-            self.refuse(f"of the open shape {given}: more than one dimension can't be told", advice)
-        return given
+            self.refuse(f"of the open shape {shape}: more than one dimension can't be told", advice)
+        return tuple(shape)
 
     def expand(self, value, shape):
         """Return the value broadcast to the shape."""

@@ -78,6 +78,8 @@ def multiply(net, x, y, inside=False):
     y = net.reshape(y, (*y_shape, 1)) if len(y_shape) == 1 else y
     a, b = net.shape(x), net.shape(y)
     whole = not inside and min(len(x_shape), len(y_shape)) > 1
+    if len(b) == 2 and a.count(-1) > 1 and whole:  # not as MindSpore 2.0 has it, but as engines do
+        return net.result("MatMul", x, y, **transposes("MatMul", False, False))
     if len(b) == 2:  # all rows at once
         flat = rows_of(net, x)
         flags, kind = transposes("MatMul", False, False), (dtype, (net.shape(flat)[0], b[-1]))

@@ -7,7 +7,7 @@ They are for files of every version: a newer one has been lowered before.
 from mindir.repairs import activations, arithmetic, images, indexing, products, reductions, shapes
 from mindir.repairs.known import refuse_unknown
 from mindir.repairs.products import Products
-from mindir.rewriting import Rewriter
+from mindir.repairs.rewriter import EngineRewriter
 
 RULES = {}
 for _module in (activations, arithmetic, images, indexing, products, reductions, shapes):
@@ -19,7 +19,7 @@ def repair(shard):
 
     Raises MindIRError, naming the node, for what that computes wrongly and what isn't made of anything else here.
     """
-    net = Rewriter(shard.path, shard.model)
+    net = EngineRewriter(shard.path, shard.model)
     net.products = Products(shard)
     net.walk(lambda net, primitive: RULES.get(net.op), is_pure)
     refuse_unknown(shard)

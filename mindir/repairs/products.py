@@ -35,4 +35,4 @@ def part_from_product(net, x, *_):
     """The engine makes a ReLU part of the product before it, also for others that take it: a Reshape parts them."""
     original = next(iter(net.node.input))
     if net.products.taken[original] > 1 and x in net.kind:
-        net.result(net.op, net.make("Reshape", x, net._told(net.shape(x), None)))
+        net.result(net.op, net.make("Reshape", x, net.target(x, net.shape(x))))

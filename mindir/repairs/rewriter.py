@@ -1,0 +1,58 @@
+"""The Rewriter of a graph for mindspore_lite 2.0.0's CPU: how that takes constants and shapes."""
+
+import numpy as np
+
+from mindir.constants import decode, encode
+from mindir.rewriting import Rewriter
+from mindir.schema import DTYPES, TENSORS
+
+COMPUTED_AS = {"float16": "float32", "bfloat16": "float32", "float64": "float32", "int64": "int32"}
+
+
+class EngineRewriter(Rewriter):
+    """A Rewriter whose constants have the dtypes that the engine computes in."""
+
+    def __init__(self, path, model):
+        super().__init__(path, model)
+        self.shapes_of, self.dimension = {}, {}  # value: of which value it is the shape, and which dimension of it
+
+    @staticmethod
+    def numpy_dtype(dtype):
+        return COMPUTED_AS.get(dtype, dtype)
+
+    def see_constant(self, node):
+        """Give a Constant the dtype that the engine computes in; refuse whole numbers that this can't hold."""
+        value = next((each for each in node.attribute if each.name == "value"), None)
+        tensor = value.tensors[0] if value is not None and value.type == TENSORS and len(value.tensors) == 1 else None
+        dtype = DTYPES.get(tensor.data_type, "") if tensor is not None and tensor.raw_data else ""
+        if dtype in COMPUTED_AS:
+            array = decode(value)
+            with np.errstate(over="ignore"):
+                converted = array.astype(COMPUTED_AS[dtype])
+            if dtype == "int64" and (converted != array).any():
+                self.op = "Constant"
+                self.refuse("has values beyond int32, in which mindspore_lite 2.0 computes int64", "take smaller ones")
+            value.CopyFrom(encode("value", converted))
+        super().see_constant(node)
+
+    def reshape(self, value, shape, told=None):
+        if tuple(shape) == () and self.shape(value) != ():  # which a Reshape can't
+            return self.make("Squeeze", super().reshape(value, (1,)), kind=(self.dtype(value), ()), axis=(0,))
+        return super().reshape(value, shape, told)
+
+    def result_reshaped(self, value):
+        if self.out[1] == () and self.shape(value) != ():
+            self.result("Squeeze", super().reshape(value, (1,)), axis=(0,))
+        else:
+            super().result_reshaped(value)
+
+    def target(self, value, shape):
+        """With open dimensions a tensor, as a tuple crashes the engine; 0 is the value's own dimension at that place."""
+        if min(shape, default=1) >= 0:
+            return tuple(shape)
+        given, own = list(shape), self.shape(value)
+        for place, size in enumerate(given):
+            if given.count(-1) < 2 or size != -1 or own[: place + 1] != tuple(shape[: place + 1]):
+                break
+            given[place] = 0
+        return np.array(super().target(value, given), np.int32)
