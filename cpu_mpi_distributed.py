@@ -64,7 +64,8 @@ class Model:
 
         Raises, on every rank, where a shard can't be used or the shards aren't one set.
         """
-        shard = inference.together(self.comm, mindir.load, model_path)
+        reads = mindir.readable_by(mslite.__version__)
+        shard = inference.together(self.comm, mindir.load, model_path, reads)
         plan = inference.together(self.comm, mindir.cut, shard)
         collectives = [each for each in plan.steps if isinstance(each, mindir.Collective)]
         summaries = self.comm.allgather(shard.summary()._replace(collectives=collectives))

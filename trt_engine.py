@@ -60,7 +60,7 @@ def _in_known_collectives(model_path, ranks, config, folder):
         if each.reduction not in ("", "sum"):  # seen on two cards: the largest value came out as the sum
             message = f"{model_path}: node {each.node}: {each.op} with {each.reduction}"
             raise inference.Stop(inference.REFUSED, f"{message}: mindspore_lite's TensorRT only sums: run it elsewhere")
-    mindir.split_all_reduce(mindir.repair(shard), ranks)
+    mindir.split_all_reduce(mindir.repair(shard, "gpu"), ranks)
     return mindir.save(shard, folder)
 
 

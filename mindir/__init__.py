@@ -5,13 +5,15 @@ primitives that the nodes refer to. A distributed model is one such file per ran
 ReduceScatter nodes where the ranks exchange values.
 """
 
-from mindir.errors import MindIRError
+from mindir.dtypes import DTYPES
+from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, label
+from mindir.lower import readable_by
 from mindir.parameters import data_file, short_name
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
 from mindir.repairs import repair
-from mindir.schema import DTYPES, PROTO
+from mindir.schema import PROTO
 from mindir.sets import COLLECTIVES, REDUCTIONS, WORLD, check_set, check_shared
 from mindir.stages import cut
 from mindir.tensorrt import split_all_reduce
@@ -37,6 +39,8 @@ __all__ = [
     "find",
     "label",
     "load",
+    "printable",
+    "readable_by",
     "repair",
     "save",
     "short_name",

@@ -6,18 +6,47 @@ prints what each file holds and, of several, whether they are one set: status 2 
 python3 /where/the/suite/is/mindir FILE...
 """
 
-import argparse
 import os
 import sys
 
-if not __package__:  # a folder run as a script: Python looks in it, not beside it
+if not __package__:  # a folder run as a script: Python looks for modules in it, not beside it
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from mindir import MindIRError, check_set, load  # the suite's, wherever this was started
+import argparse
+
+import ranks
+from mindir import DTYPES, MindIRError, check_set, load, printable
 
 
-def main():
-    """Print what the files hold and whether they are one set."""
+def show(files):
+    """Print what the files hold and whether they are one set; raise MindIRError if they aren't."""
+    shards = [load(path) for path in files]
+    for shard in shards:
+        show_one(shard)
+    together = [shard for shard in shards if shard.collectives]
+    alone = [shard.path for shard in shards if not shard.collectives]
+    if len(alone) > 1 or alone and len(shards) == 2:
+        raise MindIRError(f"{alone[-1]}: has no collectives, so it isn't a shard of a set with the others")
+    if len(together) > 1:
+        check_set(together)
+        print(f"one set for {len(together)} ranks")
+
+
+def show_one(shard):
+    """Print what one file holds."""
+    lines = [f"{shard.path}  ({shard.producer})"]
+    for kind, values in (("input", shard.inputs), ("output", shard.outputs)):
+        lines += [f"  {kind:10}  {value}" for value in values]
+    dtypes = sorted({DTYPES[tensor.data_type] for tensor in shard.model.graph.parameter})
+    lines.append(f"  parameters  {', '.join([str(shard.parameters), f'{shard.nbytes} bytes', *dtypes])}")
+    for collective in shard.collectives:
+        made_for = f"{collective.ranks} ranks" if collective.ranks else "any number of ranks"
+        lines.append(f"  collective  {collective.signature()}  {collective.group}, {made_for}  {collective.node}")
+    print(*map(printable, lines), sep="\n")
+
+
+def arguments():
+    """Return the files that the command line names."""
     idea, usage = __doc__.split("\n\n")[:2]
     parser = argparse.ArgumentParser(
         prog="mindir",
@@ -27,30 +56,10 @@ def main():
         allow_abbrev=False,
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="the shards in rank order")
-    files = parser.parse_args().files
-    try:
-        shards = [load(each) for each in files]
-        for each in shards:
-            print(f"{each.path}  ({each.producer})")
-            for kind, values in (("input", each.inputs), ("output", each.outputs)):
-                for value in values:
-                    print(f"  {kind:10}  {value}")
-            print(f"  parameters  {each.parameters}, {each.nbytes} bytes")
-            for collective in each.collectives:
-                made_for = f"{collective.ranks} ranks" if collective.ranks else "any number of ranks"
-                print(f"  collective  {collective.signature()}  {collective.group}, {made_for}  {collective.node}")
-        together = [each for each in shards if each.collectives]
-        alone = [each.path for each in shards if not each.collectives]
-        if len(alone) > 1 or alone and len(shards) == 2:
-            raise MindIRError(f"{alone[-1]}: has no collectives, so it isn't a shard of a set with the others")
-        if len(together) > 1:
-            check_set(together)
-            print(f"one set for {len(together)} ranks")
-    except MindIRError as error:
-        print(f"mindir: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return parser.parse_args().files
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    named = arguments()
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal hasn't
+    ranks.run(lambda: show(named))

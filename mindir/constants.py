@@ -5,7 +5,8 @@ Numbers of types are those of AttributeProto.AttributeType in MindSpore's mind_i
 
 import numpy as np
 
-from mindir.schema import DTYPES, INT64, PROTO, TENSORS, TUPLE, describe
+from mindir.dtypes import DTYPES, describe
+from mindir.schema import INT64, PROTO, TENSORS, TUPLE
 
 INTEGERS = (3, 4, 5, 6, INT64, 12, 13, 14, 15)  # INT32, INT8, INT16, ... UINT64
 FLOAT, DOUBLE, STRING, BOOL, LIST, NONE = 1, 2, 8, 9, 21, 25

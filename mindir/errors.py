@@ -1,10 +1,24 @@
-"""The one exception of this room."""
+"""The one exception of this package, and text of a file made fit to be shown."""
 
 from ranks import REFUSED, Stop
 
+LONGEST = 2000  # characters of a message: a file may bring a name of a megabyte
+
 
 class MindIRError(Stop):
-    """A file, a set of files or a graph that can't be used; the message says which, what is wrong and what to do."""
+    """A file, a set of files or a graph that can't be used; the message says which, what is wrong and what to do.
+
+    It is one line of printable text, whatever names the file brought.
+    """
 
     def __init__(self, message):
-        super().__init__(REFUSED, message)
+        super().__init__(REFUSED, printable(message))
+
+
+def printable(text):
+    """Return the text in one line: what can't be printed is written as Python does, what is too long cut short."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 500]} ... {text[-500:]}"  # the advice is at the end
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

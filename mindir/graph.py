@@ -3,90 +3,157 @@
 from collections import Counter
 from typing import Dict, List, Tuple
 
+from mindir.dtypes import dtype_and_shape
 from mindir.errors import MindIRError
 from mindir.parameters import short_name
 from mindir.records import Collective
-from mindir.schema import DTYPES, MONADS, kind
+from mindir.schema import MONADS
 
 SIDE_EFFECT = "side effect: "
+LONGEST_NAME = 4096  # characters: what is written has some names several times
+MOST_OUTPUTS = 1 << 16  # with the tuples that they lie in
 
 
 class Graph:
-    """The graph with its names resolved: what stands for order only (Load, Depend, UpdateState) is gone."""
+    """The graph with its names resolved: what stands for order only (Load, Depend, UpdateState) is gone.
+
+    Making one raises MindIRError unless each name is made once, and before it is taken: no cycle gets through. It
+    takes time and memory in proportion to the file.
+    """
 
     def __init__(self, path, model):
         self.path, self.model = path, model
-        graph = model.graph
-        primitives = {each.name: each for each in model.primitives}
-        functions = {each.name for each in model.functions}
-        self.parameters = {each.name: each for each in graph.parameter}
+        self.primitives = self._by_name("primitive", model.primitives)
+        self.parameters = self._by_name("parameter", model.graph.parameter)
+        self.functions = {function.name for function in model.functions}
         self.kind: Dict[str, Tuple[str, Tuple[int, ...]]] = {}  # value: dtype and shape
         self.nodes: Dict[str, object] = {}  # value: the node that makes it
         self.inputs: Dict[str, List[str]] = {}  # value: what its node takes
         self.op: Dict[str, str] = {}  # value: its node's operator
         self.collectives: List[Collective] = []
-        alias, monads = {}, set()
-        for each in graph.input:
-            if len(each.tensor) != 1 or each.tensor[0].data_type not in DTYPES:
-                raise MindIRError(f"{path}: input {short_name(each.name)} is no tensor of a known type")
-            self.kind[each.name] = kind(each.tensor[0])
-        for each in graph.parameter:
-            self.kind[each.name] = kind(each)
-        known = set(self.kind)
-        for node in graph.node:
-            name = node.op_type[5:] if node.op_type.startswith("REF::") else node.op_type
-            op = primitives[name].op_type if name in primitives else name
-            if len(node.output) != 1 or node.output[0] in known:
-                raise MindIRError(f"{path}: node {node.name or '(unnamed)'}: not one output of its own: damaged file")
-            output = node.output[0]
-            missing = [each for each in node.input if each not in known and each not in functions]
-            if missing:
-                raise MindIRError(f"{path}: node {label(node)} takes {missing[0]!r}, which nothing makes: damaged file")
-            known.add(output)
-            self.nodes[output] = node
-            if node.op_type != "Constant" and name not in primitives:
-                if name in functions or name in self.nodes:
-                    op = "Call"
-                else:
-                    raise MindIRError(f"{path}: node {label(node)}: {name!r} isn't among the primitives: file cut off?")
-            made = {each.name: each for each in node.attribute}.get("value" if op == "Constant" else "shape")
-            if made is not None and (made.type in MONADS or op == "UpdateState"):
-                monads.add(output)
-            elif made is not None and len(made.tensors) == 1 and made.tensors[0].data_type in DTYPES:
-                self.kind[output] = kind(made.tensors[0])
-            inputs = [alias.get(each, each) for each in node.input]
-            self.op[output], self.inputs[output] = op, inputs
-            if op in ("Load", "Depend") and inputs:
-                alias[output] = inputs[0]
-            elif op != "UpdateState" and any(each in monads for each in inputs):
-                self.op[output] = SIDE_EFFECT + op
-            attributes = {each.name: each for each in primitives[name].attribute} if name in primitives else {}
-            if "group" in attributes and attributes["group"].s:
-                self.collectives.append(self._collective(output, node, op, attributes))
-        outputs = []
-        for each in graph.output:
-            if each.name not in known:
-                raise MindIRError(f"{path}: nothing makes the output {each.name!r}: damaged file")
-            outputs.append(alias.get(each.name, each.name))
-        while any(self.op.get(each) == "MakeTuple" for each in outputs):  # several outputs, nested or not
-            outputs = [
-                inner
-                for each in outputs
-                for inner in (self.inputs[each] if self.op.get(each) == "MakeTuple" else [each])
-            ]
-        self.outputs = outputs
+        self._alias: Dict[str, str] = {}  # value: the one that it is under another name
+        self._monads = set()  # values that only say what comes after what
+        for value in self._by_name("input", model.graph.input).values():
+            if len(value.tensor) != 1:
+                raise MindIRError(f"{path}: input {short_name(value.name)} is no tensor")
+            self.kind[value.name] = dtype_and_shape(path, "input", short_name(value.name), value.tensor[0])
+        for name, parameter in self.parameters.items():
+            if name in self.kind:
+                raise MindIRError(f"{path}: {name!r} is an input and a parameter: damaged file")
+            self.kind[name] = dtype_and_shape(path, "parameter", name, parameter)
+        for node in model.graph.node:
+            self._add(node)
+        self.outputs = self._flat_outputs()
 
-    def _collective(self, output, node, op, attributes):
+    def _by_name(self, what, messages):
+        found = {message.name: message for message in messages}
+        if len(found) != len(messages):
+            name = next(name for name, count in Counter(message.name for message in messages).items() if count > 1)
+            raise MindIRError(f"{self.path}: two {what}s are called {name!r}: damaged file")
+        for name in found:
+            self._check_length(what, name, name)
+        return found
+
+    def _check_length(self, what, name, text):
+        if len(text) > LONGEST_NAME:
+            raise MindIRError(f"{self.path}: {what} {name}: a name of {len(text)} characters: damaged file")
+
+    def _add(self, node):
+        """Resolve the names of one node."""
+        output = self._own_output(node)
+        name = primitive_name(node)
+        op = self.primitives[name].op_type if name in self.primitives else name
+        if node.op_type != "Constant" and name not in self.primitives:
+            if name not in self.functions and name not in self.nodes:
+                where = f"{self.path}: node {label(node)}"
+                raise MindIRError(f"{where}: {name!r} isn't among the primitives: file cut off?")
+            op = "Call"
+        made = attribute(node, "value" if op == "Constant" else "shape")
+        if made is not None and (made.type in MONADS or op == "UpdateState"):
+            self._monads.add(output)
+        elif made is not None and len(made.tensors) == 1 and made.tensors[0].data_type:
+            self.kind[output] = dtype_and_shape(self.path, "node", label(node), made.tensors[0])
+        inputs = [self._alias.get(value, value) for value in node.input]
+        self.nodes[output], self.op[output], self.inputs[output] = node, op, inputs
+        if op in ("Load", "Depend") and inputs:
+            self._alias[output] = inputs[0]
+        elif op != "UpdateState" and any(value in self._monads for value in inputs):
+            self.op[output] = SIDE_EFFECT + op
+        if name in self.primitives:
+            self._add_collective(output, self.primitives[name])
+
+    def _own_output(self, node):
+        """Return the name of the value that the node makes; raise MindIRError if it or what it takes can't be."""
+        name, outputs = label(node), node.output
+        if len(outputs) != 1 or self.has(outputs[0]):
+            raise MindIRError(f"{self.path}: node {name or '(unnamed)'}: not one output of its own: damaged file")
+        for text in (outputs[0], name, node.name):
+            self._check_length("node", name, text)
+        for value in node.input:
+            if not self.has(value) and value not in self.functions:
+                raise MindIRError(f"{self.path}: node {name} takes {value!r}, which nothing makes: damaged file")
+        return outputs[0]
+
+    def has(self, value):
+        """Return whether `value` is an input, a parameter, or what a node makes."""
+        return value in self.nodes or value in self.kind
+
+    def _add_collective(self, output, primitive):
+        group = attribute(primitive, "group")
+        if group is None or not group.s:
+            return
         value = self.inputs[output][0] if self.inputs[output] else ""
         dtype, shape = self.kind.get(value, ("tuple", ()))
-        reduction = attributes["op"].s.decode(errors="replace") if "op" in attributes else ""
-        ranks = attributes["rank_size"].i if "rank_size" in attributes else 0
-        group = attributes["group"].s.decode(errors="replace")
-        return Collective(op, reduction, ranks, group, dtype, shape, label(node), value, output)
+        node = label(self.nodes[output])
+        self._check_length("group of node", node, group.s)
+        op, size = attribute(primitive, "op"), attribute(primitive, "rank_size")
+        reduction, ranks = op.s.decode(errors="replace") if op else "", size.i if size else 0
+        if ranks < 0:
+            raise MindIRError(f"{self.path}: node {node}: of {ranks} ranks: damaged file")
+        self._check_length("reduction of node", node, reduction)
+        group = group.s.decode(errors="replace")
+        self.collectives.append(
+            Collective(primitive.op_type, reduction, ranks, group, dtype, shape, node, value, output)
+        )
+
+    def _flat_outputs(self):
+        """Return the values that the graph gives, those in tuples and in tuples of tuples one by one.
+
+        Tuples that hold a tuple twice, and so on, would make a file of some kilobytes as many values as one likes:
+        more than MOST_OUTPUTS are refused.
+        """
+        for value in self.model.graph.output:
+            if not self.has(value.name):
+                raise MindIRError(f"{self.path}: nothing makes the output {value.name!r}: damaged file")
+        found, visits = [], 0
+        todo = [iter([self._alias.get(value.name, value.name) for value in self.model.graph.output])]
+        while todo:
+            value = next(todo[-1], None)
+            if value is None:
+                todo.pop()
+                continue
+            visits += 1
+            if visits > MOST_OUTPUTS:
+                raise MindIRError(f"{self.path}: its outputs are tuples of more than {MOST_OUTPUTS} values: damaged?")
+            if self.op.get(value) == "MakeTuple":
+                todo.append(iter(self.inputs[value]))
+            else:
+                found.append(value)
+        return found
 
     def full_name(self, value):
         """Return the name that mindspore_lite gives to this output of a whole model."""
         return label(self.nodes[value]) if value in self.nodes else short_name(value)
+
+
+def primitive_name(node):
+    """Return the name of the primitive, or of the function, that the node refers to."""
+    return node.op_type[len("REF::") :] if node.op_type.startswith("REF::") else node.op_type
+
+
+def attribute(message, name):
+    """Return the attribute `name` of a node or a primitive, None where it has none."""
+    return next((found for found in message.attribute if found.name == name), None)
 
 
 def label(node):
@@ -96,7 +163,8 @@ def label(node):
 
 def times_taken(net):
     """Return {value: how often nodes and outputs take it}, counting only what an output or a collective needs."""
-    taken, needed, todo = Counter(net.outputs), set(), net.outputs + [each.output for each in net.collectives]
+    taken, needed = Counter(net.outputs), set()
+    todo = net.outputs + [collective.output for collective in net.collectives]
     while todo:
         value = todo.pop()
         if value in net.nodes and value not in needed:

@@ -1,14 +1,13 @@
-"""A file's way in: read, checked, described."""
+"""A file's way in: read, checked, described. Nothing in it is trusted, for it may come from anywhere."""
 
 from google.protobuf.message import DecodeError
 
 import ranks
-from mindir import parameters
 from mindir.errors import MindIRError
 from mindir.graph import Graph
 from mindir.lower import lower
 from mindir.outputs import part_outputs
-from mindir.parameters import short_name
+from mindir.parameters import check_parameter, short_name
 from mindir.records import Shard, Value
 from mindir.schema import PROTO
 
@@ -17,16 +16,17 @@ def find(path):
     """Return the file of the model `path`: itself, or `X_graph.mindir` of a large export for `X.mindir`."""
     found = ranks.find(path)
     if not found:
-        raise MindIRError(
-            f"{path}: no such file (nor the _graph.mindir of a large export): export it or correct the path"
-        )
+        large = "the _graph.mindir of a large export"
+        raise MindIRError(f"{path}: no such file (nor {large}): export the model or correct the path")
     return found
 
 
 def load(path, reads=None):
     """Read and check the MindIR file `path` and return its Shard; raise MindIRError for anything that isn't one.
 
-    `reads` is the highest mind_ir_version that the engine reads (lower.readable_by); a newer file is lowered to 1.
+    What any back end could run is let through: what one engine hasn't is refused where that engine is asked for. It
+    takes time and memory in proportion to the file. `reads` is the highest mind_ir_version that the engine reads
+    (lower.readable_by): a newer file is lowered to 1. Without it the model stays as it is in the file.
     """
     path = find(path)
     try:
@@ -35,7 +35,7 @@ def load(path, reads=None):
         model = PROTO["Model"].FromString(data)
     except OSError as error:
         raise MindIRError(f"{path}: can't be read: {error.strerror}") from None
-    except DecodeError:
+    except (DecodeError, RecursionError):  # the latter from protobuf in plain Python
         advice = "cut off or not a MindIR file: export or copy it again"
         raise MindIRError(f"{path}: {len(data)} bytes that don't parse as MindIR: {advice}") from None
     if not data:
@@ -46,15 +46,16 @@ def load(path, reads=None):
         raise MindIRError(f"{path}: no graph in it: cut off or not a MindIR file: export or copy it again")
     if reads is not None:
         if model.mind_ir_version > reads:
+            Graph(path, model)  # checks it
             lower(path, model)
         part_outputs(model)
-    nbytes = sum(parameters.check(path, parameter) for parameter in graph.parameter)
+    nbytes = sum(check_parameter(path, parameter) for parameter in graph.parameter)
     net = Graph(path, model)
     return Shard(
         path,
         f"{model.producer_name} {model.model_version}",
-        [Value(short_name(each.name), *net.kind[each.name]) for each in graph.input],
-        [Value(net.full_name(each), *net.kind.get(each, ("tuple", ()))) for each in net.outputs],
+        [Value(short_name(value.name), *net.kind[value.name]) for value in graph.input],
+        [Value(net.full_name(value), *net.kind.get(value, ("tuple", ()))) for value in net.outputs],
         len(graph.parameter),
         nbytes,
         net.collectives,

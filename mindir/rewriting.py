@@ -10,9 +10,10 @@ from typing import Dict, List
 import numpy as np
 
 from mindir.constants import UNKNOWN, Type, decode, encode
+from mindir.dtypes import describe, dtype_and_shape
 from mindir.errors import MindIRError
 from mindir.graph import label
-from mindir.schema import DTYPES, MONADS, TENSORS, TUPLE, describe, kind
+from mindir.schema import MONADS, TENSORS, TUPLE
 
 ORDER_ONLY = ("Load", "TensorMove", "Depend")  # their result is their first input
 
@@ -36,11 +37,11 @@ class Rewriter:
         self.sequence: List[object] = []  # the nodes in their new order
         self._own, self._numbers = {}, {}  # primitives and constants that were made: key: name
         self._names = {name for node in self.graph.node for name in node.output}
-        for each in self.graph.input:
-            if len(each.tensor) == 1 and each.tensor[0].data_type in DTYPES:
-                self.kind[each.name] = kind(each.tensor[0])
-        for each in self.graph.parameter:
-            self.kind[each.name] = kind(each)
+        for value in self.graph.input:
+            if len(value.tensor) == 1:
+                self.kind[value.name] = dtype_and_shape(path, "input", value.name, value.tensor[0])
+        for tensor in self.graph.parameter:
+            self.kind[tensor.name] = dtype_and_shape(path, "parameter", tensor.name, tensor)
         self.data = set(self.kind)  # inputs and parameters
         self.node, self.op, self.args, self.out, self.part, self.done = None, "", [], None, 0, False
 
@@ -288,7 +289,10 @@ class Rewriter:
             self.items[node.output[0]] = self.args
         rule = rule_of(self, primitive)
         if rule is not None:
-            rule(self, *self.args)
+            try:
+                rule(self, *self.args)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                self.refuse(f"has arguments that aren't as MindSpore writes them ({error})", "export it again")
         if not self.done:
             self.sequence.append(node)
 
@@ -299,8 +303,8 @@ class Rewriter:
             self.monads.add(node.output[0])
         elif made is not None:
             self.constants[node.output[0]] = made
-            if made.type == TENSORS and len(made.tensors) == 1 and made.tensors[0].data_type in DTYPES:
-                self.kind[node.output[0]] = kind(made.tensors[0])
+            if made.type == TENSORS and len(made.tensors) == 1:
+                self.kind[node.output[0]] = self._described(node, made.tensors[0])
 
     def _note(self, node):
         """Note what kind of value a node gives."""
@@ -308,10 +312,13 @@ class Rewriter:
         if found is None:
             return
         tensors = [each.tensors[0] for each in found.values if len(each.tensors) == 1]
-        if len(found.tensors) == 1 and found.tensors[0].data_type in DTYPES:
-            self.kind[node.output[0]] = kind(found.tensors[0])
-        elif found.values and len(tensors) == len(found.values) and all(each.data_type in DTYPES for each in tensors):
-            self.tuples[node.output[0]] = [kind(each) for each in tensors]
+        if len(found.tensors) == 1 and found.tensors[0].data_type:
+            self.kind[node.output[0]] = self._described(node, found.tensors[0])
+        elif found.values and len(tensors) == len(found.values):
+            self.tuples[node.output[0]] = [self._described(node, tensor) for tensor in tensors]
+
+    def _described(self, node, tensor):
+        return dtype_and_shape(self.path, "node", label(node), tensor)
 
     def _arrange(self):
         """Put the nodes that an output needs, or that change state, in their new order; drop the others."""

@@ -21,11 +21,6 @@ Tensor:    dims=1:int64* data_type=2:int32 name=7:string raw_data=9:bytes extern
            compression_type=16:int32
 External:  location=1:string offset=2:int64 length=3:int64
 """
-# TensorProto.DataType of mind_ir.proto as NumPy names its types
-DTYPES = {
-    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool",
-    10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16", 17: "float64",
-}  # fmt: skip
 INT64, TENSORS, TUPLE, MONADS = 7, 19, 20, (23, 24)  # of AttributeProto.AttributeType
 
 
@@ -57,23 +52,9 @@ def _message_classes():
     pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
     descriptors = [pool.FindMessageTypeByName("shard." + message.name) for message in file.message_type]
     if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
-        return {each.name: message_factory.GetMessageClass(each) for each in descriptors}
+        return {message.name: message_factory.GetMessageClass(message) for message in descriptors}
     factory = message_factory.MessageFactory(pool)
-    return {each.name: factory.GetPrototype(each) for each in descriptors}
+    return {message.name: factory.GetPrototype(message) for message in descriptors}
 
 
 PROTO = _message_classes()
-
-
-def describe(tensor, kind):
-    dtype, shape = kind
-    tensor.data_type = next(number for number, name in DTYPES.items() if name == dtype)
-    tensor.dims.extend(shape)
-
-
-def kind(tensor):
-    return DTYPES[tensor.data_type], tuple(tensor.dims)
-
-
-def attribute(node, name):
-    return next(each for each in node.attribute if each.name == name)

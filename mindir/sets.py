@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError
 from mindir.parameters import short_name, values
-from mindir.schema import DTYPES
 
 REDUCTIONS = ("sum", "max", "min", "prod")
 COLLECTIVES = ("AllReduce", "AllGather", "ReduceScatter")
@@ -18,30 +18,30 @@ def check_set(summaries):
     the same order. (Two different models may agree in all of that: only the check of the result tells them apart.)
     """
     ranks, first = len(summaries), summaries[0]
-    for each in summaries:
-        for collective in each.collectives:
-            check_collective(each.path, collective)
-    for rank, each in enumerate(summaries):
-        made_for = {collective.ranks for collective in each.collectives} - {0, ranks}
+    for shard in summaries:
+        for collective in shard.collectives:
+            check_collective(shard.path, collective)
+    for rank, shard in enumerate(summaries):
+        made_for = {collective.ranks for collective in shard.collectives} - {0, ranks}
         if made_for:
             wanted = made_for.pop()
             advice = "find the missing shard or export it again" if wanted > ranks else f"start {wanted}"
-            raise MindIRError(f"rank {rank}: {each.path}: made for {wanted} ranks, started with {ranks}: {advice}")
-    for rank, each in enumerate(summaries):
-        where, other = f"rank {rank}: {each.path}", first.path
+            raise MindIRError(f"rank {rank}: {shard.path}: made for {wanted} ranks, started with {ranks}: {advice}")
+    for rank, shard in enumerate(summaries):
+        where, other = f"rank {rank}: {shard.path}", first.path
         advice = "shards of different models: export them together"
-        if each.inputs != first.inputs:
-            raise MindIRError(f"{where}: inputs {_list(each.inputs)}, but {other} has {_list(first.inputs)}: {advice}")
-        mine, theirs = ([value._replace(name="") for value in shard.outputs] for shard in (each, first))
+        if shard.inputs != first.inputs:
+            raise MindIRError(f"{where}: inputs {_list(shard.inputs)}, but {other} has {_list(first.inputs)}: {advice}")
+        mine, theirs = ([value._replace(name="") for value in one.outputs] for one in (shard, first))
         if [value.dtype for value in mine] != [value.dtype for value in theirs]:
             raise MindIRError(f"{where}: outputs {_list(mine)}, but {other} has {_list(theirs)}: {advice}")
-        mine, theirs = ([collective.signature() for collective in shard.collectives] for shard in (each, first))
+        mine, theirs = ([collective.signature() for collective in one.collectives] for one in (shard, first))
         if len(mine) != len(theirs):
             raise MindIRError(f"{where}: {len(mine)} collectives, but {other} has {len(theirs)}: {advice}")
-        for index, (one, another) in enumerate(zip(mine, theirs)):
-            if one != another:
-                node = each.collectives[index].node
-                raise MindIRError(f"{where}: collective {index + 1} ({node}) is {one}, in {other} {another}: {advice}")
+        for index, (here, there) in enumerate(zip(mine, theirs)):
+            if here != there:
+                node = shard.collectives[index].node
+                raise MindIRError(f"{where}: collective {index + 1} ({node}) is {here}, in {other} {there}: {advice}")
 
 
 def check_shared(one, other):
@@ -49,19 +49,24 @@ def check_shared(one, other):
 
     A device that shares them by name takes those of the model built first, whatever the other file has.
     """
-    mine, theirs = ({short_name(each.name): each for each in shard.model.graph.parameter} for shard in (one, other))
+    mine, theirs = (
+        {short_name(tensor.name): tensor for tensor in shard.model.graph.parameter} for shard in (one, other)
+    )
     for name in sorted({*mine, *theirs}):
         if name not in mine or name not in theirs:
             here, there = (one, other) if name in mine else (other, one)
             advice = "export both from the same network"
             raise MindIRError(f"{there.path}: has no weight {name}, which {here.path} has: {advice}")
         first, second = mine[name], theirs[name]
-        kinds = [f"{DTYPES[each.data_type]} {list(each.dims)}" for each in (first, second)]
+        kinds = [f"{DTYPES[tensor.data_type]} {list(tensor.dims)}" for tensor in (first, second)]
         if kinds[0] != kinds[1]:
             raise MindIRError(f"{other.path}: weight {name} is {kinds[1]}, in {one.path} {kinds[0]}: export both again")
-        data = [np.frombuffer(values(shard.path, each), np.uint8) for shard, each in ((one, first), (other, second))]
+        data = [
+            np.frombuffer(values(shard.path, tensor), np.uint8) for shard, tensor in ((one, first), (other, second))
+        ]
         if not np.array_equal(*data):
-            share = np.count_nonzero(data[0] != data[1]) / data[0].size
+            alike = data[0].size == data[1].size
+            share = np.count_nonzero(data[0] != data[1]) / data[0].size if alike else 1
             raise MindIRError(
                 f"{other.path}: weight {name} has other values than in {one.path} ({share:.0%} of its bytes): "
                 "export both from the same checkpoint"
@@ -72,14 +77,14 @@ def _list(values):
     return ", ".join(str(value) for value in values)
 
 
-def check_collective(path, each):
+def check_collective(path, collective):
     """Raise MindIRError unless this Collective is one that all back ends have, over all ranks."""
-    where = f"{path}: node {each.node}: {each.op}"
-    if each.op not in COLLECTIVES:
+    where = f"{path}: node {collective.node}: {collective.op}"
+    if collective.op not in COLLECTIVES:
         raise MindIRError(f"{where} isn't one of {', '.join(COLLECTIVES)}, which every back end has")
-    if each.group not in WORLD:
-        raise MindIRError(f"{where} over the group {each.group!r}: only {WORLD[0]}, all ranks, is possible here")
-    if each.op != "AllGather" and each.reduction not in REDUCTIONS:
-        raise MindIRError(f"{where} with {each.reduction!r} isn't one of {', '.join(REDUCTIONS)}")
-    if each.dtype == "tuple" or each.dtype == "bool" and each.reduction:
-        raise MindIRError(f"{where} of a {each.dtype} isn't possible here")
+    if collective.group not in WORLD:
+        raise MindIRError(f"{where} over the group {collective.group!r}: only {WORLD[0]}, all ranks, is possible here")
+    if collective.op != "AllGather" and collective.reduction not in REDUCTIONS:
+        raise MindIRError(f"{where} with {collective.reduction!r} isn't one of {', '.join(REDUCTIONS)}")
+    if collective.dtype == "tuple" or collective.dtype == "bool" and collective.reduction:
+        raise MindIRError(f"{where} of a {collective.dtype} isn't possible here")

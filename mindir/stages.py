@@ -1,13 +1,17 @@
 """A model cut at its collectives into stages that an engine without collectives can run."""
 
+from collections import defaultdict
 from typing import List
 
+from mindir.dtypes import describe
 from mindir.errors import MindIRError
-from mindir.graph import SIDE_EFFECT, Graph, label, times_taken
+from mindir.graph import SIDE_EFFECT, Graph, label, primitive_name, times_taken
 from mindir.records import Plan, Stage
 from mindir.repairs import repair
-from mindir.schema import PROTO, TENSORS, TUPLE, describe
+from mindir.schema import PROTO, TENSORS, TUPLE
 from mindir.sets import check_collective
+
+MADE_AGAIN = ("Constant", "MakeTuple")  # in each stage that needs them: nothing that a stage hands on
 
 
 def cut(shard):
@@ -23,95 +27,123 @@ def cut(shard):
     for value, inputs in net.inputs.items():
         after = value in collectives
         inputs = [collectives[value].input] if after else inputs
-        level[value] = max([level[each] for each in inputs], default=0) + after
+        level[value] = max([level[taken] for taken in inputs], default=0) + after
 
-    ends = [each.input for each in collectives.values()] + net.outputs
-    handed_on: List[set] = [set() for _ in range(max(level[each] for each in ends) + 1)]
+    ends = [collective.input for collective in collectives.values()] + net.outputs
+    handed_on: List[set] = [set() for _ in range(max(level[value] for value in ends) + 1)]
     for value in ends:
         if value in net.nodes and value not in collectives:
             handed_on[level[value]].add(value)
+    exchanged = defaultdict(list)  # stage: the collectives after it
+    for collective in collectives.values():
+        exchanged[level[collective.input]].append(collective)
+    order = {value: place for place, value in enumerate([*net.parameters, *net.nodes])}
+    budget = 16 * sum(1 + len(inputs) for inputs in net.inputs.values()) + len(order)  # values in all stages
     steps: List[object] = []
     for here in reversed(range(len(handed_on))):  # what a stage takes in, earlier stages have to hand on
-        steps += reversed([each for each in collectives.values() if level[each.input] == here])
-        inside, inputs, todo = set(), set(), list(handed_on[here])
-        while todo:
-            value = todo.pop()
-            if value in inside or value in inputs:
-                continue
-            computed = value in net.nodes and value not in collectives
-            # constants and tuples of tensors are made again wherever they are needed
-            again = net.op.get(value) in ("Constant", "MakeTuple")
-            if value in net.parameters or computed and (again or level[value] == here):
-                inside.add(value)
-                todo += net.inputs.get(value, [])
-                continue
-            if value not in net.kind:
-                where = f"{net.path}: node {label(net.nodes[value])}"
-                raise MindIRError(f"{where}: its tuple is taken after a later collective, which can't be cut")
-            inputs.add(value)
-            if computed:
+        steps += reversed(exchanged[here])
+        if not handed_on[here]:
+            continue
+        inside, inputs = _needed(net, collectives, level, handed_on[here], here)
+        budget -= len(inside) + len(inputs)
+        if budget < 0:
+            raise MindIRError(f"{net.path}: its tuples are taken in too many stages: export the net without them")
+        for value in inputs:
+            if value in net.nodes and value not in collectives:
                 handed_on[level[value]].add(value)
-        if handed_on[here]:
-            steps.append(_stage(net, inside, sorted(inputs), sorted(handed_on[here])))
-    return Plan([each.name for each in shard.model.graph.input], steps[::-1], net.outputs)
+        inside = sorted(inside, key=order.__getitem__)
+        steps.append(_stage(net, inside, sorted(inputs), sorted(handed_on[here])))
+    return Plan([value.name for value in shard.model.graph.input], steps[::-1], net.outputs)
+
+
+def _needed(net, collectives, level, wanted, here):
+    """Return what makes the values `wanted` in stage `here`: parameters and nodes, and the values that come in."""
+    inside, inputs, todo = set(), set(), list(wanted)
+    while todo:
+        value = todo.pop()
+        if value in inside or value in inputs:
+            continue
+        computed = value in net.nodes and value not in collectives
+        if value in net.parameters or computed and (net.op[value] in MADE_AGAIN or level[value] == here):
+            inside.add(value)
+            todo += net.inputs.get(value, [])
+            continue
+        if value not in net.kind:
+            where = f"{net.path}: node {label(net.nodes[value])}"
+            raise MindIRError(f"{where}: its tuple is taken after a later collective, which can't be cut")
+        inputs.add(value)
+    return inside, inputs
 
 
 def _checked_collectives(net):
     """Return {output: Collective}, a ReduceScatter that only an AllGather takes joined with it to one AllReduce."""
     for value, op in net.op.items():
         where = f"{net.path}: node {label(net.nodes[value])}"
-        if op in ("Call", "Partial", "Switch"):
+        if op in ("Call", "Partial", "Switch") or not all(net.has(taken) for taken in net.inputs[value]):
             raise MindIRError(f"{where}: control flow ({op}) can't be cut into stages: export the net without it")
         if op.startswith(SIDE_EFFECT):
             raise MindIRError(f"{where}: {op[len(SIDE_EFFECT) :]} changes state: export the net without it")
-    for each in net.collectives:
-        check_collective(net.path, each)
-        if each.input in net.parameters or net.op.get(each.input) == "Constant":
-            raise MindIRError(f"{net.path}: node {each.node}: {each.op} of a constant: exchange it before the export")
+    for collective in net.collectives:
+        check_collective(net.path, collective)
+        if collective.input in net.parameters or net.op.get(collective.input) == "Constant":
+            where = f"{net.path}: node {collective.node}"
+            raise MindIRError(f"{where}: {collective.op} of a constant: exchange it before the export")
+    if not net.outputs:
+        raise MindIRError(f"{net.path}: gives no output")
     for value in net.outputs:
         if value in net.parameters or net.op.get(value) == "Constant" or value not in net.kind:
             raise MindIRError(f"{net.path}: output {net.full_name(value)} isn't a computed tensor")
     taken = times_taken(net)
-    found = {each.output: each for each in net.collectives}
-    for each in net.collectives:
-        first = found.get(each.input)
-        if each.op == "AllGather" and first and first.op == "ReduceScatter" and taken[first.output] == 1:
-            node = f"{first.node} + {each.node}"
-            found[each.output] = first._replace(op="AllReduce", node=node, output=each.output)
+    found = {collective.output: collective for collective in net.collectives}
+    for collective in net.collectives:
+        first = found.get(collective.input)
+        if collective.op == "AllGather" and first and first.op == "ReduceScatter" and taken[first.output] == 1:
+            node = f"{first.node} + {collective.node}"
+            found[collective.output] = first._replace(op="AllReduce", node=node, output=collective.output)
             del found[first.output]
     return found
 
 
 def _stage(net, inside, inputs, outputs):
-    """Return the Stage that computes the values `outputs` from the values `inputs` with the nodes `inside`."""
-    old = net.model
+    """Return the Stage that computes the values `outputs` from the values `inputs`.
+
+    `inside` are the values that are made in it: parameters, then nodes, both in the model's order.
+    """
     model = PROTO["Model"](
-        ir_version=old.ir_version, producer_name=old.producer_name, model_version=old.model_version,
-        little_endian=old.little_endian, mind_ir_version=old.mind_ir_version,
+        ir_version=net.model.ir_version, producer_name=net.model.producer_name, model_version=net.model.model_version,
+        little_endian=net.model.little_endian, mind_ir_version=net.model.mind_ir_version,
     )  # fmt: skip
-    graph, names = model.graph, {each: f"in{index}" for index, each in enumerate(inputs)}
+    graph, names = model.graph, {value: f"in{index}" for index, value in enumerate(inputs)}
     graph.name = "stage"
-    for each in inputs:  # mindspore_lite shortens names at ':', so a stage has names of its own
-        describe(graph.input.add(name=names[each]).tensor.add(), net.kind[each])
-    for name, each in net.parameters.items():
-        if name in inside:  # write() adds where the values are
-            graph.parameter.add(name=name, dims=each.dims, data_type=each.data_type)
-    for value, node in net.nodes.items():
-        if value in inside:
-            made = graph.node.add()
-            made.CopyFrom(node)
-            made.input[:] = [names.get(each, each) for each in net.inputs[value]]
-    used = {each.op_type[5:] for each in graph.node}
-    model.primitives.extend(each for each in old.primitives if each.name in used)
+    for value in inputs:  # mindspore_lite shortens names at ':', so a stage has names of its own
+        describe(graph.input.add(name=names[value]).tensor.add(), net.kind[value])
+    primitives = {}
+    for value in inside:
+        if value in net.parameters:  # write() adds where the values are
+            parameter = net.parameters[value]
+            graph.parameter.add(name=value, dims=parameter.dims, data_type=parameter.data_type)
+            continue
+        made, name = graph.node.add(), primitive_name(net.nodes[value])
+        made.CopyFrom(net.nodes[value])
+        made.input[:] = [names.get(taken, taken) for taken in net.inputs[value]]
+        if name in net.primitives:
+            primitives[name] = net.primitives[name]
+    model.primitives.extend(primitives.values())
     if len(outputs) == 1:
         describe(graph.output.add(name=outputs[0]).tensor.add(), net.kind[outputs[0]])
-        return Stage(model, inputs, outputs)
+    else:
+        _end_in_tuple(model, outputs, [net.kind[value] for value in outputs])
+    return Stage(model, inputs, outputs)
+
+
+def _end_in_tuple(model, outputs, kinds):
+    """Make a tuple of these values what the model gives, as MindSpore does for a net with several outputs."""
+    graph = model.graph
     model.primitives.add(name="MakeTuple:stage", op_type="MakeTuple")
     node = graph.node.add(input=outputs, output=["outputs"], name="outputs", op_type="REF::MakeTuple:stage")
     shape = node.attribute.add(name="shape", type=TUPLE)
     graph.output.add(name="outputs", denotation="Tuple").attr_info.type = TUPLE
-    for each in outputs:
+    for kind in kinds:
         for tuple_type in (shape, graph.output[0].attr_info):
-            describe(tuple_type.values.add(type=TENSORS).tensors.add(), net.kind[each])
+            describe(tuple_type.values.add(type=TENSORS).tensors.add(), kind)
             tuple_type.seq_info.is_dyn_len = False
-    return Stage(model, inputs, outputs)

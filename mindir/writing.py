@@ -3,7 +3,7 @@
 import os
 
 from mindir.errors import MindIRError
-from mindir.parameters import values
+from mindir.parameters import location, values
 
 
 def write(stage, shard, folder, name):
@@ -12,33 +12,46 @@ def write(stage, shard, folder, name):
     `NAME_graph.mindir` holds the graph, `NAME_variables/data_0` the parameters: a byte that says little-endian, zeros
     up to byte 64, then the values where `external_data` says. They come from the shard, one parameter at a time.
     """
-    variables, parameters = name + "_variables", {each.name: each for each in shard.model.graph.parameter}
+    variables, parameters = f"{name}_variables", {tensor.name: tensor for tensor in shard.model.graph.parameter}
     os.mkdir(os.path.join(folder, variables))
     with open(os.path.join(folder, variables, "data_0"), "wb") as data:
         data.write(b"\x01".ljust(64, b"\0"))
         for tensor in stage.model.graph.parameter:
-            data_of = values(shard.path, parameters[tensor.name])
+            content = values(shard.path, parameters[tensor.name])
             tensor.external_data.location = f"{variables}/data_0"
-            tensor.external_data.offset, tensor.external_data.length = data.tell(), len(data_of)
-            data.write(data_of)
-    path = os.path.join(folder, name + "_graph.mindir")
+            tensor.external_data.offset, tensor.external_data.length = data.tell(), len(content)
+            data.write(content)
+    path = os.path.join(folder, f"{name}_graph.mindir")
     with open(path, "wb") as file:
         file.write(stage.model.SerializeToString())
     return path
 
 
 def save(shard, folder):
-    """Write the shard's model, as it was rewritten, to `folder` and return its path there."""
-    path = os.path.join(folder, os.path.basename(shard.path))
+    """Write the shard's model, as it was rewritten, to `folder` and return its path there.
+
+    The values of a large export stay where they are: a link in `folder` leads to them. Nothing that is there already
+    is written to or taken for it: MindIRError.
+    """
+    name, home = os.path.basename(shard.path), os.path.dirname(os.path.abspath(shard.path))
+    path = os.path.join(folder, name)
+    tensors = [tensor for tensor in shard.model.graph.parameter if tensor.HasField("external_data")]
     try:
-        with open(path, "wb") as file:
+        for first in sorted({location(shard.path, tensor)[0] for tensor in tensors}):
+            _link(os.path.join(home, first), os.path.join(folder, first), taken=first == name)
+        with open(f"{path}.new", "xb") as file:
             file.write(shard.model.SerializeToString())
+        os.rename(f"{path}.new", path)  # a link that has this name goes, too, and isn't followed
     except OSError as error:
         advice = f"{error.strerror}: set TMPDIR to a folder that can"
         raise MindIRError(f"{folder}: can't hold a copy of {shard.path}: {advice}") from None
-    for tensor in shard.model.graph.parameter:  # the values of a large export stay where they are
-        if tensor.HasField("external_data"):
-            name = tensor.external_data.location.split("/")[0]
-            if not os.path.islink(os.path.join(folder, name)):
-                os.symlink(os.path.abspath(os.path.join(os.path.dirname(shard.path), name)), os.path.join(folder, name))
     return path
+
+
+def _link(target, link, taken):
+    """Make `link` lead to `target`, unless it does already; raise MindIRError if its name is taken."""
+    if os.path.islink(link) and os.readlink(link) == target:
+        return
+    if taken or os.path.lexists(link):
+        raise MindIRError(f"{link}: taken, so it can't lead to the values in {target}: use another folder")
+    os.symlink(target, link)

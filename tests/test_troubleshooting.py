@@ -16,7 +16,7 @@ DOCUMENTS = ("docs/troubleshooting.md", "docs/troubleshooting_CN.md")
 BOTH = pytest.mark.parametrize("document", DOCUMENTS)
 FILES = sorted(
     path
-    for pattern in ("*.py", "models/*.py", "examples/*.py")
+    for pattern in ("*.py", "mindir/*.py", "models/*.py", "examples/*.py")
     for path in ROOT.glob(pattern)
     if "benchmarks" not in path.parts
 )

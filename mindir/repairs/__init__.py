@@ -1,28 +1,35 @@
-"""What mindspore_lite 2.0.0's CPU computes wrongly, hangs on or hasn't, made of what it computes right; the rest refused.
+"""What mindspore_lite 2.0.0 computes wrongly, hangs on or hasn't, made of what it computes right; the rest refused.
 
-The files beside this one have a function for each such primitive, and `known` the primitives that tests have seen right.
-They are for files of every version: a newer one has been lowered before.
+The files beside this one have a function for each such primitive, and known.tsv the primitives that tests have seen
+right. They are for files of every version: a newer one has been lowered before.
 """
 
-from mindir.repairs import activations, arithmetic, images, indexing, products, reductions, shapes
+from mindir.repairs import activations, arithmetic, images, indexing, products, reductions, shapes, types
 from mindir.repairs.known import refuse_unknown
 from mindir.repairs.products import Products
 from mindir.repairs.rewriter import EngineRewriter
+from mindir.rewriting import Rewriter
 
-RULES = {}
+ON_CPUS = {}  # primitive: the function that rewrites it for the CPU's engine
 for _module in (activations, arithmetic, images, indexing, products, reductions, shapes):
-    RULES.update(_module.RULES)
+    ON_CPUS.update(_module.RULES)
+ON_GPUS = {**products.RULES, "Transpose": shapes.transpose}  # what both get wrong, as both read a file
 
 
-def repair(shard):
-    """Rewrite the shard's model in place for mindspore_lite 2.0.0's CPU; return the shard.
+def repair(shard, back_end="cpu"):
+    """Rewrite the shard's model in place for mindspore_lite 2.0.0, on "cpu" or "gpu"; return the shard.
 
-    Raises MindIRError, naming the node, for what that computes wrongly and what isn't made of anything else here.
+    Raises MindIRError, naming the node, for what that computes wrongly and what isn't made of anything else here; the
+    model is half rewritten then.
     """
-    net = EngineRewriter(shard.path, shard.model)
+    types.check(shard, back_end)
+    on_cpu = back_end == "cpu"
+    net, rules = (EngineRewriter, ON_CPUS) if on_cpu else (Rewriter, ON_GPUS)
+    net = net(shard.path, shard.model)
     net.products = Products(shard)
-    net.walk(lambda net, primitive: RULES.get(net.op), is_pure)
-    refuse_unknown(shard)
+    net.walk(lambda net, primitive: rules.get(net.op), is_pure)
+    if on_cpu:
+        refuse_unknown(shard)
     return shard
 
 

@@ -4,6 +4,7 @@ from mindir.graph import Graph, times_taken
 from mindir.rules import rules
 
 RULES, of = rules()
+TRANSPOSES = ("transpose_a", "transpose_x1", "adj_x1"), ("transpose_b", "transpose_x2", "adj_x2")  # first, second
 
 
 class Products:
@@ -16,18 +17,22 @@ class Products:
 
 @of("MatMul", "BatchMatMul")
 def own_weights(net, *inputs):
-    """The engine transposes a weight in place even if another product takes it as it was: each kind gets its own."""
-    products = net.products
+    """The engine transposes a weight in place even if another product takes it as it was: each kind gets its own.
+
+    A kind is which of its sides a product transposes.
+    """
+    products, given = net.products, net.attributes()
+    kind = (net.op, *(str(any(given.get(name) for name in names)) for names in TRANSPOSES))
     for index, value in enumerate(inputs):
-        kind = net.node.op_type
-        if value in products.parameters and products.users.setdefault(value, kind) != kind:
-            own = f"{value} for {kind}"
-            net.node.input[index] = own
-            if own not in products.users:
-                products.users[own] = kind
-                net.graph.parameter.add().CopyFrom(products.parameters[value])
-                net.graph.parameter[-1].name = own
-                net.kind[own] = net.kind[value]
+        if value not in products.parameters or products.users.setdefault(value, kind) == kind:
+            continue
+        own = f"{value} for {' '.join(kind)}"
+        if own not in products.users:
+            products.users[own] = kind
+            net.graph.parameter.add().CopyFrom(products.parameters[value])
+            net.graph.parameter[-1].name = own
+            net.kind[own] = net.kind[value]
+        net.node.input[index] = own
 
 
 @of("ReLU", "ReLU6")

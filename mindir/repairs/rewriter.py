@@ -3,8 +3,9 @@
 import numpy as np
 
 from mindir.constants import decode, encode
+from mindir.dtypes import DTYPES
 from mindir.rewriting import Rewriter
-from mindir.schema import DTYPES, TENSORS
+from mindir.schema import TENSORS
 
 COMPUTED_AS = {"float16": "float32", "bfloat16": "float32", "float64": "float32", "int64": "int32"}
 
