@@ -21,6 +21,7 @@ import numpy as np
 import inference
 import mindir
 
+READS = mindir.readable_by(mslite.__version__)  # the highest mind_ir_version that this engine reads
 DEV = os.environ.get("LAUNCH_DEV", "/dev")  # as in launch.py
 DEVICES = {"ascend": f"{DEV}/davinci[0-9]*", "gpu": f"{DEV}/nvidia[0-9]*"}  # what the driver makes, one a device
 
@@ -98,14 +99,14 @@ def communicator(args):
 
 def check_shards(args, comm, model_path):
     """Make sure that the shards of all ranks are one set. All ranks call this together."""
-    mine = inference.together(comm, mindir.load, model_path).summary()
+    mine = inference.together(comm, mindir.load, model_path, READS).summary()
     summaries = dict(comm.allgather((comm.rank, mine)))
 
     def check():
         for rank in range(comm.size if inference.first(comm) else 0):
             if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
                 path = inference.existing(inference.insert(args.model_path, rank))
-                summaries[rank] = mindir.load(path).summary()
+                summaries[rank] = mindir.load(path, READS).summary()
         if inference.first(comm):
             mindir.check_set([summaries[rank] for rank in range(comm.size)])
 
@@ -158,7 +159,7 @@ def unsharded(args, comm):
         return None
     if args.check == "off" or args.check == "auto" and not inference.existing(args.model_path):
         return None
-    return mindir.load(args.model_path).summary()
+    return mindir.load(args.model_path, READS).summary()
 
 
 def unsharded_outputs(comm, reference, arrays):
@@ -166,7 +167,7 @@ def unsharded_outputs(comm, reference, arrays):
     if not inference.first(comm):
         return None
     with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
-        path = mindir.save(mindir.repair(mindir.load(reference.path)), folder)
+        path = mindir.save(mindir.repair(mindir.load(reference.path, READS)), folder)
         return inference.run_unsharded(path, arrays)
 
 

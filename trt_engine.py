@@ -48,7 +48,8 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
 
 def _in_known_collectives(model_path, ranks, config, folder):
     """Return the path of a copy of the shard in `folder` that has ReduceScatter and AllGather for AllReduce."""
-    shard, mode = mindir.load(model_path), config[SECTION]["precision_mode"]
+    shard = mindir.load(model_path, mindir.readable_by(mslite.__version__))
+    mode = config[SECTION]["precision_mode"]
     if shard.collectives and mode != PRECISION_MODE["fp32"]:
         raise inference.Stop(
             inference.REFUSED,

@@ -15,6 +15,7 @@ from mindir.errors import MindIRError
 from mindir.graph import label
 from mindir.schema import MONADS, TENSORS, TUPLE
 
+CONTROL_FLOW = ("Call", "Partial", "Switch", "SwitchLayer")
 ORDER_ONLY = ("Load", "TensorMove", "Depend")  # their result is their first input
 
 
@@ -256,8 +257,9 @@ class Rewriter:
                 continue
             primitive = self.primitives.get(node.op_type[5:])
             self.op = primitive.op_type if primitive is not None else "Call"
-            if primitive is None:
-                self.refuse("of a function: control flow can't be rewritten")
+            if self.op in CONTROL_FLOW:
+                where = f"{self.path}: node {label(node)}"
+                raise MindIRError(f"{where}: control flow ({self.op}) can't be rewritten: export the net without it")
             node.ClearField("node_attr"), node.ClearField("primal_attr")
             inputs = [self.alias.get(each, each) for each in node.input]
             if inputs != list(node.input):

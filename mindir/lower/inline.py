@@ -60,4 +60,4 @@ def _check_arguments(path, node, functions):
     taken = next((each for each in node.input if each in functions), None)
     if taken:
         advice = "export the net without conditions and loops that depend on what it computes"
-        raise MindIRError(f"{path}: node {label(node)} takes a function ({taken}): control flow: {advice}")
+        raise MindIRError(f"{path}: node {label(node)}: control flow, as it takes the function {taken}: {advice}")
