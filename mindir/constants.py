@@ -6,6 +6,7 @@ Numbers of types are those of AttributeProto.AttributeType in MindSpore's mind_i
 import numpy as np
 
 from mindir.dtypes import DTYPES, describe
+from mindir.parameters import widen
 from mindir.schema import INT64, PROTO, TENSORS, TUPLE
 
 INTEGERS = (3, 4, 5, 6, INT64, 12, 13, 14, 15)  # INT32, INT8, INT16, ... UINT64
@@ -93,9 +94,3 @@ def _array(tensor):
         array = np.frombuffer(tensor.raw_data, dtype)
     return array.reshape(shape) if array.size == int(np.prod(shape, dtype=np.int64)) else UNKNOWN
 
-
-def widen(data):
-    """Return the float32 array of bytes that hold bfloat16: the upper half of a float32 each."""
-    wide = np.zeros((len(data) // 2, 2), "<u2")
-    wide[:, 1] = np.frombuffer(data, "<u2")
-    return wide.reshape(-1).view("<f4")

@@ -91,8 +91,9 @@ class Rewriter:
         return tuple(sorted({each % max(rank, 1) for each in found})) if found else tuple(range(rank))
 
     def attributes(self):
-        """Return the node's primitive's attributes: {name: Python value}."""
-        return {each.name: decode(each) for each in self.primitives[self.node.op_type[5:]].attribute}
+        """Return the node's primitive's attributes, {name: Python value}, without the names of inputs and outputs."""
+        found = {each.name: decode(each) for each in self.primitives[self.node.op_type[5:]].attribute}
+        return {name: value for name, value in found.items() if name not in ("input_names", "output_names")}
 
     # New nodes
 

@@ -17,7 +17,7 @@ Primitive: name=1:string op_type=2:string attribute=3:Attribute* instance_name=4
 Attribute: name=1:string f=2:float i=3:int64 d=4:double s=5:bytes floats=8:float* doubles=9:double* ints=10:int64*
            strings=11:bytes* tensors=12:Tensor* type=16:int32 values=17:Attribute* seq_info=18:Sequence
 Sequence:  is_dyn_len=1:bool
-Tensor:    dims=1:int64* data_type=2:int32 name=7:string raw_data=9:bytes external_data=12:External
+Tensor:    dims=1:int64* data_type=2:int32 name=7:string doc_string=8:string raw_data=9:bytes external_data=12:External
            compression_type=16:int32
 External:  location=1:string offset=2:int64 length=3:int64
 """

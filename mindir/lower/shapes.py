@@ -1,7 +1,6 @@
 """What changes shapes: views, splits, stacks."""
 
 from mindir.constants import UNKNOWN
-from mindir.lower.sorting import turn
 from mindir.lower.table import split as by_table
 from mindir.rules import rules
 from mindir.shapes import product
@@ -111,11 +110,15 @@ def tile(net, x, multiples):
 
 @of("Roll")
 def roll(net, x, shifts, axes):
-    """Along each axis the last `shift` values go to the front."""
-    shifts, axes, shape = net.ints(shifts), net.number(axes), net.fixed(x)
+    net.give(rolled(net, x, net.number(shifts), net.number(axes)))
+
+
+def rolled(net, x, shifts, axes):
+    """Return x with the last `shift` values of each axis at the front."""
     if axes is None or axes == ():
         net.refuse("without axes", "give dims")
-    axes = (axes,) if isinstance(axes, int) else axes
+    axes, shifts = ((each,) if isinstance(each, int) else each for each in (axes, shifts))
+    shape = net.fixed(x)
     for axis, shift in zip(axes, shifts):
         axis %= len(shape)
         size = shape[axis]
@@ -125,12 +128,7 @@ def roll(net, x, shifts, axes):
             first, last = parts(net, x, axis, kinds, result=False)
             both = net.make("MakeTuple", last, first, kind=kinds[::-1])
             x = net.make("Concat", both, kind=(net.dtype(x), shape), axis=axis, N=2, inputNums=2)
-    net.give(x)
-
-
-@of("Trace", "Diagonal", "DiagonalView")
-def diagonal(net, *_):
-    net.refuse("isn't made of primitives of 2.0 here")
+    return x
 
 
 @of("Meshgrid")
@@ -146,6 +144,3 @@ def meshgrid(net, values, indexing):
         one = tuple(each if index == place else 1 for index, each in enumerate(kind[1]))
         made.append(net.expand(net.reshape(value, one), kind[1]))
     net.give_all(*made)
-
-
-__all__ = ["RULES", "parts", "turn"]

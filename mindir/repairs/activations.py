@@ -2,6 +2,7 @@
 
 import math
 
+from mindir.constants import Type
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -143,3 +144,39 @@ def whole_numbers(net, x):
 @of("IsNan")
 def is_nan(net, x):
     net.result("NotEqual", x, x)
+
+
+@of("CeLU")
+def celu(net, x):
+    """max(x, 0) + alpha (exp(min(x, 0) / alpha) - 1)."""
+    alpha = float(net.attributes().get("alpha", 1.0))
+    below = net.make("Exp", net.make("RealDiv", net.make("Minimum", x, net.like(x, 0)), net.like(x, alpha)), **EXP)
+    below = net.make("Mul", net.make("Sub", below, net.like(x, 1)), net.like(x, alpha))
+    net.result("Add", net.make("Maximum", x, net.like(x, 0)), below)
+
+
+@of("HShrink")
+def hard_shrink(net, x):
+    """x where |x| > lambda, 0 elsewhere."""
+    bound = net.like(x, net.attributes().get("lambd", 0.5))
+    large = net.make("Greater", net.make("Abs", x), bound, kind=("bool", net.shape(x)))
+    net.result("Mul", x, net.make("Cast", large, Type("float32"), kind=("float32", net.shape(x))))
+
+
+@of("SoftShrink")
+def soft_shrink(net, x):
+    """x less its part between -lambda and lambda."""
+    bound = net.attributes().get("lambd", 0.5)
+    net.result("Sub", x, net.make("Maximum", net.make("Minimum", x, net.like(x, bound)), net.like(x, -bound)))
+
+
+@of("GLU")
+def glu(net, x):
+    """The first half times the sigmoid of the second."""
+    shape, dtype = net.out[1], net.out[0]
+    axis = int(net.attributes().get("axis", -1)) % len(shape)
+    halves = [(dtype, shape)] * 2
+    how = {"axis": axis, "output_num": 2, "num_split": 2, "size_splits": (shape[axis],) * 2}
+    both = net.make("Split", x, kind=halves, **how)
+    first, second = (net.make("TupleGetItem", both, index, kind=halves[0]) for index in (0, 1))
+    net.result("Mul", first, net.make("Sigmoid", second))

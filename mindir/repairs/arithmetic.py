@@ -8,33 +8,26 @@ from mindir.rules import rules
 RULES, of = rules()
 
 
-FLOATS, INTEGERS = ("float32", "float16", "float64", "bfloat16"), ("int32", "int64")
-CASTS = {  # (from, to) that the engine has, float32 and int32 standing for all that it computes as such
+CASTS = {  # (from, to) that the engine has
     ("bool", "float32"), ("bool", "int32"), ("float32", "int32"), ("float32", "uint8"), ("int32", "float32"),
     ("uint8", "float32"),
 }  # fmt: skip
 SPLITTER = {"float16": 2.0**13 + 1, "bfloat16": 2.0**16 + 1}
 
 
-def engine_dtype(dtype):
-    """Return the dtype that the engine computes a value of this dtype in."""
-    return "float32" if dtype in FLOATS else "int32" if dtype in INTEGERS else dtype
-
-
 @of("Cast")
 def cast(net, x, *_):
     """The engine has but a few, and computes float16 as float32: what is cast to it is rounded here.
 
-    y = c x, x - (y - (y - x)) for c = 2^s + 1 leaves the upper 24 - s bits of x (Veltkamp, Dekker 1971).
+    y = c x, y - (y - x) for c = 2^s + 1 leaves the upper 24 - s bits of x (Veltkamp; Dekker 1971).
     """
-    dtype, wanted = net.dtype(x), net.out[0]
-    before, after = engine_dtype(dtype), engine_dtype(wanted)
-    if wanted in SPLITTER and dtype in FLOATS and dtype != wanted:
-        large = net.make("Mul", x, np.array(SPLITTER[wanted], np.float32), kind=("float32", net.shape(x)))
-        net.result("Sub", large, net.make("Sub", large, x, kind=("float32", net.shape(x))))
+    before, after, narrow = net.dtype(x), net.out[0], net.in_file.get(net.node.output[0])
+    if before == after == "float32" and narrow in SPLITTER and net.in_file.get(x) != narrow:
+        large = net.make("Mul", x, np.array(SPLITTER[narrow], np.float32))
+        net.result("Sub", large, net.make("Sub", large, x))
     elif before == after:
         net.give(x)
-    elif wanted == "bool":
+    elif after == "bool":
         x = x if before in ("float32", "int32") else to(net, x, "float32")
         net.result("NotEqual", x, net.like(x, 0))
     elif (before, after) in CASTS:
@@ -42,7 +35,7 @@ def cast(net, x, *_):
     elif before in ("bool", "uint8") and after in ("int32", "uint8"):
         net.result("Cast", to(net, x, "float32"), Type(after))
     else:
-        net.refuse(f"from {dtype} to {wanted} isn't in mindspore_lite 2.0", "cast by way of float32 or int32")
+        net.refuse(f"from {before} to {after} isn't in mindspore_lite 2.0", "cast by way of float32 or int32")
 
 
 def to(net, x, dtype):
@@ -60,17 +53,17 @@ def equal(net, x, y):
 @of("FloorDiv")
 def floor_divide(net, x, y):
     """Of whole numbers the engine's rounds to 0: what FloorMod leaves is divided without a rest."""
-    if net.dtype(x) in INTEGERS:
+    if net.dtype(x) == "int32":
         net.result("FloorDiv", net.make("Sub", x, net.make("FloorMod", x, y)), y)
 
 
 @of("Div", "RealDiv", "TruncateDiv")
 def divide(net, x, y):
     """Of whole numbers in MindSpore 2.0: Div and TruncateDiv round to 0, as the engine's FloorDiv does."""
-    if net.dtype(x) not in INTEGERS:
+    if net.dtype(x) != "int32":
         if net.op == "TruncateDiv":
             net.refuse("isn't in mindspore_lite 2.0")
-    elif net.out[0] in INTEGERS:
+    elif net.out[0] == "int32":
         net.result("FloorDiv", x, y)
     else:
         net.result("RealDiv", to(net, x, "float32"), to(net, y, "float32"))
@@ -79,7 +72,7 @@ def divide(net, x, y):
 @of("Pow")
 def power(net, base, exponent):
     """Of one positive number, exp(log(base) exponent); the engine doesn't broadcast tensors."""
-    if net.dtype(base) in INTEGERS and net.known(base) is UNKNOWN:
+    if net.dtype(base) == "int32" and net.known(base) is UNKNOWN:
         return whole_power(net, base, exponent)
     number = net.known(base)
     if number is not UNKNOWN and np.size(number) == 1 and float(np.reshape(number, -1)[0]) > 0:
@@ -103,20 +96,20 @@ def whole_power(net, base, exponent):
 
 @of("SquaredDifference")
 def squared_difference(net, x, y):
-    if net.dtype(x) in INTEGERS:
+    if net.dtype(x) == "int32":
         apart = net.make("Sub", x, y)
         net.result("Mul", apart, apart)
 
 
 @of("Square")
 def square(net, x):
-    if net.dtype(x) in INTEGERS:
+    if net.dtype(x) == "int32":
         net.result("Mul", x, x)
 
 
 @of("DivNoNan")
 def divide_or_0(net, x, y):
-    if net.dtype(x) in INTEGERS:
+    if net.dtype(x) == "int32":
         net.refuse("of whole numbers", "cast to float32 before")
     zero = net.make("Equal", y, net.like(y, 0), kind=("bool", net.shape(y)))
     zero = net.make("Cast", zero, Type("float32"), kind=("float32", net.shape(y)))
@@ -129,3 +122,15 @@ def of_truth_values(net, x, y):
     if net.out[0] != "bool":
         net.refuse("of whole numbers isn't in mindspore_lite 2.0")
     net.result(net.op.replace("Bitwise", "Logical"), x, y)
+
+
+@of("AddN")
+def add_n(net, *values):
+    """One sum after the other: the engine takes no value twice."""
+    parts = [part for value in values for part in net.items.get(value, [value])]
+    if any(part in net.tuples for part in parts):
+        net.refuse("of a tuple that is computed as the model runs")
+    total = parts[0]
+    for part in parts[1:-1]:
+        total = net.make("Add", total, part)
+    net.result("Add", total, parts[-1]) if len(parts) > 1 else net.give(total)

@@ -30,3 +30,37 @@ def pad(net, x, pads, value=None):
         found = list(zip(numbers[:half], numbers[half:]))[::-1]
     pairs = [(0, 0)] * (len(net.shape(x)) - len(found)) + found
     net.result("Pad", x, paddings=tuple(pairs))
+
+
+@of("BiasAdd")
+def bias_add(net, x, bias):
+    """Of three dimensions the engine has none."""
+    if len(net.shape(x)) not in (2, 4):
+        one = (1, *net.shape(bias)) + (1,) * (len(net.shape(x)) - 2)
+        net.result("Add", x, net.reshape(bias, one))
+
+
+@of("BatchNorm")
+def batch_norm(net, x, *four):
+    """The engine takes weights only for its four vectors, not what is computed or put in."""
+    if all(each in net.products.parameters for each in four):
+        return
+    scale, offset, mean, var = four
+    one = (1, *net.shape(scale)) + (1,) * (len(net.shape(x)) - 2)
+    scale, offset, mean, var = (net.reshape(each, one) for each in (scale, offset, mean, var))
+    root = net.make("Sqrt", net.make("Add", var, net.like(var, net.attributes().get("epsilon", 1e-5))))
+    y = net.make("RealDiv", net.make("Sub", x, mean), root)
+    y = net.make("Add", net.make("Mul", y, scale), offset)
+    if isinstance(net.out, list):
+        net.give_first(y)
+    else:
+        net.give(y)
+
+
+@of("Conv2D")
+def convolution(net, x, weight):
+    """Of groups that aren't single channels the engine takes weights only."""
+    given = net.attributes()
+    group = given.get("group", given.get("groups", 1))
+    if group > 1 and net.shape(weight)[1] != 1 and weight not in net.products.parameters:
+        net.refuse(f"of {group} groups with a weight that is computed as the model runs", "make it a Parameter")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mindir.constants import Type
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -47,3 +48,22 @@ def triangle(net, x):
     dtype, shape = net.out
     mask = (np.triu if net.op == "Triu" else np.tril)(np.ones(net.fixed(x)[-2:]), diagonal).astype(bool)
     net.result("Select", np.broadcast_to(mask, shape).copy(), x, np.zeros(shape, net.numpy_dtype(dtype)))
+
+
+@of("StridedSlice")
+def slice_of_truth_values(net, x, begin, end, strides):
+    """Which the engine hasn't: of whole numbers."""
+    if net.dtype(x) == "bool":
+        made = net.make("StridedSlice", net.cast(x, "int32"), begin, end, strides, kind=("int32", net.out[1]), **net.attributes())
+        net.result("NotEqual", made, np.array(0, np.int32))
+
+
+@of("OneHot")
+def one_hot(net, indices, depth, on, off):
+    """The engine's gives float32 only."""
+    axis, dtype = net.attributes().get("axis", -1), net.out[0]
+    on, off = (np.asarray(net.number(each)).astype(np.float32).reshape(()) for each in (on, off))
+    if net.numpy_dtype(dtype) == "float32":
+        return net.result("OneHot", indices, int(net.number(depth)), on, off, axis=axis)
+    made = net.make("OneHot", indices, int(net.number(depth)), on, off, kind=("float32", net.out[1]), axis=axis)
+    net.result("Cast", made, Type(net.numpy_dtype(dtype)))

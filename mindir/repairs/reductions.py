@@ -2,6 +2,7 @@
 
 from mindir.constants import Type
 from mindir.lower.reductions import variance
+from mindir.lower.sorting import top
 from mindir.rules import rules
 from mindir.shapes import product, reduced
 
@@ -98,3 +99,11 @@ def cumulative_sum(net, x, axis):
             net.result("Sub", x, x)
         else:
             net.give(x)
+
+
+@of("Sort")
+def sort(net, x):
+    """(values, places): TopK of all."""
+    given = net.attributes()
+    axis = int(given.get("axis", -1))
+    net.give_all(*top(net, x, net.fixed(x)[axis], axis, bool(given.get("descending", False)), net.out))

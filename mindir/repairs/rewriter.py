@@ -3,19 +3,50 @@
 import numpy as np
 
 from mindir.constants import decode, encode
-from mindir.dtypes import DTYPES
+from mindir.dtypes import DTYPES, NUMBERS
+from mindir.errors import MindIRError
+from mindir.parameters import STORED_AS, values
 from mindir.rewriting import Rewriter
 from mindir.schema import TENSORS
 
 COMPUTED_AS = {"float16": "float32", "bfloat16": "float32", "float64": "float32", "int64": "int32"}
+BEYOND = "has values beyond int32, in which mindspore_lite 2.0 computes int64"
 
 
 class EngineRewriter(Rewriter):
-    """A Rewriter whose constants have the dtypes that the engine computes in."""
+    """A Rewriter that gives all values the dtypes that the engine computes in.
+
+    A parameter keeps its bytes: `parameters.values` converts them as they are written for the engine.
+    """
 
     def __init__(self, path, model):
+        self.in_file = {}  # value: its dtype in the file, where the engine computes it in another
+        for value in model.graph.input:
+            for tensor in value.tensor:
+                self._convert(tensor, value.name)
+        for tensor in model.graph.parameter:
+            dtype = DTYPES.get(tensor.data_type)
+            if dtype == "int64":
+                numbers = np.frombuffer(values(path, tensor), np.int64)
+                if numbers.size and not -(2**31) <= numbers.min() <= numbers.max() < 2**31:
+                    raise MindIRError(f"{path}: parameter {tensor.name} {BEYOND}: take smaller ones")
+            if self._convert(tensor, tensor.name):
+                tensor.doc_string = STORED_AS + dtype
         super().__init__(path, model)
         self.shapes_of, self.dimension = {}, {}  # value: of which value it is the shape, and which dimension of it
+
+    def _convert(self, tensor, value):
+        """Give a Tensor message of a value the dtype that the engine computes in; return whether that is another."""
+        dtype = DTYPES.get(tensor.data_type)
+        if dtype in COMPUTED_AS:
+            self.in_file[value] = dtype
+            tensor.data_type = NUMBERS[COMPUTED_AS[dtype]]
+        return dtype in COMPUTED_AS
+
+    def _described(self, node, tensor):
+        if not tensor.raw_data:
+            self._convert(tensor, node.output[0])
+        return super()._described(node, tensor)
 
     @staticmethod
     def numpy_dtype(dtype):
@@ -32,9 +63,15 @@ class EngineRewriter(Rewriter):
                 converted = array.astype(COMPUTED_AS[dtype])
             if dtype == "int64" and (converted != array).any():
                 self.op = "Constant"
-                self.refuse("has values beyond int32, in which mindspore_lite 2.0 computes int64", "take smaller ones")
+                self.refuse(BEYOND, "take smaller ones")
             value.CopyFrom(encode("value", converted))
+            self.in_file[node.output[0]] = dtype
         super().see_constant(node)
+
+    def cast(self, value, dtype):
+        if self.numpy_dtype(self.dtype(value)) == self.numpy_dtype(dtype):
+            return value
+        return super().cast(value, self.numpy_dtype(dtype))
 
     def reshape(self, value, shape, told=None):
         if tuple(shape) == () and self.shape(value) != ():  # which a Reshape can't

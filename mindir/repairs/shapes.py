@@ -3,6 +3,7 @@
 import numpy as np
 
 from mindir.constants import UNKNOWN
+from mindir.lower.shapes import rolled
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -38,6 +39,8 @@ def reshape(net, x, shape):
     """With open dimensions the shape is told as a tensor; of values that are computed, what the file says of it."""
     if net.out is None:
         return
+    if 0 in net.out[1]:
+        net.refuse(f"to the shape {net.out[1]}, which has no values")
     known = net.known(shape)
     told = net.ints(shape) if known is not UNKNOWN else None
     if net.out[1] == () or told is None:
@@ -86,3 +89,17 @@ def expand_dims(net, x, axis):
 def constant_like(net, x):
     number = int(net.op == "OnesLike")
     net.give(np.full(net.fixed(x), number, net.numpy_dtype(net.dtype(x))))
+
+
+@of("Roll")
+def roll(net, x):
+    given = net.attributes()
+    net.give(rolled(net, x, given["shift"], given["axis"]))
+
+
+@of("Split")
+def split(net, x):
+    """The engine makes Split, Sigmoid and Mul one, and crashes if the axis is counted from the end."""
+    given = net.attributes()
+    if given.get("axis", 0) < 0:
+        net.result("Split", x, **{**given, "axis": given["axis"] % len(net.shape(x))}, kind=net.out)
