@@ -35,6 +35,7 @@ class Rewriter:
         self.constants: Dict[str, object] = {}  # value: the Attribute that says what it is
         self.impure = set()  # values that hang on something that changes state
         self.monads = set()  # values that say an order only
+        self.op_of: Dict[str, str] = {}  # value: the primitive that makes it
         self.sequence: List[object] = []  # the nodes in their new order
         self._own, self._numbers = {}, {}  # primitives and constants that were made: key: name
         self._names = {name for node in self.graph.node for name in node.output}
@@ -153,6 +154,7 @@ class Rewriter:
                 describe(shape.tensors.add(), kind)
         if op == "MakeTuple":
             self.items[node.output[0]] = names
+        self.op_of[node.output[0]] = op
         self._note(node)
         self.sequence.append(node)
 
@@ -288,7 +290,8 @@ class Rewriter:
         hidden = next((each for each in self.args if None in self.items.get(each, ())), None)
         if hidden:
             self.refuse(f"takes all of {hidden}, of which only the first part is made here", "take the first part only")
-        if self.op == "MakeTuple":
+        self.op_of[node.output[0]] = self.op
+        if self.op in ("MakeTuple", "make_list"):
             self.items[node.output[0]] = self.args
         rule = rule_of(self, primitive)
         if rule is not None:

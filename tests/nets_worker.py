@@ -13,6 +13,10 @@ import mindspore_lite as mslite
 import numpy as np
 
 import mindir
+from mindir.repairs import known
+
+if os.environ.get("NETS_KNOWN"):  # to find out what is known
+    known.KNOWN = type("All", (), {"get": lambda *_: type("Any", (), {"__contains__": lambda *_: True})()})()
 
 
 class Stages:
@@ -75,7 +79,9 @@ def run(model, arrays):
     if len(found) != len(wanted):
         return {"failed": f"{len(found)} outputs instead of {len(wanted)}"}
     dtypes = [each.dtype for each in net.shard.outputs]
+    graph = mindir.Graph(net.shard.path, net.shard.model)
     return {
+        "primitives": sorted({f"{op} {dtype}" for _, op, dtype in known.primitives(graph)}),
         "outputs": [
             [f"out{index}", difference(one, other), dtype, other.dtype.name, str(one.shape), str(other.shape)]
             for index, (one, other, dtype) in enumerate(zip(found, wanted, dtypes))

@@ -134,3 +134,10 @@ def add_n(net, *values):
     for part in parts[1:-1]:
         total = net.make("Add", total, part)
     net.result("Add", total, parts[-1]) if len(parts) > 1 else net.give(total)
+
+
+@of("Mul")
+def multiply(net, x, y):
+    """The engine makes Mul(part of a Split, Sigmoid) one with both, and crashes: the other way round it doesn't."""
+    if net.op_of.get(x) == "TupleGetItem" and net.op_of.get(y) == "Sigmoid":
+        net.result("Mul", y, x)
