@@ -99,10 +99,14 @@ class Model:
         inference.keep_memory()
 
     def get_inputs(self):
-        """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them."""
+        """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them.
+
+        NumPy has no bfloat16: such an input is a float32 one, rounded in predict(), and such an output one that was.
+        """
         tensors = [mslite.Tensor() for _ in self.inputs]
         for tensor, value in zip(tensors, self.inputs):
-            tensor.name, tensor.dtype, tensor.shape = value.name, mslite.DataType[value.dtype.upper()], value.shape
+            dtype = mslite.DataType["FLOAT32" if value.dtype == "bfloat16" else value.dtype.upper()]
+            tensor.name, tensor.dtype, tensor.shape = value.name, dtype, value.shape
         return tensors
 
     def resize(self, inputs, dims):
@@ -116,6 +120,7 @@ class Model:
         """
         seen = [(each.shape, each.dtype) for each in inputs]
         self.new, self.seen = seen != self.seen, None
+        inputs = [_as_dtype(tensor, value.dtype) for tensor, value in zip(inputs, self.inputs)]
         values = dict(zip(self.taken, inputs))
         for place, (run, names, made), done in zip(self.places, self.steps, self.done):
             inference.within(place)
@@ -273,6 +278,8 @@ def _as_dtype(tensor, dtype):
     if inference.dtype_of(tensor) == dtype:
         return tensor
     array = tensor.get_data_to_numpy()
+    if dtype == "bfloat16":
+        return inference.new_tensor(mindir.narrow(array), tensor.name)
     converted = array.astype(dtype)
     if array.dtype.kind == "i" and (converted != array).any():
         raise inference.Stop(

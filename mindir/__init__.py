@@ -9,7 +9,7 @@ from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, label
 from mindir.lower import readable_by
-from mindir.parameters import data_file, short_name
+from mindir.parameters import data_file, narrow, short_name
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
 from mindir.repairs import repair
@@ -39,6 +39,7 @@ __all__ = [
     "find",
     "label",
     "load",
+    "narrow",
     "printable",
     "readable_by",
     "repair",

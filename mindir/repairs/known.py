@@ -8,7 +8,7 @@ import os
 from mindir.errors import MindIRError
 from mindir.graph import Graph, label
 
-STRUCTURE = ("Constant", "MakeTuple", "make_list", "TupleGetItem", "Load", "Depend", "UpdateState", "Call", "Partial", "Switch")
+STRUCTURE = ("Constant", "MakeTuple", "make_list", "TupleGetItem", "Load", "Depend", "UpdateState")
 
 
 def read():
@@ -37,9 +37,12 @@ def refuse_unknown(shard):
     """Raise MindIRError for a node of a primitive that isn't known of its dtype."""
     net = Graph(shard.path, shard.model)
     for value, op, dtype in primitives(net):
+        where = f"{shard.path}: node {label(net.nodes[value])}"
+        shape, inputs = net.kind.get(value, ("", ()))[1], net.inputs[value]
+        if 0 in shape and not any(0 in net.kind[each][1] for each in inputs if each in net.kind):
+            raise MindIRError(f"{where}: {op} makes {shape}, no values, on which mindspore_lite 2.0 crashes: leave it out")
         if dtype in KNOWN.get(op, ()):
             continue
-        where = f"{shard.path}: node {label(net.nodes[value])}"
         if op in KNOWN:
             dtypes = ", ".join(sorted(KNOWN[op]))
             raise MindIRError(f"{where}: {op} of {dtype} isn't known to be right on CPUs: cast to {dtypes} before")
