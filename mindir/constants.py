@@ -93,4 +93,3 @@ def _array(tensor):
     else:
         array = np.frombuffer(tensor.raw_data, dtype)
     return array.reshape(shape) if array.size == int(np.prod(shape, dtype=np.int64)) else UNKNOWN
-

@@ -1,7 +1,7 @@
 """MindIR files of mind_ir_version 1 made node by node, for what an exporter would be too slow or too helpful."""
 
-from mindir.rewriting import Rewriter
 from mindir.dtypes import describe
+from mindir.rewriting import Rewriter
 from mindir.schema import PROTO
 
 

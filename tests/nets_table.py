@@ -51,6 +51,13 @@ class Worker:
         self.process = None
         return {"failed": f"crashed: {status}" if ready else f"hung: no answer in {LIMIT} s"}
 
+    def close(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdin.close()
+            self.answers.close()
+
 
 def judge(answer):
     """Return ok, refused or what is wrong, the largest error and words."""

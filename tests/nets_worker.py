@@ -31,9 +31,7 @@ class Stages:
         self.stages = []
         for index, step in enumerate(self.plan.steps):
             stage = mslite.Model()
-            stage.build_from_file(
-                mindir.write(step, shard, folder, f"s{index}"), mslite.ModelType.MINDIR, context
-            )
+            stage.build_from_file(mindir.write(step, shard, folder, f"s{index}"), mslite.ModelType.MINDIR, context)
             self.stages.append(stage)
 
     def __call__(self, arrays):
@@ -63,8 +61,14 @@ def difference(found, wanted):
 
 def run(model, arrays):
     stored = np.load(arrays)
-    given = [stored[name] for name in sorted((each for each in stored.files if each.startswith("in")), key=lambda n: int(n[2:]))]
-    wanted = [stored[name] for name in sorted((each for each in stored.files if each.startswith("out")), key=lambda n: int(n[3:]))]
+    given = [
+        stored[name]
+        for name in sorted((each for each in stored.files if each.startswith("in")), key=lambda n: int(n[2:]))
+    ]
+    wanted = [
+        stored[name]
+        for name in sorted((each for each in stored.files if each.startswith("out")), key=lambda n: int(n[3:]))
+    ]
     with tempfile.TemporaryDirectory() as folder:
         try:
             net = Stages(model, folder)
@@ -85,7 +89,7 @@ def run(model, arrays):
         "outputs": [
             [f"out{index}", difference(one, other), dtype, other.dtype.name, str(one.shape), str(other.shape)]
             for index, (one, other, dtype) in enumerate(zip(found, wanted, dtypes))
-        ]
+        ],
     }
 
 

@@ -148,3 +148,6 @@ def test_lowering_costs_no_second_copy_of_the_weights(tmp_path):
     assert seconds < 0.2 and kilobytes < 20 << 10  # 200 MB; the reading itself holds two copies for a moment
 
 
+def test_the_table_of_primitives_is_up_to_date():
+    done = command(sys.executable, "-m", "mindir.lower.document")
+    assert done.stdout == (ROOT / "docs" / "primitives.md").read_text()

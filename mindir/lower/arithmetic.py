@@ -73,7 +73,9 @@ def compare(net, x, number):
 @of("ClampScalar", "ClampTensor")
 def clamp(net, x, least=None, most=None):
     dtype = net.out[0]
-    bounds = [(op, each) for op, each in (("Maximum", least), ("Minimum", most)) if each and net.known(each) is not None]
+    bounds = [
+        (op, each) for op, each in (("Maximum", least), ("Minimum", most)) if each and net.known(each) is not None
+    ]
     x = net.cast(x, dtype)
     for op, bound in bounds[:-1]:
         x = net.make(op, x, operand(net, bound, dtype))
@@ -110,7 +112,9 @@ def round_half_to_even(net, x, decimals=None):
     net.result("Round", x)
 
 
-@of("BitwiseAndTensor", "BitwiseAndScalar", "BitwiseOrTensor", "BitwiseOrScalar", "BitwiseXorTensor", "BitwiseXorScalar")
+@of(
+    "BitwiseAndTensor", "BitwiseAndScalar", "BitwiseOrTensor", "BitwiseOrScalar", "BitwiseXorTensor", "BitwiseXorScalar"
+)
 def bitwise(net, x, y):
     arithmetic(net, net.op.replace("Tensor", "").replace("Scalar", ""), x, y)
 

@@ -88,7 +88,10 @@ def multiply(net, x, y, inside=False):
         made = net.make("MatMul", flat, y, kind=kind, **flags)
         return made if len(a) == 2 else _unflatten(net, made, (*a[:-1], b[-1]))
     batch = _batch(net, a[:-2], b[:-2])
-    x, y = net.expand(x, batch + a[-2:]) if batch != a[:-2] else x, net.expand(y, batch + b[-2:]) if batch != b[:-2] else y
+    x, y = (
+        net.expand(x, batch + a[-2:]) if batch != a[:-2] else x,
+        net.expand(y, batch + b[-2:]) if batch != b[:-2] else y,
+    )
     flags, kind = transposes("BatchMatMul", False, False), (dtype, (*batch, a[-2], b[-1]))
     if whole:
         return net.result("BatchMatMul", x, y, **flags)

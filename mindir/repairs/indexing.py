@@ -54,7 +54,9 @@ def triangle(net, x):
 def slice_of_truth_values(net, x, begin, end, strides):
     """Which the engine hasn't: of whole numbers."""
     if net.dtype(x) == "bool":
-        made = net.make("StridedSlice", net.cast(x, "int32"), begin, end, strides, kind=("int32", net.out[1]), **net.attributes())
+        made = net.make(
+            "StridedSlice", net.cast(x, "int32"), begin, end, strides, kind=("int32", net.out[1]), **net.attributes()
+        )
         net.result("NotEqual", made, np.array(0, np.int32))
 
 

@@ -40,7 +40,9 @@ def refuse_unknown(shard):
         where = f"{shard.path}: node {label(net.nodes[value])}"
         shape, inputs = net.kind.get(value, ("", ()))[1], net.inputs[value]
         if 0 in shape and not any(0 in net.kind[each][1] for each in inputs if each in net.kind):
-            raise MindIRError(f"{where}: {op} makes {shape}, no values, on which mindspore_lite 2.0 crashes: leave it out")
+            raise MindIRError(
+                f"{where}: {op} makes {shape}, no values, on which mindspore_lite 2.0 crashes: leave it out"
+            )
         if dtype in KNOWN.get(op, ()):
             continue
         if op in KNOWN:

@@ -38,7 +38,7 @@ def transpose(net, x, order):
 def reshape(net, x, shape):
     """With open dimensions the shape is told as a tensor; of values that are computed, what the file says of it."""
     if net.out is None:
-        return
+        return None
     if 0 in net.out[1]:
         net.refuse(f"to the shape {net.out[1]}, which has no values")
     known = net.known(shape)
