@@ -36,6 +36,7 @@ class Rewriter:
         self.impure = set()  # values that hang on something that changes state
         self.monads = set()  # values that say an order only
         self.op_of: Dict[str, str] = {}  # value: the primitive that makes it
+        self.exchanged = set()  # values of collectives, which every rank takes part in, whether it needs them or not
         self.sequence: List[object] = []  # the nodes in their new order
         self._own, self._numbers = {}, {}  # primitives and constants that were made: key: name
         self._names = {name for node in self.graph.node for name in node.output}
@@ -273,6 +274,8 @@ class Rewriter:
             self.out = self.tuples.get(value) or self.kind.get(value)
             if not is_pure(self, primitive) or any(each in self.impure for each in inputs):
                 self.impure.add(value)
+            if any(each.name == "group" for each in primitive.attribute):
+                self.exchanged.add(value)
             self._step(node, primitive, rule_of)
         self._arrange()
 
@@ -326,13 +329,19 @@ class Rewriter:
     def _described(self, node, tensor):
         return dtype_and_shape(self.path, "node", label(node), tensor)
 
+    def _merged(self):
+        """Return {value: the equal one that stands for it}, for engines that make equal nodes one."""
+        return {}
+
     def _arrange(self):
         """Put the nodes that an output needs, or that change state, in their new order; drop the others."""
+        merged = self._merged()
         for each in self.graph.output:
             each.name = self.alias.get(each.name, each.name)
+            each.name = merged.get(each.name, each.name)
             if None in self.items.get(each.name, ()):
                 raise MindIRError(f"{self.path}: output {each.name}: only its first part is made here: return that one")
-        needed = {each.name for each in self.graph.output} | self.impure
+        needed = {each.name for each in self.graph.output} | self.impure | self.exchanged
         kept = []
         for node in reversed(self.sequence):
             if node.output[0] in needed:

@@ -1,6 +1,6 @@
 """Run all nets of folders on mindspore_lite's CPU and print a table: which are right, which are refused, and why.
 
-    .venv/bin/python tests/nets_table.py FOLDER... [--known=mindir/repairs/known.tsv]
+    .venv/bin/python tests/nets_table.py FOLDER... [--known=mindir/repairs/known.tsv --verified=mindir/lower/verified.txt]
 
 A net is X.mindir with X.npz beside it: inputs in0, in1, ... and the outputs wanted, out0, out1, ... Right is within
 1e-5 (float16: 1e-2) of what is wanted, relative to values above 1. Status 1 where one is wrong, fails, crashes or hangs.
@@ -74,14 +74,14 @@ def judge(answer):
 
 
 def table(folders):
-    """Yield (net, verdict, largest error, words, primitives) for each net."""
+    """Yield (net, verdict, largest error, words, the worker's answer) for each net."""
     worker = Worker()
     for folder in folders:
         for model in sorted(Path(folder).glob("*.mindir")):
             arrays = model.with_suffix(".npz")
             if arrays.exists():
                 answer = worker.ask({"model": str(model), "arrays": str(arrays)})
-                yield (model.stem, *judge(answer), answer.get("primitives", []))
+                yield (model.stem, *judge(answer), answer)
 
 
 def main():
@@ -89,14 +89,17 @@ def main():
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="with X.mindir and X.npz")
     known = "write what the right nets are made of here; nothing is refused for not being in it"
     parser.add_argument("--known", metavar="FILE", help=known)
+    verified = "write the primitives of MindSpore 2.3 and later that the right nets have here"
+    parser.add_argument("--verified", metavar="FILE", help=verified)
     args = parser.parse_args()
     if args.known:
         os.environ["NETS_KNOWN"] = "1"
-    counted, seen = Counter(), {}
+    counted, seen, newer = Counter(), {}, set()
     print("| net | result | error | why |\n|-|-|-|-|")
-    for net, verdict, error, words, primitives in table(args.folders):
+    for net, verdict, error, words, answer in table(args.folders):
         counted[verdict] += 1
-        for primitive in primitives if verdict == "ok" else ():
+        newer.update(answer.get("newer", ()) if verdict == "ok" else ())
+        for primitive in answer.get("primitives", ()) if verdict == "ok" else ():
             op, dtype = primitive.split()
             seen.setdefault(op, set()).add(dtype)
         print(f"| {net} | {verdict} | {'' if error is None else f'{error:.1e}'} | {words} |", flush=True)
@@ -107,6 +110,10 @@ def main():
             for op, dtypes in sorted(seen.items()):
                 file.write("\t".join((op, *sorted(dtypes))) + "\n")
         os.replace(f"{args.known}.tmp", args.known)
+    if args.verified:
+        with open(f"{args.verified}.tmp", "w") as file:
+            file.write("# by tests/nets_table.py --verified\n" + "".join(f"{name}\n" for name in sorted(newer)))
+        os.replace(f"{args.verified}.tmp", args.verified)
     return 1 if set(counted) - {"ok", "refused"} else 0
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 import mindir
 from mindir.repairs import known
+from mindir.schema import PROTO
 
 if os.environ.get("NETS_KNOWN"):  # to find out what is known
     known.KNOWN = type("All", (), {"get": lambda *_: type("Any", (), {"__contains__": lambda *_: True})()})()
@@ -84,7 +85,10 @@ def run(model, arrays):
         return {"failed": f"{len(found)} outputs instead of {len(wanted)}"}
     dtypes = [each.dtype for each in net.shard.outputs]
     graph = mindir.Graph(net.shard.path, net.shard.model)
+    with open(model, "rb") as file:
+        newer = [each.op_type for each in PROTO["Model"].FromString(file.read()).primitives if each.prim_type == 2]
     return {
+        "newer": newer,
         "primitives": sorted({f"{op} {dtype}" for _, op, dtype in known.primitives(graph)}),
         "outputs": [
             [f"out{index}", difference(one, other), dtype, other.dtype.name, str(one.shape), str(other.shape)]

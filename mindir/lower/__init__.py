@@ -9,13 +9,15 @@ primitives that it has. What comes out is what MindSpore 2.0 means by it; mindir
 from mindir.errors import MindIRError
 from mindir.lower import activations, arithmetic, images, indexing, makers, norms, products, reductions, shapes, sorting
 from mindir.lower.inline import inline
-from mindir.lower.table import TABLE, by_table
+from mindir.lower.table import TABLE, by_table, read_names
 from mindir.rewriting import Rewriter
 
 NEWEST = 3  # mind_ir_version of MindSpore 2.10
 MADE_OF = {}  # primitive of a newer MindSpore: the function that makes it of those of 2.0
 for _module in (activations, arithmetic, images, indexing, makers, norms, products, reductions, shapes, sorting):
     MADE_OF.update(_module.RULES)
+_UNSEEN = set(MADE_OF) - read_names("verified.txt")  # no test has seen what these make
+MADE_OF = {name: function for name, function in MADE_OF.items() if name not in _UNSEEN}
 
 
 def readable_by(version):
@@ -50,7 +52,7 @@ def rule_of(net, primitive):
     """Return the function that lowers the node that the Rewriter is at; None where it stays as it is."""
     if net.op in MADE_OF:
         return MADE_OF[net.op] if primitive.prim_type == 2 else None
-    if net.op in TABLE:
+    if net.op in TABLE and net.op not in _UNSEEN:
         return by_table if primitive.prim_type == 2 else None
     if net.op in ("MakeTuple", "TupleGetItem", "UpdateState", "Depend", "Load"):
         return None

@@ -77,10 +77,11 @@ def prelu(net, x, weight):
     net.result("PReLU", x, weight)
 
 
-@of("LogSigmoidExt")
+@of("LogSigmoidExt", "LogSigmoid")
 def log_sigmoid(net, x):
-    """(-log(1 + exp(-x)), and what training takes)."""
-    net.give_first(net.make("Neg", net.make("Softplus", net.make("Neg", x))))
+    """-log(1 + exp(-x)), and in a tuple what training takes."""
+    made = net.make("Neg", net.make("Softplus", net.make("Neg", x)))
+    net.give_first(made) if isinstance(net.out, list) else net.give(made)
 
 
 @of("GLU", "GluExt")

@@ -61,6 +61,11 @@ def swap_two(net, x, first, second):
     net.result("Transpose", x, tuple(order))
 
 
+@of("TExt")
+def transpose_matrix(net, x):
+    net.result("Transpose", x, tuple(range(len(net.shape(x))))[::-1])
+
+
 @of("ExpandDims", "ExpandDimsView")
 def expand_dims(net, x, axis):
     net.result("ExpandDims", x, int(net.number(axis)))
@@ -139,7 +144,7 @@ def meshgrid(net, values, indexing):
         net.refuse("of an open shape", "export it with a fixed shape")
     made = []
     for place, (value, kind) in enumerate(zip(vectors, net.out)):
-        if order in (0, "xy") and place < 2:  # 0 is "xy", 1 "ij"
+        if order == 1 and place < 2:  # "xy"; "ij" is 0
             place = 1 - place
         one = tuple(each if index == place else 1 for index, each in enumerate(kind[1]))
         made.append(net.expand(net.reshape(value, one), kind[1]))

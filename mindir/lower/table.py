@@ -22,6 +22,12 @@ def read():
     return table
 
 
+def read_names(file):
+    """Return the names in a file beside this one, a line each."""
+    with open(os.path.join(os.path.dirname(__file__), file)) as lines:
+        return {line.strip() for line in lines if not line.startswith("#")}
+
+
 TABLE = read()
 
 

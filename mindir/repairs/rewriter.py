@@ -94,3 +94,28 @@ class EngineRewriter(Rewriter):
                 break
             given[place] = 0
         return np.array(super().target(value, given), np.int32)
+
+    def _merged(self):
+        """Equal nodes are one: the engine makes them one, and then misses outputs."""
+        merged, seen, kept = {}, {}, []
+        attributes = {
+            name: (primitive.op_type, tuple(sorted(each.SerializeToString() for each in primitive.attribute)))
+            for name, primitive in self.primitives.items()
+        }
+        for node in self.sequence:
+            value, primitive = node.output[0], attributes.get(node.op_type[len("REF::") :])
+            inputs = [merged.get(each, each) for each in node.input]
+            if inputs != list(node.input):
+                node.input[:] = inputs
+            small = primitive is None and node.ByteSize() < 4096
+            if primitive is None and not small or value in self.impure or value in self.exchanged:
+                kept.append(node)
+                continue
+            key = (primitive, tuple(inputs)) if primitive else tuple(e.SerializeToString() for e in node.attribute)
+            if key in seen:
+                merged[value] = seen[key]
+            else:
+                seen[key] = value
+                kept.append(node)
+        self.sequence = kept
+        return merged
