@@ -125,6 +125,18 @@ NETS = {  # name: (what construct returns, inputs x, y, z, ...)
     "pools": ("(mint.nn.functional.max_pool2d(x, 2), mint.nn.functional.avg_pool2d(x, 2), mint.nn.functional.adaptive_avg_pool2d(x, 2))", IMAGE),
     "casts": ("(x.astype(ms.int32), y.astype(ms.float32), x.astype(ms.float16), z.astype(ms.int32), y.astype(ms.bool_))", X, N, M),
     "casts_64": ("(x.astype(ms.int64), y.astype(ms.int64), z.astype(ms.float32))", X, N, M),
+    "contiguous": ("mint.transpose(x, 0, 1).contiguous() * 2", X),
+    "mint_compares": ("(mint.ge(x, 0.5), mint.le(x, 0.5), mint.ne(x, 1.0), mint.gt(x, 1.0), mint.eq(x, 1.0))", X),
+    "ops_extremes": ("(ops.min(x, 1), ops.max(x, 0), ops.amax(x, 0), ops.amin(x, 1))", X),
+    "arg_min_with_value": ("ops.ArgMinWithValue(1)(x)", X),
+    "ops_makers": ("(x + ops.zeros_like(x), x * ops.ones_like(x), x + ops.zeros((3, 4)), x + ops.ones((4,)))", X),
+    "ops_scalars": ("(ops.floor_divide(x, 2), mint.floor_divide(x, 2), ops.lerp(x, y, 0.25), ops.addcmul(x, y, x, 0.5))", X, Y),
+    "ops_views": ("(ops.narrow(x, 1, 0, 2), ops.tril(x), ops.split(x, [1, 3], 1), ops.identity(x) + 1)", X),
+    "identity": ("ops.Identity()(x) + 1", X),
+    "ops_norm": ("ops.norm(x, dim=1)", X),
+    "ops_bits": ("(ops.bitwise_and(x, y), ops.bitwise_or(x, y))", M, ~M[::-1]),
+    "rsub": ("(2 % y, 7 // y, 2 ** x, x != 1)", X, P),
+    "views": ("(x.view(4, 3), x.expand_as(y), x.view_as(x), x.unsqueeze(0), x.squeeze())", X, S),
     "unstack": ("(ops.unstack(x, 1), ops.addn([x, x]))", X),
 }  # fmt: skip
 
