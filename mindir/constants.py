@@ -88,8 +88,5 @@ def _array(tensor):
         return UNKNOWN
     if not tensor.raw_data and not tensor.HasField("raw_data"):
         return Type(dtype) if not shape else UNKNOWN
-    if dtype == "bfloat16":
-        array = widen(tensor.raw_data)
-    else:
-        array = np.frombuffer(tensor.raw_data, dtype)
+    array = widen(tensor.raw_data) if dtype == "bfloat16" else np.frombuffer(tensor.raw_data, dtype)
     return array.reshape(shape) if array.size == int(np.prod(shape, dtype=np.int64)) else UNKNOWN

@@ -1,4 +1,5 @@
-"""Export small nets, one or a few primitives each, with inputs and what MindSpore's CPU makes of them: for nets_table.py.
+# ruff: noqa: E501  (a net per line)
+"""Export small nets, one or a few primitives each, with inputs and what comes out of them: for nets_table.py.
 
     python3 tests/export_nets.py FOLDER          # with a MindSpore of 2.3 or later; X.mindir and X.npz
 

@@ -1,9 +1,10 @@
 """Run all nets of folders on mindspore_lite's CPU and print a table: which are right, which are refused, and why.
 
-    .venv/bin/python tests/nets_table.py FOLDER... [--known=mindir/repairs/known.tsv --verified=mindir/lower/verified.txt]
+    .venv/bin/python tests/nets_table.py FOLDER... [--known=FILE --verified=FILE]
 
 A net is X.mindir with X.npz beside it: inputs in0, in1, ... and the outputs wanted, out0, out1, ... Right is within
-1e-5 (float16: 1e-2) of what is wanted, relative to values above 1. Status 1 where one is wrong, fails, crashes or hangs.
+1e-5 (float16: 1e-2) of what is wanted, by the largest value or 1. Status 1 where one is wrong, fails, crashes or
+hangs. mindir/repairs/known.tsv and mindir/lower/verified.txt are what --known and --verified wrote of such nets.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Run nets one after the other on mindspore_lite's CPU: a line of JSON in, one out. Started by nets_table.py.
 
-In: {"model": X.mindir, "arrays": X.npz, "copies": N}. Out: {"refused": ...} or {"failed": ...} or {"outputs": [[name, error, dtype, dtype
-wanted], ...]}, the largest |difference| by the largest |wanted|, or 1.
+In: {"model": X.mindir, "arrays": X.npz}. Out: {"refused": why}, {"failed": why} or {"outputs": [[name, error, dtype,
+dtype wanted, shape, shape wanted], ...], ...}; the error is the largest |difference| by the largest |wanted|, or 1.
 """
 
 import json

@@ -84,7 +84,9 @@ CASES = {  # name: inputs, what is made of them, what comes out
         lambda net, x, places: [net.make("Gather", x, places, -1, kind=(F, (2, 3, 2)), batch_dims=0)],
         [X[..., [2, 0]]],
     ),
-    "Argmin": ([Y], one("Argmin", ("int32", (3,)), axis=-1, output_type=Type("int32")), [Y.argmin(-1).astype(np.int32)]),
+    "Argmin": (
+        [Y], one("Argmin", ("int32", (3,)), axis=-1, output_type=Type("int32")), [Y.argmin(-1).astype(np.int32)],
+    ),
     "Argmax of a vector": (
         [Y[0]], one("Argmax", ("int32", ()), axis=-1, output_type=Type("int32")), [np.int32(Y[0].argmax())],
     ),

@@ -12,6 +12,7 @@ def gelu(net, x, approximate):
         return net.result("GeLU", x)
     inner = net.make("Add", net.make("Erf", net.make("Mul", x, net.like(x, 0.5**0.5))), net.like(x, 1))
     net.result("Mul", net.make("Mul", x, inner), net.like(x, 0.5))
+    return None
 
 
 @of("LeakyReLUExt")
@@ -42,6 +43,7 @@ def softplus(net, x, beta, threshold):
         return net.result("Softplus", x)
     made = net.make("Softplus", net.make("Mul", x, net.like(x, beta)))
     net.result("RealDiv", made, net.like(x, beta))
+    return None
 
 
 @of("MishExt")

@@ -42,6 +42,7 @@ def convolution(net, x, weight, bias, stride, padding, dilation, *more):
         return net.result("Conv2D", x, weight, **how)
     made = net.make("Conv2D", x, weight, kind=net.out, **how)
     net.result("BiasAdd", made, bias, format="NCHW", data_format="NCHW")
+    return None
 
 
 def window(net, kernel, stride):

@@ -80,6 +80,7 @@ def power(net, base, exponent):
         net.result("Exp", net.make("Mul", exponent, net.like(exponent, log)), base=-1.0, scale=1.0, shift=0.0)
     elif net.known(exponent) is UNKNOWN or np.size(net.known(exponent)) != 1:
         net.result("Pow", *(net.expand(each, net.out[1]) for each in (base, exponent)))
+    return None
 
 
 def whole_power(net, base, exponent):

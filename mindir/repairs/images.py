@@ -15,6 +15,7 @@ def adaptive_pool(net, x):
         net.refuse(f"of {shape} to {(rows, columns)}", "export it with a size that divides the image's")
     size = (1, 1, shape[-2] // rows, shape[-1] // columns)
     net.result("AvgPool", x, kernel_size=size, strides=size, pad_mode="VALID", format="NCHW")
+    return None
 
 
 @of("PadV3")

@@ -32,7 +32,7 @@ def masked_fill(net, x, mask, value):
 
 
 def expand(net, value, shape):
-    """Return the value broadcast to the shape; of truth values, by way of int32, as the engine's BroadcastTo hasn't them."""
+    """Return the value broadcast to the shape; truth values by way of int32, which the engine's BroadcastTo takes."""
     if net.shape(value) == tuple(shape):
         return value
     if net.dtype(value) != "bool":
@@ -69,3 +69,4 @@ def one_hot(net, indices, depth, on, off):
         return net.result("OneHot", indices, int(net.number(depth)), on, off, axis=axis)
     made = net.make("OneHot", indices, int(net.number(depth)), on, off, kind=("float32", net.out[1]), axis=axis)
     net.result("Cast", made, Type(net.numpy_dtype(dtype)))
+    return None

@@ -44,6 +44,7 @@ def write_axes_out(net, x, axis):
     if whole:
         return net.result(after, value)
     net.result_reshaped(net.make(after, value) if after else value)
+    return None
 
 
 @of("ReduceStd")
@@ -70,6 +71,7 @@ def place_of_extreme(net, x):
         return net.op == "Argmin" and net.result("Argmax", value, axis=axis % len(shape), **how)
     value = net.reshape(value, (1, *(shape or (1,))), (1, -1))
     net.result_reshaped(net.make("Argmax", value, kind=(dtype, (1,)), axis=1, **how))
+    return None
 
 
 @of("ArgMaxWithValue", "ArgMinWithValue")

@@ -85,7 +85,7 @@ class EngineRewriter(Rewriter):
             super().result_reshaped(value)
 
     def target(self, value, shape):
-        """With open dimensions a tensor, as a tuple crashes the engine; 0 is the value's own dimension at that place."""
+        """With open dimensions a tensor, as a tuple crashes the engine; 0 is the value's own dimension there."""
         if min(shape, default=1) >= 0:
             return tuple(shape)
         given, own = list(shape), self.shape(value)

@@ -51,6 +51,7 @@ def reshape(net, x, shape):
         return net.result_reshaped(x)
     if min(net.shape(x) + net.out[1] + told, default=1) < 0:
         net.result("Reshape", x, np.array(told, np.int32))
+    return None
 
 
 def _dimensions(net, x, shape):
