@@ -3,7 +3,7 @@
 from google.protobuf.message import DecodeError
 
 import ranks
-from mindir.errors import MindIRError
+from mindir.errors import MindIRError, understood
 from mindir.graph import Graph
 from mindir.lower import lower
 from mindir.outputs import part_outputs
@@ -48,7 +48,8 @@ def load(path, reads=None):
         if model.mind_ir_version > reads:
             Graph(path, model)  # checks it
             lower(path, model)
-        part_outputs(model)
+        with understood(path):
+            part_outputs(model)
     nbytes = sum(check_parameter(path, parameter) for parameter in graph.parameter)
     net = Graph(path, model)
     return Shard(

@@ -14,7 +14,9 @@ from mindir.dtypes import describe, dtype_and_shape
 from mindir.errors import MindIRError
 from mindir.graph import label
 from mindir.schema import MONADS, TENSORS, TUPLE
+from mindir.shapes import product
 
+MOST_VALUES = 1 << 28  # of a constant that is made here
 CONTROL_FLOW = ("Call", "Partial", "Switch", "SwitchLayer")
 ORDER_ONLY = ("Load", "TensorMove", "Depend")  # their result is their first input
 
@@ -196,6 +198,11 @@ class Rewriter:
         return found
 
     # Small steps that many rules take
+
+    def room(self, shape):
+        """Refuse the node if a constant of this shape is beyond what a net has: what a damaged file may ask for."""
+        if product(shape) > MOST_VALUES:
+            self.refuse(f"makes a constant of the shape {tuple(shape)}", "make it a Parameter")
 
     def broadcast(self, *values):
         """Return the shape that the values broadcast to."""

@@ -6,7 +6,7 @@ attributes; the functions in the files beside this one make the others, and what
 primitives that it has. What comes out is what MindSpore 2.0 means by it; mindir.repairs then sees to the engine.
 """
 
-from mindir.errors import MindIRError
+from mindir.errors import MindIRError, understood
 from mindir.lower import activations, arithmetic, images, indexing, makers, norms, products, reductions, shapes, sorting
 from mindir.lower.inline import inline
 from mindir.lower.table import TABLE, by_table, read_names
@@ -39,8 +39,9 @@ def lower(path, model):
     if model.mind_ir_version > NEWEST:
         advice = f"export it with MindSpore 2.10 or older, which write {NEWEST}"
         raise MindIRError(f"{path}: mind_ir_version {model.mind_ir_version}, which isn't known here: {advice}")
-    inline(path, model)
-    Rewriter(path, model).walk(rule_of, is_pure)
+    with understood(path):
+        inline(path, model)
+        Rewriter(path, model).walk(rule_of, is_pure)
     for primitive in model.primitives:
         primitive.ClearField("prim_type")
     del model.graph.attribute[:]

@@ -3,6 +3,8 @@
 from mindir.errors import MindIRError
 from mindir.graph import label
 
+MOST_NODES = 1 << 20
+
 
 def inline(path, model):
     """Replace, in place, each call of a function by the function's nodes. Raises MindIRError for control flow."""
@@ -26,6 +28,8 @@ def inline(path, model):
         if function.name in inside:
             raise MindIRError(f"{path}: function {function.name} calls itself, which can't be inlined: unroll the loop")
         count += 1
+        if len(graph.node) > MOST_NODES:
+            raise MindIRError(f"{path}: more than {MOST_NODES} nodes once its functions are inlined: damaged file?")
         body, result = _copy(path, graph, function, node, count)
         todo.append((None, (node.output[0], result)))
         todo += [(each, (*inside, function.name)) for each in reversed(body)]

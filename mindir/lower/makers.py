@@ -11,6 +11,7 @@ def full(net, number):
     dtype, shape = net.out
     if min(shape, default=1) < 0:
         net.refuse(f"of the open shape {shape}", "export it with a fixed shape")
+    net.room(shape)
     net.give(np.full(shape, number, net.numpy_dtype(dtype)))
 
 
@@ -31,16 +32,19 @@ def filled(net, _, number, *more):
 
 @of("Eye")
 def eye(net, rows, columns, _):
+    net.room(net.out[1])
     net.give(np.eye(*net.numbers(rows, columns), dtype=net.numpy_dtype(net.out[0])))
 
 
 @of("LinSpaceExt")
 def linspace(net, start, end, steps, *_):
+    net.room(net.out[1])
     net.give(np.linspace(*net.numbers(start, end, steps)).astype(net.numpy_dtype(net.out[0])))
 
 
 @of("Arange")
 def arange(net, start, end, step, *_):
+    net.room(net.out[1])
     net.give(np.arange(*net.numbers(start, end, step)).astype(net.numpy_dtype(net.out[0])))
 
 

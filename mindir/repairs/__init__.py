@@ -4,6 +4,7 @@ The files beside this one have a function for each such primitive, and known.tsv
 right. They are for files of every version: a newer one has been lowered before.
 """
 
+from mindir.errors import understood
 from mindir.repairs import activations, arithmetic, images, indexing, products, reductions, shapes, types
 from mindir.repairs.known import refuse_unknown
 from mindir.repairs.products import Products
@@ -25,11 +26,12 @@ def repair(shard, back_end="cpu"):
     types.check(shard, back_end)
     on_cpu = back_end == "cpu"
     net, rules = (EngineRewriter, ON_CPUS) if on_cpu else (Rewriter, ON_GPUS)
-    net = net(shard.path, shard.model)
-    net.products = Products(shard)
-    net.walk(lambda net, primitive: rules.get(net.op), is_pure)
-    if on_cpu:
-        refuse_unknown(shard)
+    with understood(shard.path):
+        net = net(shard.path, shard.model)
+        net.products = Products(shard)
+        net.walk(lambda net, primitive: rules.get(net.op), is_pure)
+        if on_cpu:
+            refuse_unknown(shard)
     return shard
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mindir.constants import decode, encode
+from mindir.constants import UNKNOWN, decode, encode
 from mindir.dtypes import DTYPES, NUMBERS
 from mindir.errors import MindIRError
 from mindir.parameters import STORED_AS, values
@@ -59,6 +59,8 @@ class EngineRewriter(Rewriter):
         dtype = DTYPES.get(tensor.data_type, "") if tensor is not None and tensor.raw_data else ""
         if dtype in COMPUTED_AS:
             array = decode(value)
+            if array is UNKNOWN:
+                self.refuse("has other values than its shape says", "export it again")
             with np.errstate(over="ignore"):
                 converted = array.astype(COMPUTED_AS[dtype])
             if dtype == "int64" and (converted != array).any():

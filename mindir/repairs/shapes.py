@@ -89,6 +89,7 @@ def expand_dims(net, x, axis):
 @of("OnesLike", "ZerosLike")
 def constant_like(net, x):
     number = int(net.op == "OnesLike")
+    net.room(net.fixed(x))
     net.give(np.full(net.fixed(x), number, net.numpy_dtype(net.dtype(x))))
 
 
