@@ -32,6 +32,7 @@ class Graph:
         self.op: Dict[str, str] = {}  # value: its node's operator
         self.collectives: List[Collective] = []
         self._alias: Dict[str, str] = {}  # value: the one that it is under another name
+        self._exchanges = {}  # primitive: what it exchanges
         self._monads = set()  # values that only say what comes after what
         for value in self._by_name("input", model.graph.input).values():
             if len(value.tensor) != 1:
@@ -99,22 +100,29 @@ class Graph:
         return value in self.nodes or value in self.kind
 
     def _add_collective(self, output, primitive):
-        group = attribute(primitive, "group")
-        if group is None or not group.s:
-            return
-        value = self.inputs[output][0] if self.inputs[output] else ""
-        dtype, shape = self.kind.get(value, ("tuple", ()))
-        node = label(self.nodes[output])
-        self._check_length("group of node", node, group.s)
-        op, size = attribute(primitive, "op"), attribute(primitive, "rank_size")
-        reduction, ranks = op.s.decode(errors="replace") if op else "", size.i if size else 0
-        if ranks < 0:
-            raise MindIRError(f"{self.path}: node {node}: of {ranks} ranks: damaged file")
-        self._check_length("reduction of node", node, reduction)
-        group = group.s.decode(errors="replace")
-        self.collectives.append(
-            Collective(primitive.op_type, reduction, ranks, group, dtype, shape, node, value, output)
-        )
+        group, reduction, ranks = self._exchange_of(primitive)
+        if group:
+            value = self.inputs[output][0] if self.inputs[output] else ""
+            dtype, shape = self.kind.get(value, ("tuple", ()))
+            node = label(self.nodes[output])
+            made = Collective(primitive.op_type, reduction, ranks, group, dtype, shape, node, value, output)
+            self.collectives.append(made)
+
+    def _exchange_of(self, primitive):
+        """Return group, reduction and number of ranks of a primitive; "" as the group of one that isn't a collective.
+
+        It is looked up once, however many nodes refer to it.
+        """
+        if primitive.name not in self._exchanges:
+            attributes = {found.name: found for found in reversed(primitive.attribute)}  # the first one counts
+            texts = [attributes[name].s if name in attributes else b"" for name in ("group", "op")]
+            ranks = attributes["rank_size"].i if "rank_size" in attributes else 0
+            for text in texts if texts[0] else ():
+                self._check_length("attribute of primitive", primitive.name, text)
+            if texts[0] and ranks < 0:
+                raise MindIRError(f"{self.path}: primitive {primitive.name}: of {ranks} ranks: damaged file")
+            self._exchanges[primitive.name] = (*(text.decode(errors="replace") for text in texts), ranks)
+        return self._exchanges[primitive.name]
 
     def _flat_outputs(self):
         """Return the values that the graph gives, those in tuples and in tuples of tuples one by one.

@@ -11,6 +11,7 @@ from mindir.repairs import repair
 from mindir.schema import PROTO, TENSORS, TUPLE
 from mindir.sets import check_collective
 
+MOST_MORE = 1 << 30  # bytes that all stages may have more than the model, weights aside
 MADE_AGAIN = ("Constant", "MakeTuple")  # in each stage that needs them: nothing that a stage hands on
 
 
@@ -39,6 +40,7 @@ def cut(shard):
         exchanged[level[collective.input]].append(collective)
     order = {value: place for place, value in enumerate([*net.parameters, *net.nodes])}
     budget = 16 * sum(1 + len(inputs) for inputs in net.inputs.values()) + len(order)  # values in all stages
+    nbytes = net.model.ByteSize() + MOST_MORE
     steps: List[object] = []
     for here in reversed(range(len(handed_on))):  # what a stage takes in, earlier stages have to hand on
         steps += reversed(exchanged[here])
@@ -46,13 +48,14 @@ def cut(shard):
             continue
         inside, inputs = _needed(net, collectives, level, handed_on[here], here)
         budget -= len(inside) + len(inputs)
-        if budget < 0:
-            raise MindIRError(f"{net.path}: its tuples are taken in too many stages: export the net without them")
+        if budget < 0 or nbytes < 0:
+            raise MindIRError(f"{net.path}: its tuples and constants are taken in too many stages: export fewer")
         for value in inputs:
             if value in net.nodes and value not in collectives:
                 handed_on[level[value]].add(value)
         inside = sorted(inside, key=order.__getitem__)
         steps.append(_stage(net, inside, sorted(inputs), sorted(handed_on[here])))
+        nbytes -= steps[-1].model.ByteSize()
     return Plan([value.name for value in shard.model.graph.input], steps[::-1], net.outputs)
 
 

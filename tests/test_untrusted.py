@@ -350,6 +350,19 @@ def a_weight_of_many_kinds(count):
     return builder.output(value)
 
 
+def a_primitive_of_many_attributes(count):
+    builder = Builder()
+    value = builder.input("x")
+    builder.parameter("w", (8, 8))
+    for op in ("AllReduce", "MatMul"):
+        attributes = {f"a{index}": index for index in range(count)}
+        builder.primitive(op, **attributes, **{"group": b"hccl_world_group"} if op == "AllReduce" else {})
+        value = builder.node(op, f"{op}0", [value])
+        for index in range(count):
+            builder.node(op, f"{op}{index + 1}", ["x", "w"])
+    return builder.output(value)
+
+
 def a_long_name(count):
     builder = Builder()
     builder.input("x")
@@ -362,7 +375,7 @@ def a_long_name(count):
 
 GROWTH = [
     *(doubled_tuples, doubled_empty_tuples, deep_tuples, long_chain, many_collectives, a_tuple_in_every_stage),
-    *(a_weight_of_many_kinds, a_long_name),
+    *(a_weight_of_many_kinds, a_primitive_of_many_attributes, a_long_name),
 ]
 
 
@@ -388,6 +401,21 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
     little, much, mebibytes = map(float, done.stdout.split())
     assert much <= 8 * little + 0.2, (little, much)
     assert mebibytes <= 500, mebibytes
+
+
+def test_a_constant_is_not_copied_without_end(tmp_path, monkeypatch):
+    """Each stage that needs a constant has it, which for one of some mebibytes may fill all memory."""
+    builder = Builder()
+    value = builder.input("x")
+    builder.node("Constant", "constant", [], (64, 1024))
+    builder.graph.node[-1].attribute[0].tensors[0].raw_data = bytes(1 << 18)
+    for index in range(20):
+        value = builder.collective("AllReduce", f"c{index}", builder.node("Add", f"n{index}", [value, "constant"]))
+    path = builder.output(builder.node("ReLU", "y", [value])).write(tmp_path / "Net.mindir")
+    assert len(mindir.cut(mindir.load(path)).steps) == 41
+    monkeypatch.setattr("mindir.stages.MOST_MORE", 1 << 20)
+    with pytest.raises(mindir.MindIRError, match="too many stages"):
+        mindir.cut(mindir.load(path))
 
 
 # Structure: graphs as they may be, and nearly so
