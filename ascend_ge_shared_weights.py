@@ -32,7 +32,7 @@ def parse_arguments():
 def main():
     args = parse_arguments()
     options = rank_table(args.config_file)
-    options["ge_session_options"] = {"ge.externalWeight": "1"}  # constants, too: GE shares variables alone
+    options["ge_session_options"] = {"ge.externalWeight": "1"}  # for constants: GE shares only variables by itself
 
     # what can't be shared, before any card is touched
     mindir.check_shared(*map(mindir.load, args.model_path))

@@ -15,12 +15,12 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import backends, batches, check, files, hub, inputs, many, memory, options, serving, shards
+from suite import backends, batches, check, files, hub, inputs, many, memory, options, reading, serving, shards
 from suite.outputs import Outputs
 
 
 def parse_arguments():
-    """Return the arguments, with the back end found where it is to be; raise Stop where they can't be right."""
+    """Return the arguments, with `auto` replaced by the back end that was found; raise Stop if they can't be right."""
     parser = options.new_parser(__doc__)
 
     def refuse(message):
@@ -37,22 +37,22 @@ def parse_arguments():
 
 
 def communicator(args):
-    """Return what this rank talks to the others with: rank, size, allgather, bcast and Barrier of mpi4py's."""
+    """Return the communicator of the ranks: it has mpi4py's rank, size, allgather, bcast and Barrier."""
     if args.backend != "ascend":
         return ranks.world()
     # its ranks are processes of their own: started by hand, they are as many as there are shards
-    return hub.join(args.rank_id, max(shards.count_shards(args.model_path), args.rank_id + 1))
+    return hub.join(args.rank_id, max(ranks.count_shards(args.model_path), args.rank_id + 1))
 
 
 def check_files(args, comm):
-    """Read the inputs and look at all files, so that nothing is built that couldn't come to its end.
+    """Read the inputs and look at all files, so that nothing is built in vain.
 
     Returns (path of this rank's shard, arrays by input name, or of a pattern what many.prepare() returns, the unsharded
     model's mindir.Shard or None, those of all ranks, None on CPUs).
     """
     names = set(comm.allgather(args.backend))
     if len(names) > 1:
-        message = f"ranks on {' and '.join(sorted(names))}, as their servers have other devices: give --backend"
+        message = f"the ranks' servers have different devices, for {' and '.join(sorted(names))}: give --backend"
         raise ranks.Stop(ranks.REFUSED, message)
     is_many = batches.is_pattern(args.input)
     arrays = many.prepare(args, comm) if is_many else files.load_arrays(args.input)
@@ -61,7 +61,7 @@ def check_files(args, comm):
         files.check_writable(file)
     model_path = shards.find_shard(args.model_path, comm.rank, comm.size)
     wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
-    reference = mindir.load(args.model_path).summary() if wanted and hub.is_first(comm) else None
+    reference = reading.load(args.model_path).summary() if wanted and hub.is_first(comm) else None
     everyone = None
     if args.backend != "cpu":  # whose model does this as it cuts the shard
         shards.check_count(args.model_path, comm.size)
@@ -88,7 +88,7 @@ def create_context(args, comm):
 
 
 def prepared_files(args, comm, context, model_path):
-    """Return what gives, in a with statement, the model and configuration to build from."""
+    """Return a context manager that gives the model and the configuration to build from."""
     if args.backend == "gpu":
         from suite import tensorrt
 

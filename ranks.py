@@ -1,6 +1,6 @@
 """What a page needs beside it: the rank's shard, filled inputs, printed outputs, and one end for all ranks.
 
-Copy it along with the page. It knows Python's standard library and what the page hands to it, nothing else.
+Copy it along with the page. It needs Python's standard library and what the page passes to it, nothing else.
 """
 
 import contextlib
@@ -63,6 +63,14 @@ def find(path):
     return next((name for name in (path, f"{path[:-7]}_graph.mindir") if os.path.isfile(name)), "")
 
 
+def count_shards(model_path):
+    """Return how many shards there are, from rank 0's on without a gap."""
+    count = 0
+    while find(insert(model_path, count)):
+        count += 1
+    return count
+
+
 def shard_path(model_path, rank, size):
     """Return the path of this rank's shard; raise Stop (status 2) unless there are exactly as many shards as ranks."""
     started = f"{size} ranks were" if size > 1 else "1 rank was"
@@ -71,7 +79,7 @@ def shard_path(model_path, rank, size):
         raise Stop(REFUSED, f"{missing[0]}: no such file, and {started} started: each needs its shard")
     if find(insert(model_path, size)):
         more = insert(model_path, size)
-        raise Stop(REFUSED, f"{more} is there, too, but {started} started: start one per shard")
+        raise Stop(REFUSED, f"{more} is there as well, but {started} started: start one per shard")
     return find(insert(model_path, rank))
 
 
@@ -108,7 +116,7 @@ def describe(outputs):
     return lines
 
 
-# What run.sh's launcher hears of this rank: its step, in a page of memory, and why it failed, in a file
+# How run.sh's launcher follows this rank: its step is in a page of memory, the reason of a failure in a file
 
 FOLDER = os.environ.pop("LAUNCH_FOLDER", "")  # popped: not for this process's children
 STEP, PLACE = 96, 32  # bytes of the step, and of the place in it
@@ -130,7 +138,7 @@ def step(text):
 
 
 def place(text):
-    """Say where in its step this rank is, in at most 32 bytes: who hangs is told from who waits for it."""
+    """Say where in its step this rank is, in at most 32 bytes: one that hangs is told from those that wait."""
     PAGE[STEP:] = text[:PLACE].ljust(PLACE, b"\0")
 
 
@@ -179,7 +187,7 @@ def fail(status, message):
 
 
 def _say(text):
-    """Write it on stderr as bytes, since a path in it may be no UTF-8; a stderr that takes nothing ends nobody."""
+    """Write it on stderr as bytes, since a path in it may not be UTF-8; a closed stderr ends no rank."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
     with contextlib.suppress(OSError):

@@ -18,11 +18,15 @@ die() { # STATUS MESSAGE...
   exit "$1"
 }
 
-# what Python runs here takes nothing from the caller's folder: a program given with -c would look there first
+# Python must import nothing from the caller's folder, where a program given with -c would look first
 runs() { "$1" -c '' 2>/dev/null; }
 has() { "$1" -c 'import importlib, sys; del sys.path[0]; importlib.import_module(sys.argv[1])' "$2" >/dev/null 2>&1; }
 has_lite() { has "$1" mindspore_lite; }
-me() { id -un 2>/dev/null || id -u; } # a user may have no name
+me() { # a user may have no name
+  local name
+  name=$(id -un 2>/dev/null) || name=$(id -u)
+  echo "$name"
+}
 is_37() { [ "$("$1" -c 'import sys; print(sys.version_info[:2] == (3, 7))' 2>/dev/null)" = True ]; }
 
 # Print a Python 3.7, the only one that PyPI has mindspore-lite for.
@@ -36,7 +40,7 @@ find_python37() {
     fi
   done
   say "no Python 3.7 here: fetching one with uv into .uv"
-  # uv 0.6 is the last that knows Python 3.7
+  # uv 0.6 is the last version that knows Python 3.7
   if ! (cd "$here" && python3 -m venv .uv && .uv/bin/pip install -q uv==0.6.17 &&
     UV_PYTHON_INSTALL_DIR=$here/.uv/python timeout 600 .uv/bin/uv python install 3.7) >&2; then
     die 3 "no Python 3.7, the only one that PyPI has mindspore-lite for, and uv could not fetch one. Install it with" \
@@ -71,7 +75,7 @@ set_up() {
       return
     fi
     is_37 "$PYTHON" ||
-      die 3 "PYTHON=$PYTHON has no mindspore_lite, and is no Python 3.7 to install it for: correct or unset it"
+      die 3 "PYTHON=$PYTHON has no mindspore_lite, and isn't a Python 3.7 to install it for: correct or unset it"
   fi
   python=$here/.venv/bin/python
   if cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
@@ -90,7 +94,7 @@ set_up() {
   if ! cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
     found=$(find_python37)
     command -v gcc >/dev/null || die 3 "no C compiler (gcc), which mpi4py is built with (Debian: apt install gcc libc6-dev)"
-    install "$found" >&2 || die 3 "installing into .venv failed, for the reason above: mend it and start again"
+    install "$found" >&2 || die 3 "installing into .venv failed, for the reason above: fix that and start again"
   fi
   exec 9<&-
 }
@@ -108,12 +112,12 @@ set_up_gpu() {
   if cmp -s "$here/requirements-gpu.txt" "$here/.venv/installed-gpu" || "$python" -c "$load" "$here" 2>/dev/null; then
     return
   fi
-  [ "$python" = "$here/.venv/bin/python" ] || return 0 # not ours to add to: the ranks say what is missing
+  [ "$python" = "$here/.venv/bin/python" ] || return 0 # not ours to change: the ranks say what is missing
   exec 9<"$here"
   flock -n 9 || { say "another start is installing: waiting for it" && flock 9; }
   say "installing TensorRT, CUDA 11 and NCCL into .venv, once (3 GB)"
   (cd "$here" && "$python" -m pip --disable-pip-version-check install -r requirements-gpu.txt) >&2 ||
-    die 3 "installing into .venv failed, for the reason above: mend it and start again"
+    die 3 "installing into .venv failed, for the reason above: fix that and start again"
   cp "$here/requirements-gpu.txt" "$here/.venv/installed-gpu"
   exec 9<&-
 }
@@ -123,18 +127,19 @@ read_options() {
   local any
   for any in "$here/.venv/bin/python" ${PYTHON:+"$PYTHON"} python3; do
     if runs "$any"; then
-      # its own words are shown; what it has found out comes through a pipe
+      # what it prints is shown; the back end that it has found comes through a pipe
       { backend=$("$any" -IS "$here/launch/options.py" "$@" 3>&1 >&4 4>&-) || exit $?; } 4>&1
       [ -n "$backend" ] || exit 0 # --help
       return
     fi
   done
-  die 3 "no Python here (python3): install one"
+  set_up # which says what is missing, or makes .venv
+  read_options "$@"
 }
 
 main() {
-  export PATH # which bash has, but nobody else, where the environment is empty
-  unset LAUNCH_FOLDER LAUNCH_RANK LAUNCH_LOCAL_RANK LAUNCH_SIZE # where a rank starts a job of its own
+  export PATH # in an empty environment only bash itself has it
+  unset LAUNCH_FOLDER LAUNCH_RANK LAUNCH_LOCAL_RANK LAUNCH_SIZE # in case a rank starts a job of its own
   [ -e /dev/fd/1 ] || die 2 "stdout is closed: there is nowhere to show the results"
   [[ ${PYTHON:-} != */* ]] || PYTHON=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
   read_options "$@"

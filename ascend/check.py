@@ -37,7 +37,7 @@ def _are_ips(text):
 
 
 def is_loopback(text):
-    """Return whether a server_id or an address is one that every machine calls itself by."""
+    """Return whether a server_id or an address is one that every machine has for itself, such as 127.0.0.1."""
     return text.startswith("127.") and is_ip(text) or text in ("localhost", "::1")
 
 
@@ -142,7 +142,7 @@ def problems(table):
     if count and servers and int(count) != len(table["server_list"]):
         there = len(table["server_list"])
         found.append(f'server_count: "{count}", but server_list has {there}: write "{there}"')
-    # inside one server or SuperPod the devices have another way than their network
+    # inside one server or SuperPod the devices don't need their network
     needs_ip = len(pods) > 1 if pods else len(servers) > 1
 
     ranks_of, ips, super_ids = [], [], {}  # super_ids: {server_id: [(device's path, super_device_id)]}
@@ -188,7 +188,7 @@ def pods_of(table):
 
 
 def _rank_problems(found, servers, ranks_of):
-    """Add to `found` what is wrong with the ranks: a list a server of (device's path, rank_id)."""
+    """Add to `found` what is wrong with the ranks: a list per server of (device's path, rank_id)."""
     everywhere = [pair for ranks in ranks_of for pair in ranks]
     before = len(found)
     advice = f"number the ranks 0 to {len(everywhere) - 1}"
@@ -196,7 +196,7 @@ def _rank_problems(found, servers, ranks_of):
     for owner, rank in everywhere:
         if rank and int(rank) >= len(everywhere):
             found.append(f'{owner}.rank_id: "{rank}", but there are {len(everywhere)} devices: {advice}')
-    if len(found) > before:  # what else there would be to say follows from it
+    if len(found) > before:  # any further problem would only follow from these
         return
     for (owner, _), ranks in zip(servers, ranks_of):
         numbers = sorted(int(rank) for _, rank in ranks if rank)

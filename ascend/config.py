@@ -60,12 +60,12 @@ def read(path):
             raise Refused(f"{where}lines end with CR alone, and mindspore_lite reads them as one: end them with LF")
         if line.startswith("#"):
             if "variable_weights_file" in line:  # mindspore_lite 2.3 and later looks for this word in every line
-                raise Refused(f"{where}variable_weights_file in a comment is taken for the option: take it out")
+                raise Refused(f"{where}variable_weights_file in a comment is read as the option: remove it")
         elif line.startswith("[") and line.endswith("]"):
             section = line[1:-1].strip()
             _near(f"{where}section [{section}]", section, [*KEYS, *CANN, *OTHERS], 0.6)
             if section in sections:
-                raise Refused(f"{where}section [{section}] is there twice, and the first counts: put them together")
+                raise Refused(f"{where}section [{section}] appears twice, and only the first counts: merge them")
             sections[section] = Section(number)
         elif line.startswith(";"):
             raise Refused(f"{where}comments begin with #, not with ;")
@@ -90,21 +90,21 @@ def _option(where, line, name, section):
         if option in OPTIONS:
             raise Refused(f"{where}key {key} in [{name}]: CANN's options begin with ge.: write {option}")
     if key in section:
-        raise Refused(f"{where}{key} is there twice in [{name}], and the first counts: take one out")
+        raise Refused(f"{where}{key} appears twice in [{name}], and only the first counts: remove one")
     if not value:
         raise Refused(f"{where}{key} has no value: give it one or make it a comment (#)")
     if value[0] in "\"'" or value[-1] in "\"'":
-        raise Refused(f"{where}{key}={value}: the quotes would be part of the value: take them out")
+        raise Refused(f"{where}{key}={value}: the quotes would be part of the value: remove them")
     if re.search(r"\s#", value):
-        raise Refused(f"{where}{key}={value}: comments stand on lines of their own")
+        raise Refused(f"{where}{key}={value}: put the comment on a line of its own")
     section[key] = value
 
 
 def _near(what, name, known, similarity):
-    """Raise Refused where a name is none of the known ones, but looks like one."""
+    """Raise Refused if a name isn't known, but looks like one that is."""
     near = [] if name in known else difflib.get_close_matches(name.lower(), known, 1, similarity)
     if near:
-        raise Refused(f"{what} is none that mindspore_lite reads: did you mean {near[0]}?")
+        raise Refused(f"{what} isn't read by mindspore_lite: did you mean {near[0]}?")
 
 
 def notes(path):
@@ -147,7 +147,7 @@ def rank_table_file(path):
         )
     provider = config.get("ascend_context", {}).get("provider", "ge")
     if provider != "ge":
-        raise Refused(f"{path}: provider={provider}: of Ascend's, ge alone runs distributed models: correct it")
+        raise Refused(f"{path}: provider={provider}: on Ascend only ge runs distributed models: correct it")
     other = os.environ.get("RANK_TABLE_FILE", "")
     if other and not named:
         message = f"RANK_TABLE_FILE in the environment is {other}, which mindspore_lite doesn't read"
@@ -159,7 +159,7 @@ def rank_table_file(path):
         advice = "python3 ascend/rank_table.py --devices 0,1 > rank_table.json writes one"
         raise Refused(f"{path}: rank_table_file={named}: no such file ({absolute}): {advice}")
     if absolute.find(".json") != len(absolute) - len(".json"):  # HCCL looks for the first .json in the path
-        raise Refused(f"{path}: rank_table_file={named}: {absolute} must end in .json and have it nowhere else")
+        raise Refused(f"{path}: rank_table_file={named}: {absolute} must end in .json and contain it nowhere else")
     if other and os.path.realpath(other) != os.path.realpath(absolute):
         advice = "unset it or make them the same"
         raise Refused(f"{path}: rank_table_file={named}, but RANK_TABLE_FILE in the environment is {other}: {advice}")

@@ -18,7 +18,7 @@ import re
 
 from ascend import Refused
 
-DEV = os.environ.get("LAUNCH_DEV", "/dev")  # where the driver makes device files; tests have another folder
+DEV = os.environ.get("LAUNCH_DEV", "/dev")  # where the driver makes device files; tests use another folder
 VARIABLE = "ASCEND_RT_VISIBLE_DEVICES"
 
 

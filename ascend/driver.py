@@ -1,4 +1,4 @@
-"""What the driver says of this server's devices: their addresses, their numbers in a SuperPod."""
+"""What the driver says about this server's devices: their addresses and their numbers in a SuperPod."""
 
 import ipaddress
 import os
@@ -51,7 +51,7 @@ def read_addresses(devices, conf=None):
                 raise Refused(f"{who}: {address} isn't the address of a device: {SET.format(device)}")
         if len({address for address, _ in said}) > 1:
             both = " but ".join(f"{address} in {who}" for address, who in said)
-            raise Refused(f"device {device} has {both}: HCCL can't connect: correct the one, or give --hccn_conf FILE")
+            raise Refused(f"device {device} has {both}: HCCL can't connect: correct one, or give --hccn_conf FILE")
         found[device] = said[0]
     for device, (address, who) in found.items():
         first, source = next((number, other[1]) for number, other in found.items() if other[0] == address)

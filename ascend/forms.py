@@ -1,4 +1,4 @@
-"""Tables as other tools write them: recognised by what only they have, then named or converted to version 1.0."""
+"""Tables as other tools write them: recognized by what only they have, then named or converted to version 1.0."""
 
 import re
 
@@ -38,7 +38,7 @@ def foreign(table):
 
 
 def from_groups(table, name):
-    """Return the servers of a table with group_list as version 1.0 lists them; the ranks are said in it, now.
+    """Return the servers of a table with group_list as version 1.0 lists them; the ranks are written into it.
 
     Of pods, the ranks follow the numbers at the ends of their names (in the order listed, if one has none), in each pod
     the devices' numbers, as HCCL sorts them; a lab's instances have their rank_id. Raises Refused by JSON path.

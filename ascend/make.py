@@ -33,7 +33,7 @@ def make(devices, addresses, server_id, super_device_ids=None, super_pod_id=None
 
 
 def convert(table, name):
-    """Return the table of version 1.0 that says the same as another tool's (group_list); one that is right as it is.
+    """Return another tool's table (group_list) as one of version 1.0; a table that is right already stays as it is.
 
     name: its file, for messages. Raises Refused where it can't be converted, or the result isn't right.
     """

@@ -1,8 +1,8 @@
 """Write and check an Ascend rank table: the file that tells HCCL which device of which server is which rank.
 
     python3 ascend/rank_table.py --devices 0,1 > rank_table.json         # of this server
-    python3 ascend/rank_table.py --merge a.json b.json > rank_table.json # of several, in the order of their ranks
-    python3 ascend/rank_table.py --from jobstart_hccl.json > rank_table.json # ModelArts' or a pod's, converted
+    python3 ascend/rank_table.py --merge a.json b.json > rank_table.json # of several servers, in rank order
+    python3 ascend/rank_table.py --from jobstart_hccl.json > rank_table.json # from ModelArts or a pod
     python3 ascend/rank_table.py --check rank_table.json                 # one line for each problem, status 2 with any
 
 It works from any folder. `--help` has the rest.
@@ -47,7 +47,7 @@ def of_this_server(args):
     if args.super_device_ids is not None:
         given = args.super_device_ids.split(",")
         if len(given) != len(numbers):
-            raise Refused(f"--super_device_ids: {len(given)}, --devices: {len(numbers)}: give one a device")
+            raise Refused(f"--super_device_ids: {len(given)}, --devices: {len(numbers)}: give one per device")
         super_ids = dict(zip(numbers, given))
     elif args.super_pod_id is not None:
         super_ids = driver.read_super_device_ids(numbers)
@@ -70,9 +70,9 @@ def parse_arguments():
     parser.error = refuse
     read = parser.add_argument_group("tables that are there")
     read.add_argument("--check", metavar="FILE", help="say what is wrong with a rank table (default: none)")
-    join = "join tables, a server's each, in the order of ranks (default: none)"
+    join = "join the tables of several servers, in the order of the ranks (default: none)"
     read.add_argument("--merge", nargs="+", metavar="FILE", help=join)
-    other = "convert a table with group_list, as ModelArts and pods have it (default: none)"
+    other = "convert a table with group_list, the form that ModelArts and pods use (default: none)"
     read.add_argument("--from", metavar="FILE", dest="other", help=other)
     write = parser.add_argument_group("table of this server")
     write.add_argument(
@@ -83,7 +83,7 @@ def parse_arguments():
     write.add_argument("--hccn_conf", metavar="FILE", help=conf)
     alone = "leave addresses out: allowed on a single server of Atlas A2 or A3, and in a single SuperPod"
     write.add_argument("--no_device_ip", action="store_true", default=None, help=alone)
-    pod = "write version 1.2: the SuperPod of Atlas A3 this is in (default: none)"
+    pod = "write version 1.2: the Atlas A3 SuperPod that this server is in (default: none)"
     write.add_argument("--super_pod_id", metavar="ID", help=pod)
     write.add_argument("--super_device_ids", metavar="IDS", help="version 1.2: the devices' SDIDs (default: npu-smi's)")
     args = parser.parse_args()

@@ -14,7 +14,7 @@ def addresses():
     try:
         with open(LOCAL_ROUTES) as file:  # "|-- 10.0.0.1", and in a line under it "/32 host LOCAL"
             found = set(re.findall(r"\|-- (\S+)(?:\n\s*/.*)*?\n\s*/32 host LOCAL", file.read()))
-    except OSError:  # no Linux, or a sandbox without it: --server_id is left
+    except OSError:  # not Linux, or a sandbox without it: --server_id remains
         return []
     return sorted((each for each in found if not each.startswith("127.")), key=socket.inet_aton)
 
@@ -55,7 +55,7 @@ def local_server(table, server_id=None):
         return names
     here = {*addresses(), socket.gethostname()}
     found = [name for name, host_ip in servers.items() if {name, host_ip} & here]
-    # asked last, as a name server that doesn't answer costs seconds
+    # last, because a name server that doesn't answer costs seconds
     found = found or [name for name in servers if _resolved(name) & here]
     if len(found) != 1:
         which = f"{' and '.join(found)} are both this machine" if found else "none of them is this machine"

@@ -31,7 +31,7 @@ def parse(path):
 
     text = read(path)
     if not text.strip():
-        raise Refused(f"{path}: is empty: whatever was to write it failed: write it again")
+        raise Refused(f"{path}: is empty: whatever should have written it failed: write it again")
     try:
         return json.loads(text, object_pairs_hook=noted, parse_constant=refused)
     except (ValueError, RecursionError) as error:  # which says line and column
@@ -53,7 +53,7 @@ def load(path):
 
 
 def ranks(table):
-    """Return a list of Rank, one a device of the table, in the order of the ranks."""
+    """Return a list of Rank, one per device of the table, in the order of the ranks."""
     return sorted(
         Rank(int(device["rank_id"]), server["server_id"], int(device["device_id"]), device.get("device_ip", ""))
         for server in table["server_list"]
@@ -77,6 +77,6 @@ def summary(table):
 
 
 def dumps(table):
-    """Return the table as JSON with one line a device."""
-    text = json.dumps(table, indent=2)  # in which a line break is never part of a string
+    """Return the table as JSON with one line per device."""
+    text = json.dumps(table, indent=2)  # where a line break is never part of a string
     return re.sub(r"\{\n\s*([^][{}]*)\n\s*\}", lambda match: "{" + re.sub(r"\n\s*", " ", match.group(1)) + "}", text)

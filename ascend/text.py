@@ -1,4 +1,4 @@
-"""The text of a file as people save it: UTF-8, with or without a byte order mark; what isn't is named by its place."""
+"""The text of a file as people save it: UTF-8, with or without a byte order mark; anything else is refused."""
 
 import codecs
 

@@ -118,7 +118,7 @@ def main():
     )
     parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help="(default: the lines of standard input)")
     given = parser.add_argument_group("what goes in")
-    given.add_argument("--file", metavar="FILE", help="the sentences, one a line (default: none)")
+    given.add_argument("--file", metavar="FILE", help="the sentences, one per line (default: none)")
     model_path, what = str(root / "models" / "MiniLM.mindir"), "the sharded model (default: models/MiniLM.mindir)"
     given.add_argument("--model_path", default=model_path, metavar="X.mindir", help=what)
     made = parser.add_argument_group("what comes out")

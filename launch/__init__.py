@@ -2,12 +2,12 @@
 
     options    the command line; python3 launch/options.py WORDS... refuses what can't be right before anything is made
     command    what starts the ranks: mpirun, srun, or (Ascend) this launcher itself
-    guard      one rank's parent: it sees how its rank ends, whatever happens in it, and has a limit for each step
+    guard      one rank's parent: it sees how the rank ends, whatever happens in it, and keeps a limit for each step
     stream     how a guard's messages get through mpirun to the launcher in one piece
-    watch      hears of all ranks, decides what went wrong first, and ends the job
+    watch      follows all ranks, decides what went wrong first, and ends the job
     progress   of many predicts: count, rate, time left
     screen     what is shown on the terminal, whoever reads it and however slowly
     processes  finding and ending everything that a job started
 
-Linux and Python's standard library are all that it needs: it starts before NumPy could be imported.
+It needs Linux and Python's standard library alone, because it starts before NumPy could be imported.
 """

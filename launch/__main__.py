@@ -1,4 +1,4 @@
-"""Start one process per rank and see to it that all of them end: python3 launch, which run.sh calls."""
+"""Start one process per rank and make sure that all of them end: python3 launch, which run.sh calls."""
 
 import fcntl
 import glob
@@ -11,7 +11,7 @@ import time
 
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # run as a folder, python3 launch
 
-# ruff: noqa: E402  (found from there alone)
+# ruff: noqa: E402  (only found from there)
 from launch import command, options, servers
 from launch.processes import adopt_orphans, end_all_below, remove_job
 from launch.screen import Screen
@@ -27,7 +27,7 @@ def make_job():
             file.write(bytes(1 << 16))
         job = tempfile.mkdtemp(prefix="launch-", dir=wanted)
         lock = open(os.path.join(job, "launcher"), "w")  # noqa: SIM115  (held as long as this process lives)
-        fcntl.flock(lock, fcntl.LOCK_EX)  # guards see by it whether the launcher is gone
+        fcntl.flock(lock, fcntl.LOCK_EX)  # by this lock guards see whether the launcher is gone
         return job, lock
     except OSError as error:
         name = f"TMPDIR {wanted}" if wanted else tempfile.gettempdir()
@@ -67,7 +67,7 @@ def start(args, job, screen, caught):
     """Start the ranks; return the Watch over them."""
     environment, elsewhere = command.environment(args), []
     if args.backend == "ascend":
-        from launch import on_ascend  # which nobody else waits for
+        from launch import on_ascend  # the other back ends don't pay for this import
 
         here, size, elsewhere = on_ascend.find_ranks(args, screen.say)
         ranks, text = [rank for rank, _ in here], f"{len(here)} of {size} ranks"
@@ -104,7 +104,7 @@ def main():
     try:
         open_standard_files()
         args = options.parse(sys.argv[1:])
-        # main.py's first rank on each server speaks for all there, and says itself which rank a line is of
+        # main.py's first rank on each server prints for all ranks there, and says which rank each line is from
         screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or bool(args.program))
         job, _lock = make_job()
         status = start(args, job, screen, caught).run()

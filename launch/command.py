@@ -11,7 +11,7 @@ import ranks
 from launch.processes import die_with_parent, signal
 from ranks import REFUSED, UNAVAILABLE, Stop
 
-# what ranks on other servers get of this one's environment
+# the variables of this server's environment that ranks on other servers are given
 PASSED_ON = re.compile(r"(ASCEND|CUDA|GLOG|HCCL|MALLOC|MS|NCCL|OMP|UCX)_.*|PYTHON.*|LD_LIBRARY_PATH|RANK_TABLE_FILE")
 
 
@@ -47,7 +47,7 @@ def run(command, environment):
 
 
 def mpirun(args, environment, job, size):
-    """Return the beginning of the command that starts `size` processes, or with None one per server."""
+    """Return the beginning of the command that starts `size` processes, or, with None, one process per server."""
     if args.launcher == "srun":
         return ["srun", f"--ntasks={size}" if size else "--ntasks-per-node=1"]
     here = os.path.dirname(sys.executable)
@@ -62,18 +62,11 @@ def mpirun(args, environment, job, size):
     if args.hostfile:
         command += ["--hostfile", args.hostfile, "--prefix", os.path.dirname(os.path.dirname(program))]
         command += [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
-    return [*command, "--mca", "orte_tmpdir_base", job]  # what it leaves where it is killed lies where it is found
+    return [*command, "--mca", "orte_tmpdir_base", job]  # if it is killed, its files are where they are looked for
 
 
 def count_ranks(args):
     """Return how many CPU or GPU ranks to start."""
     if args.program and not args.ranks:
         raise Stop(REFUSED, f"{args.program[0]}: how many ranks? Give --ranks")
-    return args.ranks or max(count_shards(args.model_path), 1)  # where there is none, main.py says what is missing
-
-
-def count_shards(model_path):
-    count = 0
-    while ranks.find(ranks.insert(model_path, count)):
-        count += 1
-    return count
+    return args.ranks or max(ranks.count_shards(args.model_path), 1)  # of none, main.py says what is missing

@@ -1,8 +1,8 @@
-"""The guard of one rank: its parent, started by mpirun, srun or the launcher, which outlives whatever happens in it.
+"""The guard of one rank: its parent, which mpirun, srun or the launcher starts, and which outlives the rank.
 
     python3 guard.py SETTINGS COMMAND...
 
-The rank writes its output to log files, so that nobody who reads slowly holds it up, and its step into a page of memory
+The rank writes its output to log files, so that a slow reader doesn't hold it up, and its step into a page of memory
 (ranks.py). The guard passes both on to the launcher, ends the rank when a step takes longer than its limit, even one
 that is stopped or hangs in C with the interpreter's lock, and says how it ended. Nothing of it is left then.
 """
@@ -42,7 +42,7 @@ from ranks import FAILED, PLACE, REFUSED, STEP, TIMEOUT
 GRACE = 5  # seconds from SIGTERM to SIGKILL
 SHOWN = 10  # how many lines of a failed rank's log are shown
 READ = 1 << 15  # bytes of a log that are passed on together
-# which limit holds for a step, by its first word (see step() in ranks.py); none for those that only a program knows
+# which limit holds for a step, by its first word (see step() in ranks.py); steps of a program's own have none
 LIMITS = {
     "start": "start",
     "read": "build",
@@ -92,7 +92,7 @@ class Guard:
         if failed:
             self.send(**failed)
         else:
-            self.send(ended=self.child.returncode == 0)  # and not what was only asked to end
+            self.send(ended=self.child.returncode == 0)  # False if it was only asked to end
         until = time.monotonic() + 2 * GRACE
         while self.sender.waiting and not self.launcher_gone and time.monotonic() < until:
             select.select([], [2], [], 0.2)
@@ -113,7 +113,7 @@ class Guard:
             self.end_rank()
 
     def end_rank(self, *_):
-        """End the rank: the launcher, or whoever started this process, wants it."""
+        """End the rank, because the launcher, or whatever started this process, asks for it."""
         self.asked = True
         if self.kill_at is None and self.child:
             self.kill_at = time.monotonic() + GRACE
@@ -126,7 +126,7 @@ class Guard:
         self.folder = tempfile.mkdtemp(prefix=os.path.basename(job) + "-")
         log_dir = self.settings["log_dir"] or self.folder
         os.makedirs(log_dir, exist_ok=True)
-        self.logs = []  # (what the rank writes to, what is read here)
+        self.logs = []  # (the file that the rank writes to, the same file to be read here)
         for name in ("stdout", "stderr"):
             path = os.path.join(log_dir, f"rank_{self.rank}.{name}.log")
             with contextlib.suppress(FileNotFoundError):
@@ -157,7 +157,7 @@ class Guard:
         while True:
             ended = self.child.poll() is not None
             if ended:
-                end_all_below()  # what it has left could go on writing for ever
+                end_all_below()  # a process that it has left behind could go on writing for ever
             self.look_at_step(ended)
             full, read = self.sender.full(), False
             for on, log in () if full else shown:
@@ -174,7 +174,7 @@ class Guard:
                     os.read(wake, 4096)
 
     def look_at_step(self, ended):
-        """Tell the launcher of a new step, once a second at most, and end the rank if it takes too long."""
+        """Report a new step to the launcher, at most once a second, and end the rank if the step takes too long."""
         now, step = time.monotonic(), self.page[:STEP].rstrip(b"\0").decode(errors="replace")
         if step != self.step:
             if self.step == self.told:
@@ -196,12 +196,12 @@ class Guard:
             self.child.kill()
 
     def where(self):
-        """Return the rank's step and, if it said so, its place in it."""
+        """Return the rank's step and, if it said so, its place in the step."""
         place = self.page[STEP:].rstrip(b"\0").decode(errors="replace")
         return f"{self.step} ({place})" if place else self.step
 
     def how_it_ended(self):
-        """Return what to tell the launcher of the rank's failure; None if it was none of its own."""
+        """Return what to report to the launcher about the rank's failure; None if it didn't fail by itself."""
         code, said, in_step = self.child.returncode, {}, f" in {self.step}" if self.step else ""
         with contextlib.suppress(OSError, ValueError), open(os.path.join(self.folder, "failure")) as file:
             said = json.load(file)
@@ -245,7 +245,7 @@ def private_folder(path):
 
 
 def is_left(job):
-    """Return whether this is the launcher's server, and the launcher, which has locked this file, is gone."""
+    """Return whether this is the launcher's server, and its launcher, which had locked this file, is gone."""
     try:
         with open(os.path.join(job, "launcher")) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,8 +13,8 @@ def find_ranks(args, note):
     """
     path = config.rank_table_file(args.config_file)
     if not path:
-        advice = "write rank_table_file=... into [ascend_context]: it joins the ranks"
-        raise Stop(REFUSED, f"{args.config_file}: names no rank table: {advice}")
+        advice = "write rank_table_file=... into [ascend_context]"
+        raise Stop(REFUSED, f"{args.config_file}: names no rank table, which joins the ranks: {advice}")
     loaded = table.load(path)
     for line in (*config.notes(args.config_file), *(f"{path}: {line}" for line in check.notes(loaded))):
         note(line)

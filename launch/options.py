@@ -1,4 +1,4 @@
-"""run.sh's command line: what the launcher takes, what it hands on to main.py, and whose words begin where.
+"""run.sh's command line: what the launcher takes, what it passes on to main.py, and where a program's own words begin.
 
     python3 launch/options.py WORDS... 3>back_end
 
@@ -42,7 +42,7 @@ def parser():
     made = Parser(
         prog="run.sh",
         usage=USAGE,
-        description="Run a distributed model, one process per rank, and check the result against the unsharded model; "
+        description="Run a distributed model, one process per rank, and check the result against the unsharded model;\n"
         "or run any program of yours, one process per rank, under the same watch.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -51,29 +51,29 @@ def parser():
     options.add_options(made, main_options()["model_path"])
     start = made.add_argument_group("start")
     add = start.add_argument
-    text = "how many to start (default: as many as there are shards)"
+    text = "how many ranks to start (default: as many as there are shards)"
     add("--ranks", metavar="N", type=int, help=text)
-    text = "CPU, GPU: Open MPI's list of servers, lines `address slots=2` (default: none)"
+    text = "CPU, GPU: the servers, as Open MPI lists them: lines `address slots=2` (default: none)"
     add("--hostfile", metavar="FILE", help=text)
-    text = "CPU, GPU: what starts the ranks; srun: inside a Slurm allocation (default: mpirun)"
+    text = "CPU, GPU: what starts the ranks; srun needs a Slurm allocation (default: mpirun)"
     add("--launcher", choices=("mpirun", "srun"), help=text)
-    text = "Ascend: which of the rank table's servers this is (default: found by its addresses)"
+    text = "Ascend: which server of the rank table this one is (default: found by its addresses)"
     add("--server_id", metavar="ID", help=text)
     add = made.add_argument_group("limits, in seconds").add_argument
-    text = "for a rank's start, until it knows the others (default: 120)"
+    text = "from a rank's start until it knows the others (default: 120)"
     add("--start_timeout", type=float, default=120, metavar="S", help=text)
-    text = "for reading the files, for the build and for the check, each (default: 1800)"
+    text = "each for reading the files, for the build and for the check (default: 1800)"
     add("--build_timeout", type=float, default=1800, metavar="S", help=text)
-    text = "for each predict, and for the end of a rank (default: 120)"
+    text = "for each predict, and for a rank to end (default: 120)"
     add("--predict_timeout", type=float, default=120, metavar="S", help=text)
-    text = "how much longer than ten times the others' time a rank may take for a step (default: 60)"
+    text = "a rank may take this much more than ten times what the slowest of the others took (default: 60)"
     add("--straggler_timeout", type=float, default=60, metavar="S", help=text)
-    add("--timeout", type=float, metavar="S", help="for the whole (default: none)")
+    add("--timeout", type=float, metavar="S", help="for the whole run (default: none)")
     add = made.add_argument_group("logs").add_argument
-    text = "two logs per rank, all that it wrote (default: logs/<time>, the last one also logs/latest)"
+    text = "where each rank's two logs go (default: logs/<time>; logs/latest is the last of them)"
     add("--log_dir", metavar="DIR", help=text)
-    add("--verbose", action="store_true", help="show what ranks write on stderr, the engine's log among it")
-    add("--untagged", action="store_true", help="show a program's output without `rank N: ` before each line")
+    add("--verbose", action="store_true", help="also show what ranks write to stderr, such as the engine's log")
+    add("--untagged", action="store_true", help="show a program's output without `rank N: ` before every line")
     made.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return made
 

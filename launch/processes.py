@@ -10,7 +10,7 @@ import time
 
 LIBC = ctypes.CDLL(None)
 # who starts ranks, and where it says a process's rank, its number on its server, and how many ranks there are; Slurm
-# after mpirun, which may run inside of a Slurm allocation
+# comes after mpirun, which may run inside a Slurm allocation
 STARTERS = (
     ("LAUNCH_RANK", "LAUNCH_LOCAL_RANK", "LAUNCH_SIZE"),  # the launcher itself, on Ascend
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
@@ -56,7 +56,7 @@ def below():
 
 
 def end_all_below():
-    """Kill every process below this one; return when none is left (2 s later at most)."""
+    """Kill every process below this one; return when none is left, at most 2 s later."""
     for _ in range(100):
         for pid in below():
             with contextlib.suppress(OSError):  # it may have just ended

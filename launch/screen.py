@@ -1,13 +1,13 @@
-"""What is shown on stdout and stderr, by a process that never waits for who reads it."""
+"""What is shown on stdout and stderr, by a process that never waits for its reader."""
 
 import os
 import select
 import time
 
-CROWDED = 256 << 10  # bytes that may wait to be shown before no more is taken in
+CROWDED = 256 << 10  # once so many bytes wait to be shown, nothing more is taken in
 PROGRESS, ERASED = "progress", b"\r\x1b[K"  # whose a line is that the next one takes the place of, and how it does
-LINE = 8192  # bytes of a rank's line that are shown together at most
-MOMENT = 0.1  # seconds after which rank 0's line is shown though it isn't whole
+LINE = 8192  # the most bytes of a rank's line that are shown in one piece
+MOMENT = 0.1  # seconds after which an unfinished line of rank 0 is shown
 
 
 class Screen:
@@ -50,7 +50,7 @@ class Screen:
         """Show what rank 0 has begun to write on a line and hasn't finished for a moment."""
         now = time.monotonic()
         for (rank, on), (since, rest) in list(self.unfinished.items()):
-            if self.waiting():  # for who reads slowly: the line's end may wait, too
+            if self.waiting():  # the reader is slow: the rest of the line may come meanwhile
                 self.unfinished[rank, on] = now, rest
             elif rank == 0 and now - since > MOMENT:
                 del self.unfinished[rank, on]
@@ -75,11 +75,11 @@ class Screen:
         return sum(map(len, self.pending.values())) > CROWDED
 
     def waiting(self):
-        """Return the file descriptors that something waits for."""
+        """Return the file descriptors that something waits to be written to."""
         return [on for on, data in self.pending.items() if data]
 
     def flush(self, seconds=0):
-        """Show what waits as far as it is taken now; return why it can't be shown any more, if so."""
+        """Show as much of what waits as the reader takes now; return the reason if it can't be shown any more."""
         waiting = self.waiting()
         for on in select.select([], waiting, [], seconds)[1] if waiting else ():
             try:
@@ -90,7 +90,7 @@ class Screen:
         return None
 
     def flush_all(self, is_interrupted=lambda: False):
-        """Show everything, however slowly it is read; return why it can't be shown, if so."""
+        """Show everything, however slowly it is read; return the reason if it can't be shown."""
         lost = None
         while self.waiting() and not is_interrupted():
             lost = self.flush(0.2) or lost

@@ -1,4 +1,4 @@
-"""Before ranks start on several servers: each must answer, and have what the ranks need under the same paths."""
+"""Before ranks start on several servers: each must answer, and have under the same paths what the ranks need."""
 
 import glob
 import os
@@ -39,5 +39,5 @@ def check(args, environment, job, caught):
             )
     if process.returncode or "here" not in said:
         reason = " ".join(word for line in said for word in line.split())
-        advice = "ssh to each must work without a password, and Python lie under the same path"
+        advice = "ssh to each must work without a password, and Python must be under the same path"
         raise Stop(FAILED, f"the servers of {servers} can't all be reached: {advice}: {reason[:1000]}")

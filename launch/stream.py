@@ -14,7 +14,7 @@ FULL = 64 << 10  # bytes that may wait for a launcher that doesn't read
 
 
 class Sender:
-    """Sends a rank's messages over the file descriptor `to`, without ever waiting for who reads them."""
+    """Sends a rank's messages over the file descriptor `to`, without ever waiting for the reader."""
 
     def __init__(self, rank, to, write):
         self.rank, self.to, self.write, self.waiting = rank, to, write, bytearray()
@@ -27,7 +27,7 @@ class Sender:
         self.flush()
 
     def flush(self):
-        """Write what can be written now; raise OSError where nobody reads it any more."""
+        """Write what can be written now; raise OSError if nobody reads it any more."""
         while self.waiting:
             try:
                 del self.waiting[: self.write(self.to, self.waiting[:PACKET])]
@@ -57,5 +57,5 @@ class Receiver:
                 continue
             *complete, rest = (self.lines.get(int(rank), b"") + base64.b64decode(text.rstrip())).split(b"\n")
             self.lines[int(rank)] = rest
-            messages += [(int(rank), json.loads(each)) for each in complete]
+            messages += [(int(rank), json.loads(message)) for message in complete]
         return messages, others

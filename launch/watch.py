@@ -1,4 +1,4 @@
-"""Hear of all ranks, decide what went wrong first, and end the job."""
+"""Follow all ranks, decide what went wrong first, and end the job."""
 
 import os
 import re
@@ -14,21 +14,21 @@ from launch.stream import Receiver
 from ranks import DIFFERENT, FAILED, REFUSED, TIMEOUT, UNAVAILABLE
 from suite.batches import is_pattern
 
-TOGETHER, LATE = 0.2, 1.0  # seconds in which failures, and ranks that are late, are of one moment
-STACKS = 3  # seconds in which ranks that are late are ended, with their stacks in the log
-PROGRESS = 5  # seconds after which a step that goes on is shown
-TIMES = 10  # a rank may take so many times as long for a step as the slowest of the others, and straggler_timeout more
+TOGETHER, LATE = 0.2, 1.0  # seconds within which failures, or ranks that are late, count as simultaneous
+STACKS = 3  # seconds that ranks that are late have to write their stacks into the log and end
+PROGRESS = 5  # seconds after which a step that is still going on is shown
+TIMES = 10  # a rank may take this many times as long for a step as the slowest of the others, plus straggler_timeout
 
 
 class Rank:
     """What is known of a rank."""
 
     def __init__(self):
-        self.step, self.since = None, time.monotonic()  # None until it was heard of
+        self.step, self.since = None, time.monotonic()  # None until the first message from it
         self.took = {}  # seconds, by step
         self.has_ended = self.is_heard_of = False
         self.is_lost = True  # until its guard says how it ended
-        self.is_late = False  # its guard ends it, as its step takes too long
+        self.is_late = False  # its guard is ending it because its step took too long
 
 
 class Watch:
@@ -54,9 +54,8 @@ class Watch:
         """Return the job's exit status."""
         give_up_at = None
         while True:
-            crowded = (
-                self.screen.crowded() and self.status is None
-            )  # who reads is slow: nobody's fault, no limit counts
+            # whatever reads the output is slow: that is no rank's fault, and no limit counts
+            crowded = self.screen.crowded() and self.status is None
             waited_from = time.monotonic()
             readable, _, _ = select.select([] if crowded else list(self.receivers), self.screen.waiting(), [], 0.1)
             for source in readable:
@@ -82,7 +81,7 @@ class Watch:
                     give_up_at = time.monotonic() + (GRACE - 2 if self.caught else GRACE + 1)
                 elif over:
                     return 0
-            # mpirun takes another second, which does nothing where all ranks were on this server
+            # mpirun takes another second to end, for nothing if all ranks were on this server
             if self.status is not None and not self.args.has_servers:
                 over = over or set(below()) <= {process.pid for process in self.processes}
             if over or give_up_at and time.monotonic() > give_up_at:
@@ -154,10 +153,10 @@ class Watch:
         failure = {"on": number, "rank": number, "how": how, "status": status, "step": step or "start", **more}
         self.failures.append(dict(failure, heard_at=now, at=now - ago))
 
-    # What no guard tells
+    # What no guard can report
 
     def look_for_lost_ranks(self, over):
-        """Find the ranks that were never heard of, whose guard or server is gone, or that others left far behind."""
+        """Find the ranks that never appeared, whose guard or server is gone, or that others have left far behind."""
         args, now = self.args, time.monotonic()
         if args.timeout and now - self.started > args.timeout:
             self.fail(self.furthest_behind(), f"the job took longer than {args.timeout:g} s (--timeout)", TIMEOUT)
@@ -168,7 +167,7 @@ class Watch:
             if not rank.is_heard_of and now - self.started > args.start_timeout + 1:
                 self.fail(number, f"never appeared in {args.start_timeout:g} s (--start_timeout)", TIMEOUT)
             elif rank.is_heard_of and limit and now - rank.since > limit + GRACE:
-                self.fail(number, f"not heard of since {rank.step}, {limit + GRACE:g} s ago", TIMEOUT)
+                self.fail(number, f"not heard from since {rank.step}, {limit + GRACE:g} s ago", TIMEOUT)
             else:
                 self.look_for_straggler(number, rank, now)
         code = next((process.returncode for process in self.processes if process.returncode), 0)
@@ -182,7 +181,7 @@ class Watch:
             self.fail(lost, f"was lost {where}{others}: what started it ended with {how}", status)
 
     def look_for_straggler(self, number, rank, now):
-        """Name a rank whose step others have ended long ago."""
+        """Name a rank that is still in a step which others finished long ago."""
         step, waits = rank.step, now - rank.since
         if not step or is_idle(step) or waits <= self.args.straggler_timeout:
             return
@@ -190,7 +189,7 @@ class Watch:
         others = [each for each in self.ranks.values() if each.has_ended or progress_of(each.step or "") > here]
         slowest = max((each.took.get(step, 1.0) for each in others), default=None)
         if slowest is not None and waits > TIMES * slowest + self.args.straggler_timeout:
-            how = f"still in {step} after {waits:.0f} s, which {len(others)} others ended in {slowest:.1f} s or less"
+            how = f"still in {step} after {waits:.0f} s, which {len(others)} others finished in {slowest:.1f} s or less"
             self.fail(number, f"{how} (--straggler_timeout)", TIMEOUT)
 
     def furthest_behind(self):
@@ -207,7 +206,7 @@ class Watch:
         if status == TIMEOUT:
             late += self.not_begun(late)
             late.sort(key=lambda failure: (progress_of(failure["step"]), "stopped" not in failure["how"]))
-            first = late[0]  # the others wait for who is behind
+            first = late[0]  # the others wait for the one that is furthest behind
             for number in sorted(number for number, each in self.ranks.items() if not each.is_heard_of):
                 self.screen.say(f"rank {number}: never appeared")
             for failure in late:
@@ -217,8 +216,9 @@ class Watch:
             steps.update((failure["on"], failure["step"]) for failure in late if self.ranks[failure["on"]].is_heard_of)
             self.screen.say("last steps: " + ", ".join(f"rank {number}: {steps[number]}" for number in sorted(steps)))
             rank = first["on"]
-        elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # which step it was in adds nothing
-            self.screen.line(f"rank {rank}: {message}")
+        elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # its step would add nothing
+            # all ranks may know, and say, which one of them it is about
+            self.screen.line(message if re.match(r"rank \d+: ", message) else f"rank {rank}: {message}")
             return status
         elif rank is None:
             self.screen.say(first["how"])
@@ -249,7 +249,7 @@ class Watch:
         return is_idle(step) or bool(self.args.session) and step.startswith("predict")
 
     def show_progress(self):
-        """Show that long steps live, each with all the ranks in it, and who else takes part."""
+        """Show which long steps are still going on, with the ranks that are in them, and who else has to take part."""
         now, ranks_in = time.monotonic(), defaultdict(list)
         for number, rank in sorted(self.ranks.items()):
             if rank.step and not rank.has_ended and not self.is_quiet(rank.step):
@@ -263,10 +263,10 @@ class Watch:
             self.said_at = now
             for server, theirs in self.elsewhere:
                 them = f"rank{'s'[: len(theirs) > 1]} {', '.join(map(str, theirs))} of server {server}"
-                self.screen.line(f"  {them} must take part: is run.sh started there?")
+                self.screen.line(f"  {them} must take part: has run.sh been started there?")
         missing = [number for number, rank in self.ranks.items() if not rank.is_heard_of]
         if missing and now - self.started > PROGRESS:
-            self.screen.line(f"not heard of yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
+            self.screen.line(f"not heard from yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
             self.said_at = now
 
 

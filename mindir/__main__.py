@@ -89,5 +89,5 @@ def arguments():
 
 if __name__ == "__main__":
     named = arguments()
-    sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal hasn't
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal can't show
     ranks.run(lambda: write_picture(named.files[0], named.picture) if named.picture else show(named.files))

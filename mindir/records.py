@@ -1,4 +1,4 @@
-"""What is said of a file: its values, its collectives, its stages."""
+"""What is known about a file: its values, its collectives, its stages."""
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 

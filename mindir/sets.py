@@ -10,7 +10,7 @@ from mindir.parameters import short_name, values
 
 
 def check_set(summaries):
-    """Raise MindIRError unless the shards, in rank order, can run together: nobody would wait for ever.
+    """Raise MindIRError unless the shards, in rank order, can run together without waiting for each other for ever.
 
     All must have been made for as many ranks as there are shards, with the same inputs and outputs, and with
     collectives that come to their end (check_groups). Stages of a pipeline may lack inputs that others take, and give

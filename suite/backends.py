@@ -1,4 +1,4 @@
-"""Which back ends there are, what each is known by, and which of them this machine has. The standard library only."""
+"""Which back ends there are, how to recognize each, and which of them this machine has. The standard library only."""
 
 import glob
 import os
@@ -9,7 +9,7 @@ from ascend.devices import DEV
 
 
 class Backend(NamedTuple):
-    """A back end: how its devices show, which page runs a rank on it, and how exact it is."""
+    """A back end: what its devices look like, which page runs a rank on it, and how exact it is."""
 
     title: str
     devices: str  # the driver's device files, one per device; "" where none is needed
@@ -17,12 +17,18 @@ class Backend(NamedTuple):
     tolerances: Dict[str, float]  # largest allowed |result - expected| / max |expected| by dtype; others must be equal
 
 
-BACKENDS = {  # in the order in which one is taken
+BACKENDS = {  # `auto` takes the first that has a device
     # GE computes float32 in float16 unless the configuration says otherwise
-    "ascend": Backend("Ascend device", "davinci[0-9]*", "ascend_ge_distributed", {"float32": 1e-2, "float16": 1e-2}),
+    "ascend": Backend(
+        "Ascend device", "davinci[0-9]*", "ascend_ge_distributed", {"float32": 1e-2, "float16": 1e-2, "bfloat16": 1e-2}
+    ),
     # float32 products have TF32's 11 bits, as many as float16's: 4e-3 was seen on six blocks of attention
-    "gpu": Backend("NVIDIA GPU", "nvidia[0-9]*", "gpu_trt_distributed", {"float32": 1e-2, "float16": 1e-2}),
-    "cpu": Backend("CPU", "", "cpu_mpi_distributed", {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}),
+    "gpu": Backend(
+        "NVIDIA GPU", "nvidia[0-9]*", "gpu_trt_distributed", {"float32": 1e-2, "float16": 1e-2, "bfloat16": 1e-2}
+    ),
+    "cpu": Backend(
+        "CPU", "", "cpu_mpi_distributed", {"float16": 1e-2, "bfloat16": 1e-2, "float32": 1e-5, "float64": 1e-5}
+    ),
 }
 
 

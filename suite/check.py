@@ -1,4 +1,4 @@
-"""Is the result right? The unsharded model's outputs on this machine's CPU, and how far the ranks' are from them."""
+"""Is the result right? The unsharded model's outputs, on this machine's CPU, and how far the ranks' are from them."""
 
 import os
 import tempfile
@@ -8,7 +8,8 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import backends, hub, inputs
+from suite import backends, hub, inputs, reading
+from suite.arrays import array_dtype
 
 
 def unsharded_outputs(model_path, arrays):
@@ -21,7 +22,7 @@ def unsharded_outputs(model_path, arrays):
     context.cpu.thread_num = len(os.sched_getaffinity(0))
     model = mslite.Model()
     with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
-        path = mindir.save(mindir.repair(mindir.load(model_path)), folder)
+        path = mindir.save(mindir.repair(reading.load(model_path)), folder)
         try:
             model.build_from_file(path, mslite.ModelType.MINDIR, context)
         except RuntimeError as error:
@@ -37,7 +38,7 @@ def compare(outputs, expected, dtypes, tolerances):
     """Compare arrays with the expected ones; return (largest error, its tolerance, what is wrong or "").
 
     The error of an output is max |output - expected| / max |expected|: relative to the output's largest value, as the
-    ranks sum in another order than the unsharded model. Of several outputs, the one nearest to its tolerance is told.
+    ranks sum in another order than the unsharded model. Of several outputs, the one nearest to its tolerance counts.
     Integers and booleans have to be equal: their error is the share of elements that aren't.
     """
     if len(outputs) != len(expected):
@@ -47,11 +48,11 @@ def compare(outputs, expected, dtypes, tolerances):
         tolerance, name = tolerances.get(dtype, 0.0), f"output {index}"
         if output.shape != right.shape:
             return float("inf"), tolerance, f"{name} has the shape {output.shape}, the unsharded model's {right.shape}"
-        if output.dtype != dtype:
+        if output.dtype != array_dtype(dtype):
             return float("inf"), tolerance, f"{name} is {output.dtype}, the unsharded model's {dtype}"
         error, wrong = _error(output, right, tolerance)
         if wrong or not error <= tolerance:
-            wrong = wrong or f"differs: max error {error:.1e} (tolerance {tolerance:.0e}): the result isn't that"
+            wrong = wrong or f"differs: max error {error:.1e}, tolerance {tolerance:.0e}"
             return error, tolerance, f"{name} {wrong}"
         if error * (worst[1] or 1) >= worst[0] * (tolerance or 1):
             worst = (error, tolerance, "")
@@ -92,7 +93,7 @@ def check(comm, expected, outputs, dtypes, path, tolerances):
         "result": "FAIL" if wrong else "PASS",
         **{name: value for name, value in figures.items() if np.isfinite(value)},
         "against": path,
-        "reason": f"rank {rank}: {reason} ({path})" if wrong else "",
+        "reason": f"rank {rank}: {reason} (against {path})" if wrong else "",
     }
 
 

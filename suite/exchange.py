@@ -5,7 +5,7 @@ import numpy as np
 import ranks
 from suite.tensors import as_bytes, new_tensor
 
-SMALL = 16 << 10  # bytes up to which what counts in a reduction is how often ranks wait for each other
+SMALL = 16 << 10  # up to so many bytes, a reduction's time is the ranks' waiting for each other
 UFUNCS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 
 
@@ -35,24 +35,25 @@ class Exchange:
     """
 
     def __init__(self, comm, collective, name=""):
-        from mpi4py import MPI  # not with the imports: ranks.world() is what starts it
+        from mpi4py import MPI  # not among the imports: ranks.world() has to import it first
 
         self.comm, self.collective, self.name = comm, collective, name
+        self.op, self.rank, self.count = collective.op, comm.rank, comm.size
         self.in_place, self.ufunc = MPI.IN_PLACE, UFUNCS.get(collective.reduction)
         self.reduction = getattr(MPI, collective.reduction.upper()) if collective.reduction else None
         self.shape = self.buffer = self.result = self.other = None
+        self.integers = self.whole = None  # any type of this size will do in an AllGather, and MPI has no float16
 
     def __call__(self, tensors):
-        comm, op = self.comm, self.collective.op
+        comm, op = self.comm, self.op
         data = tensors[0].get_data_to_numpy()
         if data.shape != self.shape:  # at first, and with open dimensions
             self._prepare(data)
         buffer = self.buffer
-        if comm.size == 1 and op != "AlltoAll":
+        if self.count == 1 and op != "AlltoAll":
             np.copyto(buffer, data)
         elif op == "AllGather":
-            integers = f"i{data.itemsize}"  # any type of this size will do, and MPI has no float16
-            comm.Allgather(data.view(integers), buffer.view(integers))
+            comm.Allgather(data.view(self.integers), self.whole)
         elif op == "Broadcast":
             np.copyto(buffer, data)
             comm.Bcast(as_bytes(buffer), self.collective.detail[0])
@@ -65,18 +66,20 @@ class Exchange:
             buffer[...] = total
         elif op == "ReduceScatter":
             self._reduce_mine(data, buffer.reshape(-1))
-        elif data.nbytes <= SMALL or data.size % comm.size:
+        elif data.nbytes <= SMALL or data.size % self.count:
             comm.Allreduce(data, buffer, self.reduction)
         else:
-            self._reduce_mine(data, buffer.reshape(comm.size, -1)[comm.rank])
+            self._reduce_mine(data, buffer.reshape(self.count, -1)[self.rank])
             comm.Allgather(self.in_place, buffer)
         return [self.result]
 
     def _prepare(self, data):
         """Make the memory for what comes of data of this shape."""
-        self.shape, count = data.shape, self.comm.size
+        self.shape, count = data.shape, self.count
         self.buffer = np.empty(shape_after(self.collective, data.shape, count), data.dtype)
         self.result, self.other = new_tensor(self.buffer, self.name), np.empty(data.size // count, data.dtype)
+        self.integers = np.dtype(f"i{data.itemsize}")
+        self.whole = self.buffer.view(self.integers)
 
     def _swap_parts(self, data):
         """Give each rank its part of the data along one axis; join what comes from all of them along another."""
@@ -88,7 +91,7 @@ class Exchange:
 
     def _reduce_mine(self, data, total):
         """Reduce this rank's share of all ranks' data: in half the time that Open MPI's own takes."""
-        rank, count, other = self.comm.rank, self.comm.size, self.other
+        rank, count, other = self.rank, self.count, self.other
         shares = data.reshape(count, -1)
         mine = shares[rank]
         for shift in range(1, count):

@@ -1,4 +1,4 @@
-"""Arrays and reports in and out of files: what is read is checked, what is written is whole or not there at all."""
+"""Arrays and reports in and out of files: what is read is checked; what is written is complete or not there at all."""
 
 import contextlib
 import errno
@@ -25,7 +25,7 @@ def load_arrays(file):
         data = np.load(file, allow_pickle=False)
         arrays = {None: data} if isinstance(data, np.ndarray) else dict(data)
         if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError("no arrays, or not arrays alone, are in it")
+            raise ValueError("it has no arrays in it, or something else as well")
     except Exception as error:  # NumPy lets through whatever zipfile, ast and tokenize raise for a damaged file
         raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read as .npy or .npz: {error}") from None
     for name, array in arrays.items():
@@ -101,7 +101,7 @@ def _open_special(file):
 
 
 def _new_beside(target):
-    """Return (open binary file, its path) in the folder of `target`: one that nobody could have been at before."""
+    """Return (open binary file, its path) in the folder of `target`: one that can't have been there before."""
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "is a directory")
     path = f"{target}.{secrets.token_hex(8)}.tmp"

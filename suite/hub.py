@@ -1,4 +1,4 @@
-"""What Ascend's ranks of one server talk with: a socket in the job's folder. HCCL is the engine's alone."""
+"""How the Ascend ranks of one server talk to each other: by a socket in the job's folder. HCCL is for the engine."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from multiprocessing import connection
 
 
 class Ranks:
-    """What is used here of mpi4py's communicators, among the ranks `here` of all `size`; by default, this one alone."""
+    """What is used here of mpi4py's communicators, for the ranks `here` of `size`; by default for this one alone."""
 
     def __init__(self, rank, size, here=(), folder=""):
         self.rank, self.size, self.here, self.folder, self.peers = rank, size, list(here) or [rank], folder, []
@@ -48,7 +48,7 @@ class Ranks:
             try:
                 self.peers = [connection.Client(path, "AF_UNIX")]
             except (FileNotFoundError, ConnectionRefusedError):
-                time.sleep(0.02)  # the first isn't there yet
+                time.sleep(0.02)  # the first rank isn't there yet
 
 
 def join(rank, size):

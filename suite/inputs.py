@@ -1,17 +1,11 @@
 """A model's inputs: arrays matched to them by name, filled in, and found to be the same on every rank."""
 
-import functools
 import zlib
 
 import numpy as np
 
 import ranks
-
-
-@functools.lru_cache(maxsize=None)
-def dtype_name(dtype):
-    """Return a NumPy dtype's name; NumPy itself takes longer for it than for copying a small array."""
-    return dtype.name
+from suite.arrays import array_dtype, dtype_name
 
 
 def short_name(name):
@@ -71,7 +65,7 @@ def match_values(values, arrays, source):
     """
     arrays = by_name(list(values), arrays, source)
     for name, value in values.items():
-        check_kind(name, arrays[name], value.dtype, value.shape, source)
+        check_kind(name, arrays[name], array_dtype(value.dtype), value.shape, source)
     return arrays
 
 
@@ -136,6 +130,6 @@ def whole(reference, values, mine, given):
     given = dict(zip(wanted, given.values())) if None in given else given
     everything = {**{name: array for name, array in given.items() if name in wanted}, **mine}
     return {
-        name: everything[name] if name in everything else np.ones(value.shape, value.dtype)
+        name: everything[name] if name in everything else np.ones(value.shape, array_dtype(value.dtype))
         for name, value in wanted.items()
     }

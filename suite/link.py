@@ -16,7 +16,7 @@ import threading
 
 import numpy as np
 
-from suite.inputs import dtype_name
+from suite.arrays import dtype_name
 
 ALIGNED = 64  # bytes: where an array begins
 MESSAGE = 200 << 10  # bytes of a message at most, as the kernel's sockets take them by default

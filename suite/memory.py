@@ -1,10 +1,10 @@
-"""What a process may ask of its own memory and cores to be faster: nothing here is done unless it is called."""
+"""What makes a process faster by changing its memory and cores: nothing here happens unless it is called."""
 
 import ctypes
 import os
 
 LOCKED = set()  # addresses of arrays whose pages are locked
-WORTH = 1 << 16  # bytes from which locking an array's pages pays
+WORTH = 1 << 16  # from so many bytes on, locking an array's pages pays
 
 
 def keep_memory():
@@ -12,7 +12,7 @@ def keep_memory():
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # glibc
         libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: never give memory back ...
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: ... and take none that has to be
+        libc.mallopt(-4, 0)  # M_MMAP_MAX: ... and take none that would be given back
 
 
 def lock_pages(arrays):
@@ -30,11 +30,11 @@ def lock_pages(arrays):
         if size >= WORTH and address not in LOCKED:
             LOCKED.add(address)
             cudart.cudaHostRegister(ctypes.c_void_p(address), ctypes.c_size_t(size), 0)
-            cudart.cudaGetLastError()  # so that mindspore_lite doesn't take it for its own
+            cudart.cudaGetLastError()  # or mindspore_lite would take the error for its own
 
 
 def share_cores(comm):
-    """Keep this process on a share of the cores of its own: threads that wander get in each other's way.
+    """Keep this process on its own share of the cores: threads that wander get in each other's way.
 
     Where the ranks of a server may all run on the same cores, at least one for each, they are split among them; ranks
     that have been kept apart already, by mpirun say, stay as they are. All ranks of `comm` (mpi4py's) call this.

@@ -1,4 +1,4 @@
-"""The options of main.py, for itself and for run.sh, which hands them on. The standard library only.
+"""The options of main.py, for itself and for run.sh, which passes them on. It needs the standard library only.
 
 run.sh's launcher adds its own options beside these, refuses wrong ones before anything is started, and shows all in
 one help.
@@ -18,7 +18,7 @@ def new_parser(text, **options):
 
 
 def at_least(least):
-    """Return what argparse makes an integer with that is no smaller than `least`."""
+    """Return a type for argparse: an integer that is no smaller than `least`."""
 
     def convert(text):
         try:
@@ -39,7 +39,7 @@ def add_options(parser, model_path=None):
     """
     groups = {title: parser.add_argument_group(title) for title in ("model", "back end", "run")}
     model, back_end, run = groups.values()
-    text = "X.mindir where the shards are X0.mindir, X1.mindir, ...; {rank} in it says where else the number goes"
+    text = "X.mindir for the shards X0.mindir, X1.mindir, ...; {rank} puts the number elsewhere in the path"
     text += f" (default: {model_path})" if model_path else ""
     model.add_argument("--model_path", metavar="X.mindir", default=model_path, required=not model_path, help=text)
     text = "mindspore_lite's configuration file (default: none)"
@@ -49,37 +49,37 @@ def add_options(parser, model_path=None):
     text = "write the outputs of the first rank that has some to this .npz; with a pattern, to a folder (default: none)"
     model.add_argument("--output", metavar="FILE", default="", help=text)
 
-    text = "auto: that of this machine's devices, cpu where there are none (default: auto)"
+    text = "auto: what this machine has devices for, cpu if it has none (default: auto)"
     back_end.add_argument("--backend", choices=("auto", *backends.BACKENDS), default="auto", help=text)
     text = "GPU: what TensorRT computes in (default: fp32)"
     back_end.add_argument("--precision", choices=("fp32", "fp16"), help=text)
-    text = "GPU: keep the engines there for the next start (default: none)"
+    text = "GPU: keep the built engines in DIR for the next start (default: none)"
     back_end.add_argument("--engine_cache", metavar="DIR", default="", help=text)
 
-    text = "predicts that aren't timed (default: 0)"
+    text = "predict N times before the clock starts (default: 0)"
     run.add_argument("--warmup", type=at_least(0), default=0, metavar="N", help=text)
-    text = "predicts that are timed (default: 1)"
+    text = "predict N times and time each (default: 1)"
     run.add_argument("--repeat", type=at_least(1), default=1, metavar="N", help=text)
     text = "with a pattern: end at the first file that can't be right; otherwise they are named at the end"
     run.add_argument("--stop_at_first", action="store_true", help=text)
     run.add_argument("--session", default="", help=argparse.SUPPRESS)  # the name of a Session, which starts run.sh so
-    text = "write times, check and versions to FILE (default: none)"
+    text = "write times, the check's result and versions to FILE (default: none)"
     run.add_argument("--json", metavar="FILE", default="", help=text)
-    text = "compare with the unsharded model X.mindir; auto: if it is there (default: auto)"
+    text = "compare the result with the unsharded model X.mindir; auto: if that file exists (default: auto)"
     run.add_argument("--check", choices=("auto", "on", "off"), default="auto", help=text)
     return groups
 
 
 def add_rank_options(group):
     """Add what says which rank a process of main.py is on Ascend; run.sh gives them itself."""
-    text = "Ascend: this rank, from 0 (default: none; on cpu and gpu mpirun gives it)"
+    text = "Ascend: this rank's number, from 0 (default: none; on cpu and gpu mpirun gives it)"
     group.add_argument("--rank_id", metavar="N", type=at_least(0), help=text)
     text = "Ascend: this rank's device (default: rank_id)"
     group.add_argument("--device_id", metavar="N", type=at_least(0), help=text)
 
 
 def check_options(args, backend):
-    """Raise Stop (status 2) where the options don't go together on this back end; "auto" is none any more."""
+    """Raise Stop (status 2) where the options don't go together on this back end; `backend` is no longer "auto"."""
     ranks.insert(args.model_path, 0)
     batches.check_options(args)
     if backend != "gpu":

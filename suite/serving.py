@@ -8,6 +8,7 @@ import os
 
 import ranks
 from suite import check, inputs, link, memory
+from suite.arrays import array_dtype
 from suite.outputs import Outputs
 from suite.relay import Relay
 
@@ -128,7 +129,7 @@ class Given:
         if self.comm.rank == self.replier:
             values = {"inputs": all_inputs(self.everyone).items(), "outputs": self._outputs()}
             for key, named in values.items():
-                message[key] = [(name, value.dtype, list(value.shape)) for name, value in named]
+                message[key] = [(name, array_dtype(value.dtype), list(value.shape)) for name, value in named]
             stages = sum(shard.passes_on for shard in self.everyone)
             message.update(size=self.comm.size, backend=args.backend, in_flight=IN_FLIGHT + stages)
         if self.connection:

@@ -1,4 +1,4 @@
-"""Is there a shard for every rank, and are they one set? Asked before anything is built."""
+"""Is there a shard for every rank, and are they one set? This is checked before anything is built."""
 
 import glob
 import os
@@ -6,6 +6,7 @@ import re
 
 import mindir
 import ranks
+from suite import reading
 
 
 def find_shard(model_path, rank, size):
@@ -16,7 +17,7 @@ def find_shard(model_path, rank, size):
         check_count(model_path, size)
         if any(ranks.find(ranks.insert(model_path, number)) for number in range(size)):
             raise
-        raise ranks.Stop(error.status, f"{ranks.insert(model_path, 0)}: no such file{_hint(model_path)}") from None
+        raise ranks.Stop(error.status, f"{error}{_hint(model_path)}") from None
 
 
 def check_count(model_path, size):
@@ -68,23 +69,15 @@ def _pattern_near(model_path):
     return ""
 
 
-def count_shards(model_path):
-    """Return how many shards lie there, from rank 0 on."""
-    count = 0
-    while ranks.find(ranks.insert(model_path, count)):
-        count += 1
-    return count
-
-
 def check_set(comm, model_path, path):
     """Make sure that the shards of all ranks are one set; return their summaries in rank order; raises MindIRError.
 
     All ranks call this together.
     """
-    summaries = dict(comm.allgather((comm.rank, mindir.load(path).summary())))
+    summaries = dict(comm.allgather((comm.rank, reading.load(path).summary())))
     for rank in range(comm.size):
         if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
-            summaries[rank] = mindir.load(ranks.insert(model_path, rank)).summary()
+            summaries[rank] = reading.load(ranks.insert(model_path, rank)).summary()
     everyone = [summaries[rank] for rank in range(comm.size)]
     mindir.check_set(everyone)
     return everyone

@@ -20,7 +20,7 @@ ENVIRONMENT.pop("PYTHON", None)
 ENVIRONMENT.pop("PYTHONUNBUFFERED", None)  # as most users have it
 
 
-def command(*words, timeout=120, cwd=ROOT, **environment):
+def command(*words, timeout=200, cwd=ROOT, **environment):
     """Run a command to its end; return the CompletedProcess with its text."""
     return subprocess.run(
         [str(word) for word in words],

@@ -269,6 +269,14 @@ def test_two_servers_each_start_their_ranks(server):
         assert f'"value": {rank % 2}' in (server.calls / f"rank{rank}.jsonl").read_text()
 
 
+def test_ranks_of_another_server_that_nobody_starts_are_named_while_this_one_waits(server):
+    server.table(1, 1)
+    done = server.run("--server_id=10.0.0.2", "--build_timeout=8")
+    assert done.returncode == 124, done.stderr
+    (missing,) = {line.strip() for line in lines(done.stderr) if "10.0.0.1" in line}
+    assert re.search(r"rank 0\b", missing)
+
+
 def test_shards_of_other_models_are_found_across_servers(server, model):
     """Servers can't ask each other: the first rank of each reads the shards of the others."""
     server.table(1, 1)

@@ -76,7 +76,7 @@ class Job:
             universal_newlines=True,
         )
 
-    def end(self, timeout=60):
+    def end(self, timeout=150):
         """Wait for the end; make sure that nothing is left; return the CompletedProcess."""
         stdout, stderr = self.process.communicate(timeout=timeout)
         self.ended_at = time.time()

@@ -9,8 +9,8 @@ import pytest
 from conftest import ENVIRONMENT, ROOT, command, lines
 
 NAMES = (
-    *("run.sh", "launch.py", "requirements.txt", "main.py", "inference.py", "ranks.py", "cpu_mpi_distributed.py"),
-    *("mindir", "models"),
+    *("run.sh", "requirements.txt", "main.py", "ranks.py", "cpu_mpi_distributed.py"),
+    *("mindir", "suite", "launch", "ascend", "models"),
 )
 
 
@@ -66,3 +66,23 @@ def test_a_prepared_start_installs_nothing():
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(ROOT / ".venv" / "bin" / "python")
     assert os.access(done.stdout.strip(), os.X_OK)
+
+
+def test_another_users_python_that_cannot_be_read_is_named_with_the_reason(clone):
+    """As where root has installed, and everybody else starts."""
+    hidden = clone.parent / "hidden"
+    hidden.mkdir(0o700)
+    (hidden / "python").symlink_to(sys.executable)
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    (clone / ".venv" / "bin" / "python").symlink_to(hidden / "python")
+    shutil.copy(str(clone / "requirements.txt"), str(clone / ".venv" / "installed"))
+    for folder in (clone, *clone.parents):
+        if folder == folder.parent or folder.stat().st_mode & 0o001:
+            continue
+        folder.chmod(folder.stat().st_mode | 0o055)
+    user = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups")
+    done = command(*user, clone / "run.sh", "--backend=cpu", cwd="/")
+    assert done.returncode == 3, done.stderr
+    (said,) = lines(done.stderr)
+    assert "12345" in said
+    assert "ermission denied" in said
