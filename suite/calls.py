@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import functools
 import os
 import queue
 import socket
@@ -187,7 +188,7 @@ class Calls:
         found = link.views(self.blocks[block], kinds)
         if not call.out and link.nbytes(kinds) > SMALL:
             lease = Lease()
-            self.lent[weakref.ref(lease, self._take_back)] = block
+            self.lent[weakref.ref(lease, functools.partial(take_back, self.lent, self.freed))] = block
             return [np.asarray(link.Holder(view, lease)) for view in found]
         try:
             if call.out:
@@ -195,9 +196,6 @@ class Calls:
             return [view.copy() for view in found]
         finally:
             self.freed.append(block)
-
-    def _take_back(self, reference):
-        self.freed.append(self.lent.pop(reference))
 
     def _fail(self):
         """The ranks have ended, and nobody told them to: find out why."""
@@ -217,6 +215,11 @@ class Calls:
                 future.set_exception(error)
             else:
                 future.set_result(outputs)
+
+
+def take_back(lent, freed, reference):
+    """Have memory used again whose lease is gone; none of a Calls, which may go before it."""
+    freed.append(lent.pop(reference))
 
 
 def new_future():
