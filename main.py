@@ -16,6 +16,7 @@ import numpy as np
 import mindir
 import ranks
 from suite import backends, check, files, hub, inputs, memory, options, shards
+from suite.outputs import Outputs
 
 
 def parse_arguments():
@@ -51,7 +52,8 @@ def is_first(comm):
 def check_files(args, comm):
     """Read the inputs and look at all files, so that nothing is built in vain.
 
-    Returns (path of this rank's shard, arrays by input name, the unsharded model's mindir.Shard or None).
+    Returns (path of this rank's shard, arrays by input name, the unsharded model's mindir.Shard or None, those of all
+    ranks, None on CPUs).
     """
     names = set(comm.allgather(args.backend))
     if len(names) > 1:
@@ -64,10 +66,11 @@ def check_files(args, comm):
     model_path = shards.find_shard(args.model_path, comm.rank, comm.size)
     wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
     reference = mindir.load(args.model_path).summary() if wanted and is_first(comm) else None
+    everyone = None
     if args.backend != "cpu":  # whose model does this as it cuts the shard
         shards.check_count(args.model_path, comm.size)
-        shards.check_set(comm, args.model_path, model_path)
-    return model_path, arrays, comm.bcast(reference)
+        everyone = shards.check_set(comm, args.model_path, model_path)
+    return model_path, arrays, comm.bcast(reference), everyone
 
 
 def create_context(args, comm):
@@ -101,48 +104,63 @@ def prepared_files(args, comm, context, model_path):
     return contextlib.nullcontext((model_path, args.config_file))
 
 
-def fill_inputs(args, comm, model, reference, arrays):
-    """Fill the model's inputs, the same ones on every rank; return (inputs, arrays in their order)."""
-    mine = [(ranks.dtype(tensor), tuple(tensor.shape)) for tensor in model.get_inputs()]
-    if reference and mine != [(value.dtype, value.shape) for value in reference.inputs]:
-        takes = ", ".join(f"{value.dtype} {value.shape}" for value in reference.inputs)
-        given = ", ".join(f"{dtype} {shape}" for dtype, shape in mine)
-        advice = "it isn't the model that they were made from: remove it or --check off"
-        raise ranks.Stop(ranks.REFUSED, f"{reference.path}: takes {takes}, the shards {given}: {advice}")
-    tensors, arrays = inputs.fill(model, arrays, f"--input {args.input}".strip())
+def fill_inputs(args, comm, model, reference, arrays, everyone):
+    """Fill the model's inputs, the same ones on every rank; return (inputs, {name: array} for the unsharded model).
+
+    What is given is for all ranks (`everyone`, their mindir.Shard) together: a pipeline's stages may take other inputs.
+    """
+    values = {value.name: value for shard in everyone for value in shard.inputs}
+    source = f"--input {args.input}".strip()
+    tensors, mine = inputs.fill(model, arrays, source, values)
+    names = [inputs.short_name(tensor.name) for tensor in tensors]
     if args.backend != "ascend":
         memory.keep_memory()  # from now on: what the build took is given back
     if args.backend == "gpu":  # it reads and writes them where they are
-        memory.lock_pages(arrays)
+        memory.lock_pages(mine)
     if args.backend != "cpu":  # whose model does this in its first predict
-        inputs.check_same(comm, {inputs.short_name(tensor.name): array for tensor, array in zip(tensors, arrays)})
-    return tensors, arrays
+        inputs.check_same(comm, dict(zip(names, mine)))
+    whole = inputs.whole(reference, values, dict(zip(names, mine)), arrays) if reference else {}
+    return tensors, whole
 
 
-def timed_predict(args, comm, model, tensors):
+def timed_predict(args, comm, model, tensors, everyone):
     """Predict --warmup + --repeat times; return the last outputs and the milliseconds of every predict.
 
-    The ranks start every predict together, and its time is the slowest rank's.
+    The ranks start every predict together, and its time is the slowest rank's. The stages of a pipeline start only the
+    first one together, as each goes on with the next inputs while those after it work: the time of a predict is that
+    from one output of the last stage to the next.
     """
     times, count = [], args.warmup + args.repeat
+    pipeline, stop = any(shard.passes_on for shard in everyone), 0.0
     for index in range(count):
         ranks.step(f"predict {index + 1} of {count}")
-        comm.Barrier()
-        start = time.perf_counter()
+        if not pipeline or not index:
+            comm.Barrier()
+            stop = time.perf_counter()
+        start = stop if pipeline else time.perf_counter()
         outputs = model.predict(tensors)
-        times.append((time.perf_counter() - start) * 1e3)
-        if args.backend == "gpu" and index < 3:  # the outputs are in two places in turn
+        stop = time.perf_counter()
+        times.append((stop - start) * 1e3)
+        if args.backend == "gpu" and index < 3:  # the outputs come to lie in two places in turn
             memory.lock_pages([output.get_data_to_numpy() for output in outputs])
-    return outputs, np.max(comm.allgather(np.array(times)), axis=0)
+    outputs = Outputs(comm, everyone, outputs)
+    mine = None if pipeline and outputs.mine is None else np.array(times)
+    known = [one for one in comm.allgather(mine) if one is not None]  # none: the last stage is on another server
+    return outputs, np.max(known or [np.array(times)], axis=0)
 
 
 def print_outputs(comm, outputs):
-    """Print every rank's outputs, each rank's together, in the order of the ranks; each line carries its rank."""
-    tag = f"rank {comm.rank}: " if comm.size > 1 else ""
-    everyone = comm.allgather([tag + line for line in ranks.describe(outputs)])
+    """Print the outputs of every rank that has some."""
+    lines = outputs.lines()
     if is_first(comm):
         # in one piece, as others may write to the same terminal
-        print("".join(f"{line}\n" for lines in everyone for line in lines), end="", flush=True)
+        print("".join(f"{line}\n" for line in lines), end="", flush=True)
+
+
+def print_times(args, outputs, figures):
+    text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+    of = "from one output to the next, of" if outputs.partial else "the slowest rank's in each of"
+    print(f"predict: {text} ms  ({of} {args.repeat})")
 
 
 def compared(args, comm, reference, arrays, outputs):
@@ -150,23 +168,26 @@ def compared(args, comm, reference, arrays, outputs):
     if not reference:
         reason = f"--check {args.check}" if args.check == "off" else f"no {args.model_path}"
         return {"result": "none", "reason": reason}
+    if outputs.first(str) is None:
+        return {"result": "none", "reason": f"the outputs are those of {outputs.who()}, on another server"}
     expected = comm.bcast(check.unsharded_outputs(reference.path, arrays) if is_first(comm) else None)
     dtypes = [value.dtype for value in reference.outputs]
     tolerances = backends.BACKENDS[args.backend].tolerances
-    return check.check(comm, expected, outputs, dtypes, reference.path, tolerances)
+    return check.check(comm, expected, outputs.mine, dtypes, reference.path, tolerances)
 
 
-def save(args, outputs, report):
-    """Write --output and --json."""
-    if args.output:
-        files.save_outputs(args.output, outputs)
-    if args.json:
-        report["outputs"] = [
-            {"name": output.name.rstrip(), "dtype": ranks.dtype(output), "shape": output.shape} for output in outputs
-        ]
+def save(args, comm, outputs, report):
+    """Write --output and --json, on the first rank; the outputs are those of the first rank that has some."""
+    arrays = outputs.first(lambda tensor: (tensor.name.rstrip(), tensor.get_data_to_numpy())) if args.output else None
+    described = outputs.first(
+        lambda tensor: {"name": tensor.name.rstrip(), "dtype": ranks.dtype(tensor), "shape": tensor.shape}
+    )
+    if is_first(comm) and arrays is not None:
+        files.save_outputs(args.output, arrays)
+    if is_first(comm) and args.json:
         python = sys.version.split()[0]
-        report["versions"] = {"mindspore_lite": mslite.__version__, "numpy": np.__version__, "python": python}
-        files.save_json(args.json, report)
+        versions = {"mindspore_lite": mslite.__version__, "numpy": np.__version__, "python": python}
+        files.save_json(args.json, {**report, "outputs": described or [], "versions": versions})
 
 
 def main():
@@ -174,7 +195,7 @@ def main():
     comm = communicator(args)
 
     ranks.step("read")
-    model_path, arrays, reference = check_files(args, comm)
+    model_path, arrays, reference, everyone = check_files(args, comm)
 
     # init context
     context, model = create_context(args, comm)
@@ -194,26 +215,26 @@ def main():
     build_ms = (time.perf_counter() - start) * 1e3
 
     # set model input
-    tensors, arrays = fill_inputs(args, comm, model, reference, arrays)
+    everyone = everyone or model.shards
+    tensors, arrays = fill_inputs(args, comm, model, reference, arrays, everyone)
 
     # execute inference
-    outputs, times = timed_predict(args, comm, model, tensors)
+    outputs, times = timed_predict(args, comm, model, tensors, everyone)
 
     # get output and print
     print_outputs(comm, outputs)
     p50, p90, p99 = np.percentile(times[args.warmup :], [50, 90, 99])
     figures = {"p50": p50, "p90": p90, "p99": p99, "mean": np.mean(times[args.warmup :])}
     if is_first(comm) and args.repeat > 1:
-        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        print(f"predict: {text} ms  (the slowest rank's in each of {args.repeat})")
+        print_times(args, outputs, figures)
 
     # check
     ranks.step("check")
     found = compared(args, comm, reference, arrays, outputs)
+    report = {"model_path": args.model_path, "backend": args.backend, "ranks": comm.size, "build_ms": build_ms}
+    report.update(first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat)
+    save(args, comm, outputs, {**report, "check": found})
     if is_first(comm):
-        report = {"model_path": args.model_path, "backend": args.backend, "ranks": comm.size, "build_ms": build_ms}
-        report.update(first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat)
-        save(args, outputs, {**report, "check": found})
         print(check.verdict(found), flush=True)
     if found["result"] == "FAIL":
         raise ranks.Stop(ranks.DIFFERENT, found["reason"])

@@ -1,21 +1,23 @@
 """MindIR files: read, checked, repaired, cut at their collectives, compared.
 
 A MindIR file is a protobuf: one flat graph of nodes in topological order, the parameters' values, and the list of
-primitives that the nodes refer to. A distributed model is one such file per rank, with AllReduce, AllGather and
-ReduceScatter nodes where the ranks exchange values.
+primitives that the nodes refer to. A distributed model is one such file per rank, with AllReduce, AllGather, Send
+and other such nodes where ranks exchange values.
 """
 
+from mindir.collectives import COLLECTIVES, PEERS, REDUCTIONS, WORLD
 from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, label
+from mindir.groups import check_groups, moments
 from mindir.parameters import data_file, short_name
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
 from mindir.repairs import repair
 from mindir.schema import PROTO
-from mindir.sets import COLLECTIVES, REDUCTIONS, WORLD, check_set, check_shared
-from mindir.stages import cut
-from mindir.tensorrt import split_all_reduce
+from mindir.sets import check_set, check_shared
+from mindir.stages import cut, needs_order
+from mindir.tensorrt import check_tensorrt, in_two_dimensions, split_all_reduce
 from mindir.writing import save, write
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "DTYPES",
     "Graph",
     "MindIRError",
+    "PEERS",
     "PROTO",
     "Plan",
     "REDUCTIONS",
@@ -31,13 +34,18 @@ __all__ = [
     "Stage",
     "Value",
     "WORLD",
+    "check_groups",
     "check_set",
     "check_shared",
+    "check_tensorrt",
     "cut",
     "data_file",
     "find",
+    "in_two_dimensions",
     "label",
     "load",
+    "moments",
+    "needs_order",
     "printable",
     "repair",
     "save",

@@ -41,7 +41,8 @@ def show_one(shard):
     lines.append(f"  parameters  {', '.join([str(shard.parameters), f'{shard.nbytes} bytes', *dtypes])}")
     for collective in shard.collectives:
         made_for = f"{collective.ranks} ranks" if collective.ranks else "any number of ranks"
-        lines.append(f"  collective  {collective.signature()}  {collective.group}, {made_for}  {collective.node}")
+        made_for = collective.where() if collective.members else f"{collective.group}, {made_for}"
+        lines.append(f"  collective  {collective.signature()}  {made_for}  {collective.node}")
     print(*map(printable, lines), sep="\n")
 
 

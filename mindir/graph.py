@@ -1,8 +1,9 @@
 """The graph of a model with its names resolved."""
 
 from collections import Counter
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
+from mindir.collectives import PEERS, read_group
 from mindir.dtypes import dtype_and_shape
 from mindir.errors import MindIRError
 from mindir.parameters import short_name
@@ -32,7 +33,7 @@ class Graph:
         self.op: Dict[str, str] = {}  # value: its node's operator
         self.collectives: List[Collective] = []
         self._alias: Dict[str, str] = {}  # value: the one that it is under another name
-        self._exchanges = {}  # primitive: what it exchanges
+        self._exchanges: Dict[str, Optional[Collective]] = {}  # primitive: what it exchanges among which ranks
         self._monads = set()  # values that only say what comes after what
         for value in self._by_name("input", model.graph.input).values():
             if len(value.tensor) != 1:
@@ -76,9 +77,10 @@ class Graph:
             self.kind[output] = dtype_and_shape(self.path, "node", label(node), made.tensors[0])
         inputs = [self._alias.get(value, value) for value in node.input]
         self.nodes[output], self.op[output], self.inputs[output] = node, op, inputs
-        if op in ("Load", "Depend") and inputs:
+        of_broadcast = op == "TupleGetItem" and self.op.get("".join(inputs[:1])) == "Broadcast"
+        if inputs and (op in ("Load", "Depend") or of_broadcast and inputs[0] in self.kind):
             self._alias[output] = inputs[0]
-        elif op != "UpdateState" and any(value in self._monads for value in inputs):
+        elif op not in ("UpdateState", *PEERS) and any(value in self._monads for value in inputs):
             self.op[output] = SIDE_EFFECT + op
         if name in self.primitives:
             self._add_collective(output, self.primitives[name])
@@ -100,28 +102,33 @@ class Graph:
         return value in self.nodes or value in self.kind
 
     def _add_collective(self, output, primitive):
-        group, reduction, ranks = self._exchange_of(primitive)
-        if group:
-            value = self.inputs[output][0] if self.inputs[output] else ""
-            dtype, shape = self.kind.get(value, ("tuple", ()))
-            node = label(self.nodes[output])
-            made = Collective(primitive.op_type, reduction, ranks, group, dtype, shape, node, value, output)
-            self.collectives.append(made)
+        collective = self._exchange_of(primitive, label(self.nodes[output]))
+        if collective is None:
+            return
+        value = self.inputs[output][0] if self.inputs[output] else ""
+        if collective.op == "Broadcast" and self.op.get(value) == "MakeTuple" and len(self.inputs[value]) == 1:
+            value = self.inputs[value][0]  # it takes and makes a tuple: of one value it is that value
+            if value in self.kind:
+                self.kind[output] = self.kind[value]
+        value = "" if collective.op == "Receive" else value  # what it takes only says when
+        dtype, shape = self.kind.get(value or output, ("tuple", ()))
+        node = label(self.nodes[output])
+        self.collectives.append(collective._replace(dtype=dtype, shape=shape, node=node, input=value, output=output))
 
-    def _exchange_of(self, primitive):
-        """Return group, reduction and number of ranks of a primitive; "" as the group of one that isn't a collective.
+    def _exchange_of(self, primitive, node):
+        """Return the Collective that a primitive stands for, without its values; None if it is none.
 
         It is looked up once, however many nodes refer to it.
         """
         if primitive.name not in self._exchanges:
             attributes = {found.name: found for found in reversed(primitive.attribute)}  # the first one counts
-            texts = [attributes[name].s if name in attributes else b"" for name in ("group", "op")]
-            ranks = attributes["rank_size"].i if "rank_size" in attributes else 0
-            for text in texts if texts[0] else ():
-                self._check_length("attribute of primitive", primitive.name, text)
-            if texts[0] and ranks < 0:
-                raise MindIRError(f"{self.path}: primitive {primitive.name}: of {ranks} ranks: damaged file")
-            self._exchanges[primitive.name] = (*(text.decode(errors="replace") for text in texts), ranks)
+            found = None
+            if "group" in attributes and attributes["group"].s:  # a convolution's is a number
+                for name in ("group", "op", "group_ranks"):
+                    text = attributes[name].s if name in attributes else b""
+                    self._check_length("attribute of primitive", primitive.name, text)
+                found = read_group(self.path, primitive.op_type, attributes, node)
+            self._exchanges[primitive.name] = found
         return self._exchanges[primitive.name]
 
     def _flat_outputs(self):
@@ -148,6 +155,14 @@ class Graph:
             else:
                 found.append(value)
         return found
+
+    def passes_on(self):
+        """Return whether a rank only hands values on: all that its graph gives are constants, and it has a Send.
+
+        A pipeline stage that isn't the last gives a constant of MindSpore's, which is nothing of the net's.
+        """
+        sends = any(collective.op == "Send" for collective in self.collectives)
+        return sends and all(self.op.get(value) == "Constant" for value in self.outputs)
 
     def full_name(self, value):
         """Return the name that mindspore_lite gives to this output of a whole model."""

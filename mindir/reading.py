@@ -51,5 +51,6 @@ def load(path):
         len(graph.parameter),
         nbytes,
         net.collectives,
+        net.passes_on(),
         model,
     )

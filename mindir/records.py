@@ -15,22 +15,51 @@ class Value(NamedTuple):
 
 
 class Collective(NamedTuple):
-    """One exchange between all ranks, along axis 0: `input` and `output` are values of this rank's graph."""
+    """One exchange among the ranks of a group: `input` and `output` are values of this rank's graph.
 
-    op: str  # AllReduce, AllGather or ReduceScatter
-    reduction: str  # sum, max, min or prod; empty for AllGather
+    AllGather and ReduceScatter are along axis 0. A Receive has no input, what comes of a Send is nothing.
+    """
+
+    op: str  # AllReduce, AllGather, ReduceScatter, Broadcast, AlltoAll, Send, Receive, or one that CPU ranks haven't
+    reduction: str  # sum, max, min or prod; empty where nothing is reduced
     ranks: int  # group size that the node was exported for; 0 where it doesn't say
     group: str
     dtype: str
-    shape: Tuple[int, ...]  # of the input
+    shape: Tuple[int, ...]  # of the input; of a Receive, of the output
     node: str
     input: str
     output: str
+    members: Tuple[int, ...] = ()  # the group's ranks in order; () for all ranks, or where the file doesn't say them
+    detail: Tuple[int, ...] = ()  # places in the group: a peer's, with the tag; the root's; AlltoAll: see signature
+    world: bool = True  # whether the group has all ranks
 
     def signature(self):
-        """What all ranks must agree on, as text."""
-        reduction = f"({self.reduction})" if self.reduction else ""
-        return f"{self.op}{reduction} of {self.dtype} {self.shape}"
+        """What all ranks of the group must agree on, as text."""
+        said = self.reduction
+        if self.op == "Broadcast":
+            said = f"from place {self.detail[0]}"
+        elif self.op == "AlltoAll":
+            said = f"{self.detail[0]} parts along {self.detail[1]}, joined along {self.detail[2]}"
+        elif self.detail:
+            place, tag = self.detail
+            said = f"{'to' if self.op == 'Send' else 'from'} place {place}, tag {tag}"
+        return f"{self.op}{f'({said})' if said else ''} of {self.dtype} {self.shape}"
+
+    def over(self, count):
+        """Return the ranks of the group in order, of `count` ranks in all; () where the file doesn't say them."""
+        return tuple(range(count)) if self.world else self.members
+
+    def where(self):
+        """Return which ranks it is among, as text."""
+        if self.world:
+            return "all ranks"
+        if not self.members:
+            return f"group {self.group}"
+        return f"rank{'s' if len(self.members) > 1 else ''} {', '.join(map(str, self.members))}"
+
+    def peer(self, count):
+        """Return the rank that a Send goes to or a Receive comes from, of `count` ranks in all."""
+        return self.over(count)[self.detail[0]]
 
 
 class Stage(NamedTuple):
@@ -59,6 +88,7 @@ class Shard(NamedTuple):
     parameters: int
     nbytes: int
     collectives: List[Collective]
+    passes_on: bool = False  # whether its outputs are none of the net's: a pipeline stage that isn't the last
     model: Optional[object] = None
 
     def summary(self):

@@ -2,46 +2,42 @@
 
 import numpy as np
 
+from mindir.collectives import PEERS
 from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError
+from mindir.groups import ADVICE, check_groups
 from mindir.parameters import short_name, values
-
-REDUCTIONS = ("sum", "max", "min", "prod")
-COLLECTIVES = ("AllReduce", "AllGather", "ReduceScatter")
-WORLD = ("hccl_world_group", "nccl_world_group")
 
 
 def check_set(summaries):
     """Raise MindIRError unless the shards, in rank order, can run together without waiting for each other for ever.
 
-    All must have been made for as many ranks as there are shards, with the same inputs and the same collectives in
-    the same order. (Two different models may agree in all of that: only the check of the result tells them apart.)
+    All must have been made for as many ranks as there are shards, with the same inputs and outputs, and with
+    collectives that come to their end (check_groups). Stages of a pipeline may lack inputs that others take, and give
+    nothing of their own. (Two different models may agree in all of that: only the check of the result tells them
+    apart.)
     """
-    ranks, first = len(summaries), summaries[0]
-    for shard in summaries:
-        for collective in shard.collectives:
-            check_collective(shard.path, collective)
+    check_groups(summaries)
+    pipeline = any(collective.op in PEERS for shard in summaries for collective in shard.collectives)
+    inputs, giver = {}, next((shard for shard in summaries if not shard.passes_on), None)
+    if giver is None:
+        raise MindIRError(
+            f"{summaries[0].path}: no rank's shard gives an output of the net's: is the last one missing?"
+        )
     for rank, shard in enumerate(summaries):
-        made_for = {collective.ranks for collective in shard.collectives} - {0, ranks}
-        if made_for:
-            wanted = made_for.pop()
-            advice = "find the missing shard or export it again" if wanted > ranks else f"start {wanted}"
-            raise MindIRError(f"rank {rank}: {shard.path}: made for {wanted} ranks, started with {ranks}: {advice}")
-    for rank, shard in enumerate(summaries):
-        where, other = f"rank {rank}: {shard.path}", first.path
-        advice = "shards of different models: export them together"
-        if shard.inputs != first.inputs:
-            raise MindIRError(f"{where}: inputs {_list(shard.inputs)}, but {other} has {_list(first.inputs)}: {advice}")
-        mine, theirs = ([value._replace(name="") for value in one.outputs] for one in (shard, first))
+        where, first = f"rank {rank}: {shard.path}", summaries[0]
+        if shard.inputs != first.inputs and not pipeline:
+            here, there = _list(shard.inputs), _list(first.inputs)
+            raise MindIRError(f"{where}: inputs {here}, but {first.path} has {there}: {ADVICE}")
+        for value in shard.inputs:
+            path, other = inputs.setdefault(value.name, (shard.path, value))
+            if other != value:
+                raise MindIRError(f"{where}: input {value}, but {path} has {other}: {ADVICE}")
+        if shard.passes_on:
+            continue
+        mine, theirs = ([value._replace(name="") for value in one.outputs] for one in (shard, giver))
         if [value.dtype for value in mine] != [value.dtype for value in theirs]:
-            raise MindIRError(f"{where}: outputs {_list(mine)}, but {other} has {_list(theirs)}: {advice}")
-        mine, theirs = ([collective.signature() for collective in one.collectives] for one in (shard, first))
-        if len(mine) != len(theirs):
-            raise MindIRError(f"{where}: {len(mine)} collectives, but {other} has {len(theirs)}: {advice}")
-        for index, (here, there) in enumerate(zip(mine, theirs)):
-            if here != there:
-                node = shard.collectives[index].node
-                raise MindIRError(f"{where}: collective {index + 1} ({node}) is {here}, in {other} {there}: {advice}")
+            raise MindIRError(f"{where}: outputs {_list(mine)}, but {giver.path} has {_list(theirs)}: {ADVICE}")
 
 
 def check_shared(one, other):
@@ -75,16 +71,3 @@ def check_shared(one, other):
 
 def _list(values):
     return ", ".join(str(value) for value in values)
-
-
-def check_collective(path, collective):
-    """Raise MindIRError unless this Collective is one that all back ends have, over all ranks."""
-    where = f"{path}: node {collective.node}: {collective.op}"
-    if collective.op not in COLLECTIVES:
-        raise MindIRError(f"{where} isn't one of {', '.join(COLLECTIVES)}, which all back ends have")
-    if collective.group not in WORLD:
-        raise MindIRError(f"{where} over the group {collective.group!r}: only {WORLD[0]}, all ranks, is possible here")
-    if collective.op != "AllGather" and collective.reduction not in REDUCTIONS:
-        raise MindIRError(f"{where} with {collective.reduction!r} isn't one of {', '.join(REDUCTIONS)}")
-    if collective.dtype == "tuple" or collective.dtype == "bool" and collective.reduction:
-        raise MindIRError(f"{where} of a {collective.dtype} isn't possible here")

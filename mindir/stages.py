@@ -3,41 +3,38 @@
 from collections import defaultdict
 from typing import List
 
+from mindir.collectives import PEERS, check_collective
 from mindir.dtypes import describe
 from mindir.errors import MindIRError
 from mindir.graph import SIDE_EFFECT, Graph, label, primitive_name, times_taken
 from mindir.records import Plan, Stage
 from mindir.repairs import repair
 from mindir.schema import PROTO, TENSORS, TUPLE
-from mindir.sets import check_collective
 
 MOST_MORE = 1 << 30  # bytes that all stages may have more than the model, weights aside
 MADE_AGAIN = ("Constant", "MakeTuple")  # in each stage that needs them: nothing that a stage hands on
 
 
-def cut(shard):
+def cut(shard, in_order=None):
     """Return the Plan that runs the shard.
 
     Stage k holds the nodes with k collectives before them, so collectives that don't wait for each other follow the
-    same stage. Nodes that neither an output nor a collective needs are left out. Raises MindIRError, naming the node,
-    for what can't be cut.
+    same stage. With `in_order` they stay in the model's order, too: None asks needs_order() of this shard alone. Nodes
+    that neither an output nor a collective needs are left out. Raises MindIRError, naming the node, for what can't be
+    cut.
     """
     net = Graph(shard.path, repair(shard).model)
     collectives = _checked_collectives(net)
-    level = dict.fromkeys(net.kind, 0)  # value: the first stage that can use it
-    for value, inputs in net.inputs.items():
-        after = value in collectives
-        inputs = [collectives[value].input] if after else inputs
-        level[value] = max([level[taken] for taken in inputs], default=0) + after
-
-    ends = [collective.input for collective in collectives.values()] + net.outputs
-    handed_on: List[set] = [set() for _ in range(max(level[value] for value in ends) + 1)]
+    level, before = _levels(net, collectives, needs_order([shard]) if in_order is None else in_order)
+    outputs = [] if shard.passes_on else net.outputs
+    ends = [collective.input for collective in collectives.values() if collective.input] + outputs
+    handed_on: List[set] = [set() for _ in range(max([*before.values(), *map(level.get, outputs)]) + 1)]
     for value in ends:
         if value in net.nodes and value not in collectives:
             handed_on[level[value]].add(value)
     exchanged = defaultdict(list)  # stage: the collectives after it
     for collective in collectives.values():
-        exchanged[level[collective.input]].append(collective)
+        exchanged[before[collective.output]].append(collective)
     order = {value: place for place, value in enumerate([*net.parameters, *net.nodes])}
     budget = 16 * sum(1 + len(inputs) for inputs in net.inputs.values()) + len(order)  # values in all stages
     nbytes = net.model.ByteSize() + MOST_MORE
@@ -56,7 +53,33 @@ def cut(shard):
         inside = sorted(inside, key=order.__getitem__)
         steps.append(_stage(net, inside, sorted(inputs), sorted(handed_on[here])))
         nbytes -= steps[-1].model.ByteSize()
-    return Plan([value.name for value in shard.model.graph.input], steps[::-1], net.outputs)
+    return Plan([value.name for value in shard.model.graph.input], steps[::-1], outputs)
+
+
+def needs_order(shards):
+    """Return whether the collectives of a set have to stay in the model's order.
+
+    They do where there are several groups of ranks, or a Send or Receive: in another order, ranks could wait for each
+    other in a circle. Among all ranks alone, each collective may come as soon as what it takes is there.
+    """
+    collectives = [collective for shard in shards for collective in shard.collectives]
+    groups = {collective.members for collective in collectives}
+    return len(groups) > 1 or any(collective.op in PEERS for collective in collectives)
+
+
+def _levels(net, collectives, in_order):
+    """Return ({value: the first stage that can use it}, {a collective's output: the stage before it})."""
+    level, before, latest = dict.fromkeys(net.kind, 0), {}, 0
+    for value, inputs in net.inputs.items():
+        collective = collectives.get(value)
+        if collective is None:
+            level[value] = max([level[taken] for taken in inputs], default=0)
+            continue
+        here = level[collective.input] if collective.input else 0
+        latest = max(here, latest)
+        before[value] = latest if in_order else here
+        level[value] = before[value] + 1
+    return level, before
 
 
 def _needed(net, collectives, level, wanted, here):
@@ -93,14 +116,15 @@ def _checked_collectives(net):
             raise MindIRError(f"{where}: {collective.op} of a constant: exchange it before the export")
     if not net.outputs:
         raise MindIRError(f"{net.path}: gives no output")
-    for value in net.outputs:
+    for value in [] if net.passes_on() else net.outputs:
         if value in net.parameters or net.op.get(value) == "Constant" or value not in net.kind:
             raise MindIRError(f"{net.path}: output {net.full_name(value)} isn't a computed tensor")
     taken = times_taken(net)
     found = {collective.output: collective for collective in net.collectives}
     for collective in net.collectives:
         first = found.get(collective.input)
-        if collective.op == "AllGather" and first and first.op == "ReduceScatter" and taken[first.output] == 1:
+        joined = first and (collective.op, first.op) == ("AllGather", "ReduceScatter")
+        if joined and first.members == collective.members and taken[first.output] == 1:
             node = f"{first.node} + {collective.node}"
             found[collective.output] = first._replace(op="AllReduce", node=node, output=collective.output)
             del found[first.output]

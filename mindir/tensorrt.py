@@ -1,61 +1,153 @@
-"""Collectives that mindspore_lite's TensorRT doesn't have, made of those that it has."""
+"""Collectives that mindspore_lite's TensorRT hasn't, made of those that it has, in the shapes that it builds."""
 
 from mindir.errors import MindIRError
-from mindir.graph import attribute, primitive_name
-from mindir.schema import INT64, PROTO
+from mindir.graph import Graph, attribute, label, primitive_name
+from mindir.schema import INT64, PROTO, TUPLE
+
+HAS = ("AllReduce", "AllGather", "ReduceScatter")  # the first as the other two
+RESHAPE = "Reshape:two dimensions"
+
+
+def check_tensorrt(shard):
+    """Raise MindIRError, naming the node, for a collective that mindspore_lite's TensorRT lacks or does otherwise.
+
+    It has no Send or Receive, takes every group for that of all ranks, and every reduction for a sum.
+    """
+    for collective in shard.collectives:
+        where = f"{shard.path}: node {collective.node}: {collective.op}"
+        advice = "run it on Ascend or on CPU ranks"
+        if collective.op not in HAS:
+            raise MindIRError(f"{where} isn't one of {', '.join(HAS)}, which mindspore_lite's TensorRT has: {advice}")
+        if not collective.world:
+            among = f"among {collective.where()}: mindspore_lite's TensorRT exchanges among all ranks whatever it says"
+            raise MindIRError(f"{where} {among}: {advice}")
+        if collective.reduction not in ("", "sum"):  # seen on two cards: the largest value came out as the sum
+            raise MindIRError(f"{where} with {collective.reduction}: mindspore_lite's TensorRT only sums: {advice}")
 
 
 def split_all_reduce(shard, ranks):
     """Rewrite every AllReduce of the shard's model, in place, to ReduceScatter and AllGather, and return the shard.
 
-    mindspore_lite's TensorRT has no AllReduce; the two together are one. Raises MindIRError, and leaves the shard as
-    it was, where the first dimension can't be scattered over the ranks.
+    mindspore_lite's TensorRT has no AllReduce; the two together are one. Where the first dimension can't be scattered
+    over the ranks, the values come in as many rows as there are ranks. Raises MindIRError, and leaves the shard as it
+    was, where that can't be either.
     """
-    graph = shard.model.graph
     sums = {collective.output: collective for collective in shard.collectives if collective.op == "AllReduce"}
     primitives = {primitive.name: primitive for primitive in shard.model.primitives}
-    nodes, new = [], {}
-    for node in graph.node:
+    new = _New(shard)
+    for node in shard.model.graph.node:
         if node.output[0] not in sums:
-            nodes.append(node)
+            new.nodes.append(node)
             continue
         collective = sums[node.output[0]]
-        _check_shape(shard.path, node, collective, ranks)
-        name, shape = primitive_name(node), collective.shape
-        scatter, gather = _copy(node, "ReduceScatter"), _copy(node, "AllGather")
-        for made, op in ((scatter, "ReduceScatter"), (gather, "AllGather")):
-            if primitive_name(made) not in new:
-                new[primitive_name(made)] = _primitive(primitives[name], primitive_name(made), op, ranks)
-        scatter.output[0] = scatter.name = f"{collective.output}~scattered"
-        gather.input[0] = scatter.output[0]
-        attribute(scatter, "shape").tensors[0].dims[:] = (shape[0] // ranks, *shape[1:])
-        nodes += [scatter, gather]
-    if new:
-        nodes = PROTO["Graph"](node=nodes).node  # a copy: clearing a list takes what is in it along
-        del graph.node[:]
-        graph.node.extend(nodes)
-        shard.model.primitives.extend(primitive for name, primitive in new.items() if name not in primitives)
-    return shard
+        rows = _rows(shard.path, node, collective, ranks)
+        name, value = primitive_name(node), collective.output
+        for op in ("ReduceScatter", "AllGather"):
+            own = f"{op} of {name}"
+            if own not in new.primitives:
+                new.primitives[own] = _primitive(primitives[name], own, op, ranks)
+        taken = node.input[0]
+        if rows != collective.shape:
+            taken = new.reshape(node, f"{value}~rows", taken, rows)
+        scatter = new.copy(node, f"{value}~scattered", taken, (rows[0] // ranks, *rows[1:]))
+        made = value if rows == collective.shape else f"{value}~sum"
+        gather = new.copy(node, made, scatter.output[0], rows)
+        for part, op in ((scatter, "ReduceScatter"), (gather, "AllGather")):
+            part.op_type, part.domain = f"REF::{op} of {name}", f"{node.domain}-{op}"
+        if made != value:
+            new.reshape(node, value, made, collective.shape)
+    return new.put()
 
 
-def _check_shape(path, node, collective, ranks):
-    """Raise MindIRError unless the AllReduce can be split over the ranks."""
+def in_two_dimensions(shard):
+    """Rewrite every AllGather and ReduceScatter of other than two dimensions, in place, to one of two; return it.
+
+    TensorRT times a plug-in's layers as it builds, once for every order of the values in memory that it has to choose
+    from: with three dimensions and more, not as many times on each rank, so that ranks wait in NCCL for ever. Of two
+    dimensions there is one order. Raises MindIRError, and leaves the shard as it was, for open shapes.
+    """
+    net, new = Graph(shard.path, shard.model), _New(shard)
+    exchanged = {collective.output: collective for collective in net.collectives}
+    for node in shard.model.graph.node:
+        value, collective = node.output[0], exchanged.get(node.output[0])
+        if collective is None or len(collective.shape) == 2 or collective.op not in HAS or value not in net.kind:
+            new.nodes.append(node)
+            continue
+        before, after = collective.shape, net.kind[value][1]
+        if not before or -1 in before[1:] or -2 in before:
+            where = f"{shard.path}: node {collective.node}: {collective.op}"
+            raise MindIRError(
+                f"{where} of the shape {before}, which TensorRT can't be given: export it with a fixed one"
+            )
+        taken = new.reshape(node, f"{value}~rows", node.input[0], _flat(before))
+        made = new.copy(node, f"{value}~flat", taken, _flat(after))
+        made.domain = f"{label(node)}-flat"  # with the domain of the Reshape after it, the build fails
+        new.reshape(node, value, made.output[0], after)
+    return new.put()
+
+
+def _flat(shape):
+    size = 1
+    for dimension in shape[1:]:
+        size *= dimension
+    return (shape[0], size)
+
+
+def _rows(path, node, collective, ranks):
+    """Return the shape in which the AllReduce can be scattered over the ranks: its own, or so many rows."""
     shape, made = collective.shape, attribute(node, "shape")
-    if not shape or shape[0] % ranks or shape[0] < 0 and ranks > 1:
-        raise MindIRError(
-            f"{path}: node {collective.node}: AllReduce of {shape}, whose first dimension can't be split over "
-            f"{ranks} ranks, as TensorRT's ReduceScatter needs: export it with another first dimension"
-        )
     if made is None or len(made.tensors) != 1:
         raise MindIRError(f"{path}: node {collective.node} doesn't say what shape it makes: damaged file")
+    if shape and (shape[0] > 0 and shape[0] % ranks == 0 or ranks == 1):
+        return shape
+    rows = (ranks, _flat((1, *shape))[1] // ranks)
+    if min(shape, default=1) < 0 or _flat(rows)[1] * ranks != _flat((1, *shape))[1]:
+        raise MindIRError(
+            f"{path}: node {collective.node}: AllReduce of {shape}, whose first dimension can't be split over "
+            f"{ranks} ranks, nor all of it, as TensorRT's ReduceScatter needs: export it with another first dimension"
+        )
+    return rows
 
 
-def _copy(node, op):
-    """Return a copy of the AllReduce `node` that is to be this collective, with a label of its own in the logs."""
-    made = PROTO["Node"]()
-    made.CopyFrom(node)
-    made.op_type, made.domain = f"REF::{op} of {primitive_name(node)}", f"{node.domain}-{op}"
-    return made
+class _New:
+    """What a shard's model will be: its nodes in order, and the primitives that are added to it."""
+
+    def __init__(self, shard):
+        self.shard, self.nodes, self.primitives = shard, [], {}
+
+    def copy(self, node, value, taken, shape):
+        """Add a copy of the node that takes another value and makes `value`, of this shape; return it."""
+        made = PROTO["Node"]()
+        made.CopyFrom(node)
+        made.input[:], made.output[:] = [taken, *node.input[1:]], [value]
+        made.name = node.name if value == node.output[0] else value
+        attribute(made, "shape").tensors[0].dims[:] = shape
+        self.nodes.append(made)
+        return made
+
+    def reshape(self, node, value, taken, shape):
+        """Add a Reshape of a value to the shape, before or after the node; return its own value."""
+        self.primitives[RESHAPE] = PROTO["Primitive"](name=RESHAPE, op_type="Reshape", instance_name="reshape")
+        constant = PROTO["Node"](name=f"{value}~shape", output=[f"{value}~shape"], op_type="Constant")
+        items = constant.attribute.add(name="value", type=TUPLE).values
+        items.extend(PROTO["Attribute"](ints=[size], type=INT64) for size in shape)
+        self.nodes.append(constant)
+        made = self.copy(node, value, taken, shape)
+        made.input[:] = [taken, constant.name]
+        made.op_type = f"REF::{RESHAPE}"
+        made.domain = label(node) if value == node.output[0] else f"{label(node)}-{value.rsplit('~', 1)[-1]}"
+        return value
+
+    def put(self):
+        """Put all of it into the shard's model, and return the shard."""
+        model = self.shard.model
+        if self.primitives:
+            nodes = PROTO["Graph"](node=self.nodes).node  # a copy: clearing a list takes what is in it along
+            del model.graph.node[:]
+            model.graph.node.extend(nodes)
+            known = {primitive.name for primitive in model.primitives}
+            model.primitives.extend(made for name, made in self.primitives.items() if name not in known)
+        return self.shard
 
 
 def _primitive(old, name, op, ranks):

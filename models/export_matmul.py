@@ -14,6 +14,7 @@ import os
 import mindspore as ms
 import numpy as np
 from mindspore import nn
+from shard_files import Stop
 from tensor_parallel import ColumnParallel, GatherColumns, export_shards
 
 SEED = 2023
@@ -61,7 +62,7 @@ def main():
         parser.error(f"--ranks {args.ranks} --shape {args.shape}: at least 1")
     try:
         export_matmul(args.ranks, (m, k, n), args.output)
-    except (ValueError, OSError) as error:
+    except (Stop, ValueError, OSError) as error:
         parser.error(str(error))
 
 

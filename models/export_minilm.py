@@ -23,6 +23,7 @@ import zipfile
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
+from shard_files import Stop
 from tensor_parallel import (
     COLLECTIVES,
     ColumnParallel,
@@ -178,7 +179,7 @@ def main():
         with open(f"{target}.tmp", "wb") as file:
             file.write(tokenizer)
         os.replace(f"{target}.tmp", target)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (Stop, ValueError, OSError, zipfile.BadZipFile) as error:
         parser.error(str(error))
 
 

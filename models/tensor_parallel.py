@@ -19,14 +19,13 @@ which all back ends have, or, if asked for, an AllReduce, which TensorRT hasn't.
 
 import contextlib
 import os
-import shutil
-import tempfile
 import types
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 from mindspore.ops.operations import comm_ops
+from shard_files import insert, new_set
 
 GROUP = "hccl_world_group"  # all ranks; TensorRT and the CPU take it for theirs, too
 COLLECTIVES = ("reduce_scatter", "all_reduce")  # what a sum over the ranks can be made of; the first is the default
@@ -201,42 +200,12 @@ def export_shards(make_net, inputs, ranks, path):
 
     `inputs` are Tensors such as the net takes. The files take the place of an earlier set's together, when all are
     done. Over 1 GB, MindSpore writes X_graph.mindir and the folder X_variables. Raises ValueError for what can't be
-    split and for a path that can't be.
+    split and ranks.Stop for a path that can't be written.
     """
-    folder, name = os.path.split(os.path.abspath(path))
-    if not name.endswith(".mindir") or not os.path.isdir(folder) or set(folder + name) & set(" \t"):
-        raise ValueError(f"{path}: X.mindir in a folder that is there, without spaces, which MindSpore can't export to")
-    shards = [(insert(name, rank), ranks, rank) for rank in range(ranks)]
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        for each, size, rank in (*shards, (name, 1, 0)):
+    name = os.path.basename(path)
+    with new_set(path, ranks) as folder:
+        for each, size, rank in (*((insert(name, rank), ranks, rank) for rank in range(ranks)), (name, 1, 0)):
             print(f"exporting {each}", flush=True)
             with group_of(size, rank):
                 net = make_net().set_train(False)
-            ms.export(net, *inputs, file_name=os.path.join(temporary, each), file_format="MINDIR")
-        rank = 0
-        while remove(os.path.join(folder, insert(name, rank))):  # one left over would make the set a mixture
-            if rank >= ranks:
-                print(f"{insert(path, rank)}  removed: made for more ranks")
-            rank += 1
-        remove(os.path.join(folder, name))
-        for parent, _, files in os.walk(temporary):  # MindSpore writes for its owner alone
-            os.chmod(parent, 0o755)
-            for each in files:
-                os.chmod(os.path.join(parent, each), 0o644)
-        for each in os.listdir(temporary):
-            os.replace(os.path.join(temporary, each), os.path.join(folder, each))
-
-
-def insert(path, rank):
-    """Return X1.mindir for X.mindir and rank 1."""
-    return f"{path[: -len('.mindir')]}{rank}.mindir"
-
-
-def remove(path):
-    """Remove the model X.mindir in either form; return whether it was there."""
-    stem = path[: -len(".mindir")]
-    there = [each for each in (path, f"{stem}_graph.mindir") if os.path.exists(each)]
-    for each in there:
-        os.remove(each)
-    shutil.rmtree(f"{stem}_variables", ignore_errors=True)
-    return bool(there)
+            ms.export(net, *inputs, file_name=os.path.join(folder, each), file_format="MINDIR")

@@ -12,7 +12,7 @@ from suite import inputs
 
 
 def unsharded_outputs(model_path, arrays):
-    """Return the outputs, as arrays, of the unsharded model on this process's CPU, given the inputs in order.
+    """Return the outputs, as arrays, of the unsharded model on this process's CPU, given {input's name: array}.
 
     mindspore_lite's CPU takes float16 as float32 and int64 as int32; the arrays are converted to what it takes.
     """
@@ -28,11 +28,8 @@ def unsharded_outputs(model_path, arrays):
             message = f"{model_path}: the unsharded model doesn't build on the CPU: {error}"
             advice = "([ERROR] lines above say why): correct it or --check=off"
             raise ranks.Stop(ranks.FAILED, f"{message} {advice}") from None
-    tensors = model.get_inputs()
-    named = {
-        inputs.short_name(tensor.name): array.astype(ranks.dtype(tensor)) for tensor, array in zip(tensors, arrays)
-    }
-    tensors, _ = inputs.fill(model, named)
+    names = {inputs.short_name(tensor.name): ranks.dtype(tensor) for tensor in model.get_inputs()}
+    tensors, _ = inputs.fill(model, {name: arrays[name].astype(dtype) for name, dtype in names.items()})
     return [output.get_data_to_numpy().copy() for output in model.predict(tensors)]
 
 
@@ -79,11 +76,14 @@ def _error(output, right, tolerance):
 def check(comm, expected, outputs, dtypes, path, tolerances):
     """Compare every rank's outputs with those expected of the unsharded model `path`, whose file says their dtypes.
 
-    Returns, on every rank, {"result": "PASS" or "FAIL", "max_error", "tolerance", "against", "reason"}, of the rank
-    that is furthest off; what isn't finite is left out.
+    `outputs` is None on a rank that has none: a pipeline's stage that isn't the last. Returns, on every rank,
+    {"result": "PASS" or "FAIL", "max_error", "tolerance", "against", "reason"}, of the rank that is furthest off; what
+    isn't finite is left out.
     """
-    mine = compare([output.get_data_to_numpy() for output in outputs], expected, dtypes, tolerances)
-    everyone = comm.allgather((comm.rank, mine))
+    mine = None
+    if outputs is not None:
+        mine = compare([output.get_data_to_numpy() for output in outputs], expected, dtypes, tolerances)
+    everyone = [(rank, result) for rank, result in comm.allgather((comm.rank, mine)) if result is not None]
     wrong = [(rank, result) for rank, result in everyone if result[2]]
     nearest = max(everyone, key=lambda found: found[1][0] / (found[1][1] or 1))
     rank, (error, tolerance, reason) = wrong[0] if wrong else nearest

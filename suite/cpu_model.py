@@ -14,7 +14,8 @@ import numpy as np
 import mindir
 import ranks
 from suite import inputs as model_inputs
-from suite.exchange import Exchange
+from suite.exchange import Exchange, communicators
+from suite.pipeline import Receive, Send
 from suite.tensors import as_dtype, as_tensor, new_tensor
 
 
@@ -34,26 +35,33 @@ class Model:
         Raises Stop where a shard can't be used or the shards aren't one set.
         """
         shard = mindir.load(model_path)
-        plan = mindir.cut(shard)
+        in_order = mindir.needs_order(self.comm.allgather(shard.summary()))
+        plan = mindir.cut(shard, in_order)
         collectives = [step for step in plan.steps if isinstance(step, mindir.Collective)]
-        mindir.check_set(self.comm.allgather(shard.summary()._replace(collectives=collectives)))
+        self.shards = self.comm.allgather(shard.summary()._replace(collectives=collectives))  # of all ranks
+        mindir.check_set(self.shards)
+        groups = communicators(self.comm, [each for summary in self.shards for each in summary.collectives])
         self.inputs = [value._replace(shape=list(value.shape)) for value in shard.inputs]
         self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
-        self.dtypes = [value.dtype for value in shard.outputs]
-        named = dict(zip(plan.outputs, (value.name for value in shard.outputs)))
+        outputs = [] if shard.passes_on else shard.outputs
+        self.dtypes = [value.dtype for value in outputs]
+        named = dict(zip(plan.outputs, (value.name for value in outputs)))
         with tempfile.TemporaryDirectory(prefix="stages-") as folder:
             paths = _write_stages(plan, shard, folder)
             del shard  # the weights are in the files
             stages = _build_stages(model_path, paths, model_type, context, config_path)
         staged = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
         self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
-        for index, (step, stage) in enumerate(zip(plan.steps, stages)):
+        moments, now = iter(mindir.moments(self.shards)[self.comm.rank]), 0  # to be compared with those of other ranks
+        for step, stage in zip(plan.steps, stages):
             if stage:
                 run = _StageRun(stage, [place for place, name in enumerate(step.inputs) if name in staged])
-                self.steps.append((f"stage {index + 1}".encode(), run, step.inputs, step.outputs))
+                self.steps.append((f"stage {2 * now + 1}".encode(), run, step.inputs, step.outputs))
             else:
-                run = Exchange(self.comm, step, named.get(step.output, ""))
-                self.steps.append((f"collective {index + 1}".encode(), run, [step.input], [step.output]))
+                now = next(moments)
+                run = exchange(groups[step.members], step, named.get(step.output, ""))
+                taken, made = [step.input][: step.op != "Receive"], [step.output][: step.op != "Send"]
+                self.steps.append((f"collective {2 * now}".encode(), run, taken, made))
         last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
         self.done = [  # what no later step takes
             [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
@@ -76,6 +84,9 @@ class Model:
 
     def predict(self, inputs):
         """Return the outputs, a list of mslite.Tensor, for `inputs`, a list of mslite.Tensor or of arrays.
+
+        On a rank of a pipeline's stage that isn't the last, it is an empty list; this rank can go on with the next
+        inputs while later stages still work on these.
 
         As with mslite.Model, the next predict writes to the same memory: copy what has to stay. Raises Stop (status 2)
         where an input doesn't fit and, in the first predict, where the ranks' inputs aren't the same.
@@ -110,6 +121,13 @@ class Model:
             if dtype != value.dtype or not fits:
                 message = f"predict: input {value.name} takes {value.dtype} {value.shape}, given {dtype} {shape}"
                 raise ranks.Stop(ranks.REFUSED, message)
+
+
+def exchange(comm, collective, name):
+    """Return what does a Collective among the ranks of `comm`: Tensors in, Tensors out."""
+    if collective.op == "Send":
+        return Send(comm, collective)
+    return (Receive if collective.op == "Receive" else Exchange)(comm, collective, name)
 
 
 class _StageRun:
@@ -158,6 +176,7 @@ def _write_stages(plan, shard, folder):
 def _build_stages(model_path, paths, model_type, context, config_path):
     """Return the stages as mslite.Model, None for a collective."""
     stages = [mslite.Model() if path else None for path in paths]
+    first = _build_something(context) if any(path and _converts(path) for path in paths) else None  # noqa: F841  (held)
     for index, (stage, path) in enumerate(zip(stages, paths)):
         try:
             if stage and model_type == mslite.ModelType.MINDIR and _converts(path):
@@ -170,6 +189,29 @@ def _build_stages(model_path, paths, model_type, context, config_path):
             where = f"{model_path}: step {index + 1} of {len(paths)} (stage or collective)"
             raise ranks.Stop(ranks.FAILED, f"{where}: {error} ([ERROR] lines above say why)") from None
     return stages
+
+
+def _build_something(context):
+    """Build a net of one node and return its mslite.Model, before anything is converted.
+
+    Where mindspore_lite 2.0's converter has folded constants in a process that had built nothing before, that process
+    ends with SIGSEGV, after everything is done: its libraries' objects are destroyed in the wrong order.
+    """
+    model = mindir.PROTO["Model"](ir_version="0.1.1", producer_name="MindSpore", model_version="2.0.0")
+    model.mind_ir_version, model.little_endian, model.graph.name = 1, True, "something"
+    model.primitives.add(name="Add", op_type="Add", instance_name="Add")
+    model.graph.node.add(input=["x", "x"], output=["y"], name="y", op_type="REF::Add")
+    for value in (model.graph.input.add(name="x"), model.graph.output.add(name="y")):
+        value.tensor.add(dims=[1], data_type=1)
+    shape = model.graph.node[0].attribute.add(name="shape", type=19)
+    shape.tensors.add(dims=[1], data_type=1)
+    built = mslite.Model()
+    with tempfile.TemporaryDirectory(prefix="something-") as folder:
+        path = os.path.join(folder, "add.mindir")
+        with open(path, "wb") as file:
+            file.write(model.SerializeToString())
+        built.build_from_file(path, mslite.ModelType.MINDIR, context)
+    return built
 
 
 def _converts(path):

@@ -3,16 +3,35 @@
 import numpy as np
 
 import ranks
-from suite.tensors import new_tensor
+from suite.tensors import as_bytes, new_tensor
 
 SMALL = 16 << 10  # up to so many bytes, a reduction's time is the ranks' waiting for each other
 UFUNCS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 
 
+def communicators(comm, collectives):
+    """Return {ranks of a group: its communicator} for the groups that this rank is in.
+
+    `comm` has all ranks, `collectives` are those of all of them. All ranks call this together: the groups are made in
+    the same order everywhere, so that nobody waits for somebody who makes another one. () stands for all ranks, whose
+    communicator is `comm` itself.
+    """
+    made = {(): comm}
+    for members in sorted({collective.members for collective in collectives} - {()}):
+        if members == tuple(range(comm.size)):
+            made[members] = comm
+        elif comm.rank in members:
+            group = comm.group.Incl(members)
+            made[members] = comm.Create_group(group)
+            group.Free()
+    return made
+
+
 class Exchange:
     """One collective among the ranks of `comm`: a Tensor in, a Tensor out, always in the same memory.
 
-    `collective` is a mindir.Collective, `name` what its output is called. All ranks call it together.
+    `collective` is a mindir.Collective, `comm` its group's communicator, `name` what its output is called. All ranks of
+    the group call it together.
     """
 
     def __init__(self, comm, collective, name=""):
@@ -31,10 +50,15 @@ class Exchange:
         if data.shape != self.shape:  # at first, and with open dimensions
             self._prepare(data)
         buffer = self.buffer
-        if self.count == 1:
+        if self.count == 1 and op != "AlltoAll":
             np.copyto(buffer, data)
         elif op == "AllGather":
             comm.Allgather(data.view(self.integers), self.whole)
+        elif op == "Broadcast":
+            np.copyto(buffer, data)
+            comm.Bcast(as_bytes(buffer), self.collective.detail[0])
+        elif op == "AlltoAll":
+            self._swap_parts(data)
         elif data.dtype == np.float16:
             total = np.empty(buffer.shape, np.float32)
             all_or_scatter = comm.Allreduce if op == "AllReduce" else comm.Reduce_scatter_block
@@ -57,6 +81,14 @@ class Exchange:
         self.integers = np.dtype(f"i{data.itemsize}")
         self.whole = self.buffer.view(self.integers)
 
+    def _swap_parts(self, data):
+        """Give each rank its part of the data along one axis; join what comes from all of them along another."""
+        count, split, joined = self.collective.detail
+        parts = np.ascontiguousarray(np.stack(np.split(data, count, split)))
+        come = np.empty_like(parts)
+        self.comm.Alltoall(as_bytes(parts), as_bytes(come))
+        np.concatenate(come, joined, out=self.buffer)
+
     def _reduce_mine(self, data, total):
         """Reduce this rank's share of all ranks' data: in half the time that Open MPI's own takes."""
         rank, count, other = self.rank, self.count, self.other
@@ -77,4 +109,10 @@ def shape_after(collective, shape, count):
             message = f"node {collective.node}: ReduceScatter of {shape} over {count} ranks: not divisible"
             raise ranks.Stop(ranks.FAILED, message)
         return (shape[0] // count,) + shape[1:]
+    if collective.op == "AlltoAll":
+        _, split, joined = collective.detail
+        sizes = list(shape)
+        sizes[split] //= count
+        sizes[joined] *= count
+        return tuple(sizes)
     return shape

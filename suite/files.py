@@ -110,12 +110,11 @@ def _new_beside(target):
 
 
 def save_outputs(file, outputs):
-    """Write the output Tensors to an .npz file by their names; a name that occurs again is followed by its place."""
+    """Write the outputs, [(name, array)], to an .npz file; a name that comes again gets its place behind it."""
     arrays, whole = {}, io.BytesIO()
-    for index, output in enumerate(outputs):
-        name = output.name.rstrip()
-        arrays[f"{name}.{index}" if name in (*arrays, "file") else name] = output.get_data_to_numpy()
-    np.savez(whole, **arrays)  # into memory first: NumPy seeks while it writes, which a pipe can't
+    for index, (name, array) in enumerate(outputs):
+        arrays[f"{name}.{index}" if name in (*arrays, "file") else name] = array
+    np.savez(whole, **arrays)  # here first, for it goes back to its beginning, and a pipe can't
     write(file, lambda opened: opened.write(whole.getbuffer()))
 
 

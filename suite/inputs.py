@@ -12,20 +12,22 @@ def short_name(name):
     return name.rstrip().rsplit(":", 1)[-1].lstrip("\u0444")
 
 
-def match(inputs, arrays, source):
+def match(inputs, arrays, source, elsewhere=()):
     """Return the arrays for the input Tensors, in their order: ones in each input's dtype, or those given by name.
 
     `arrays` is {name: array}, {None: array} for a single input, {} for ones; `source` says in messages where they come
-    from. Raises Stop (status 2) where a name, dtype or shape doesn't fit. -1 in an input's shape fits any number.
+    from; `elsewhere` are inputs that other stages of a pipeline take, whose arrays have to be there, too. Raises Stop
+    (status 2) where a name, dtype or shape doesn't fit. -1 in an input's shape fits any number.
     """
     names = [short_name(tensor.name) for tensor in inputs]
-    if None in arrays and len(inputs) > 1:
-        message = f"{source}: one array, but the inputs are {', '.join(names)}: give an .npz with them"
+    taken = list(dict.fromkeys([*names, *elsewhere]))
+    if None in arrays and len(taken) > 1:
+        message = f"{source}: one array, but the inputs are {', '.join(taken)}: give an .npz with them"
         raise ranks.Stop(ranks.REFUSED, message)
-    arrays = dict(zip(names, arrays.values())) if None in arrays else arrays
-    if arrays and set(arrays) != set(names):
+    arrays = dict(zip(taken, arrays.values())) if None in arrays else arrays
+    if arrays and set(arrays) != set(taken):
         given = ", ".join(sorted(arrays))
-        message = f"{source} has {given}, the model takes {', '.join(names)}: give the arrays these names"
+        message = f"{source} has {given}, the model takes {', '.join(taken)}: name the arrays so"
         raise ranks.Stop(ranks.REFUSED, message)
     matched = []
     for name, tensor in zip(names, inputs):
@@ -41,10 +43,10 @@ def match(inputs, arrays, source):
     return matched
 
 
-def fill(model, arrays, source="the arrays"):
+def fill(model, arrays, source="the arrays", elsewhere=()):
     """Fill the model's inputs with what match() returns, and resize open ones to it; return (inputs, arrays)."""
     inputs = model.get_inputs()
-    arrays = match(inputs, arrays, source)
+    arrays = match(inputs, arrays, source, elsewhere)
     if any(-1 in tensor.shape for tensor in inputs):
         model.resize(inputs, [list(array.shape) for array in arrays])
         inputs = model.get_inputs()
@@ -57,10 +59,37 @@ def check_same(comm, arrays):
     All ranks call this together. It costs a checksum of each array.
     """
     mine = {name: (array.shape, zlib.crc32(array)) for name, array in arrays.items()}
-    everyone = comm.allgather((comm.rank, mine))
-    first, expected = everyone[0]
-    for rank, theirs in everyone[1:]:
-        for name in theirs:
-            if theirs[name] != expected.get(name, theirs[name]):
+    expected = {}  # name: (the first rank that has it, its shape and checksum)
+    for rank, theirs in comm.allgather((comm.rank, mine)):
+        for name, found in theirs.items():
+            first, wanted = expected.setdefault(name, (rank, found))
+            if found != wanted:
                 message = f"rank {rank}: input {name} isn't the same as on rank {first}: all ranks take the same inputs"
                 raise ranks.Stop(ranks.REFUSED, message)
+
+
+def whole(reference, values, mine, given):
+    """Return {name: array} for all inputs of the unsharded model, a mindir.Shard.
+
+    `values` are the shards' inputs by name, `mine` this rank's arrays by name, `given` what match() was given. Raises
+    Stop (status 2) where the shards take something else than the unsharded model does.
+    """
+    wanted = {value.name: value for value in reference.inputs}
+    kinds, theirs = ([(value.dtype, value.shape) for value in one.values()] for one in (values, wanted))
+    if len(kinds) == len(theirs) and set(values) != set(wanted):  # by their places, if not by name
+        values = dict(zip(wanted, values.values()))
+        mine = dict(zip(wanted, mine.values())) if len(mine) == len(wanted) else mine
+        given = {}
+    else:
+        kinds = [(values[name].dtype, values[name].shape) if name in values else None for name in wanted]
+    if kinds != theirs or set(values) - set(wanted):
+        takes = ", ".join(f"{dtype} {shape}" for dtype, shape in theirs)
+        found = ", ".join(f"{value.dtype} {value.shape}" for value in values.values())
+        advice = "it isn't the model that they were made from: remove it or --check off"
+        raise ranks.Stop(ranks.REFUSED, f"{reference.path}: takes {takes}, the shards {found}: {advice}")
+    given = dict(zip(wanted, given.values())) if None in given else given
+    everything = {**{name: array for name, array in given.items() if name in wanted}, **mine}
+    return {
+        name: everything[name] if name in everything else np.ones(value.shape, value.dtype)
+        for name, value in wanted.items()
+    }

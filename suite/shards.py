@@ -1,5 +1,7 @@
 """Is there a shard for every rank, and are they one set? This is checked before anything is built."""
 
+import glob
+import os
 import re
 
 import mindir
@@ -14,18 +16,15 @@ def find_shard(model_path, rank, size):
         check_count(model_path, size)
         if any(ranks.find(ranks.insert(model_path, number)) for number in range(size)):
             raise
-        if ranks.find(model_path) and re.search(r"\d(_graph)?\.mindir$", model_path):
-            advice = f"give --model_path without a rank's number, not {model_path}"
-        else:
-            advice = f"export one shard per rank, or correct --model_path ({model_path})"
-        raise ranks.Stop(error.status, f"{ranks.insert(model_path, 0)}: no such file: {advice}") from None
+        raise ranks.Stop(error.status, f"{error}{_hint(model_path)}") from None
 
 
 def check_count(model_path, size):
     """Raise Stop (status 2) where the first shard that is there says that it isn't one of `size`, or one is missing."""
     names = (ranks.insert(model_path, number) for number in range(size))
     path = next(filter(None, map(ranks.find, names)), "")
-    made_for = {collective.ranks for collective in mindir.load(path).collectives} - {0} if path else set()
+    collectives = mindir.load(path).collectives if path else []
+    made_for = {collective.ranks for collective in collectives if collective.world} - {0}
     if len(made_for) != 1:
         return
     count = made_for.pop()
@@ -39,10 +38,45 @@ def check_count(model_path, size):
     raise ranks.Stop(ranks.REFUSED, f"{path} says it's one of {count} shards, {message}")
 
 
+def _hint(model_path):
+    """Return what may be wrong with a path that no shard is found by."""
+    pattern = _pattern_near(model_path)
+    if ranks.find(model_path) and re.search(r"\d(_graph)?\.mindir$", model_path):
+        return f": give --model_path without a rank's number, not {model_path}" + (f", or {pattern}" if pattern else "")
+    if pattern:
+        return f": write --model_path={pattern}"
+    return f": export one shard per rank, or correct --model_path ({model_path})"
+
+
+def _pattern_near(model_path):
+    """Return a path with {rank} in it that shards of ranks 0 and 1 near `model_path` are found by; "" for none.
+
+    Exporters write rank_0/net.mindir, rank_0_graph.mindir and the like.
+    """
+    folder, name = os.path.split(model_path)
+    here = glob.escape(folder)
+    near = [
+        model_path,
+        *sorted(glob.glob(os.path.join(here, "*", name))),
+        *sorted(glob.glob(os.path.join(here, "*0*"))),
+    ]
+    for path in near[:1000]:
+        for zero in reversed(list(re.finditer(r"(?<!\d)0(?!\d)", path))):  # a file's number before its folder's
+            pattern = f"{path[: zero.start()]}{{rank}}{path[zero.end() :]}"
+            if path.endswith(".mindir") and all(ranks.find(ranks.insert(pattern, rank)) for rank in (0, 1)):
+                return pattern
+    return ""
+
+
 def check_set(comm, model_path, path):
-    """Make sure that the shards of all ranks are one set; raises MindIRError. All ranks call this together."""
+    """Make sure that the shards of all ranks are one set; return their summaries in rank order; raises MindIRError.
+
+    All ranks call this together.
+    """
     summaries = dict(comm.allgather((comm.rank, mindir.load(path).summary())))
     for rank in range(comm.size):
         if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
             summaries[rank] = mindir.load(ranks.insert(model_path, rank)).summary()
-    mindir.check_set([summaries[rank] for rank in range(comm.size)])
+    everyone = [summaries[rank] for rank in range(comm.size)]
+    mindir.check_set(everyone)
+    return everyone

@@ -48,8 +48,9 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
 
 
 def _in_known_collectives(model_path, count, config, folder):
-    """Return the path of a copy of the shard in `folder` that has ReduceScatter and AllGather for AllReduce."""
+    """Return the path of a copy of the shard in `folder` with the collectives that TensorRT has, in two dimensions."""
     shard, mode = mindir.load(model_path), config[SECTION]["precision_mode"]
+    mindir.check_tensorrt(shard)
     if shard.collectives and mode != PRECISION_MODE["fp32"]:
         raise ranks.Stop(
             ranks.REFUSED,
@@ -57,11 +58,7 @@ def _in_known_collectives(model_path, count, config, folder):
             "tells TensorRT that they take any mixture of types, and each rank times them for itself, so that ranks "
             "wait for each other or exchange different types: use fp32",
         )
-    for collective in shard.collectives:
-        if collective.reduction not in ("", "sum"):  # seen on two GPUs: instead of the largest value the sum came out
-            message = f"{model_path}: node {collective.node}: {collective.op} with {collective.reduction}"
-            raise ranks.Stop(ranks.REFUSED, f"{message}: mindspore_lite's TensorRT only sums: run it elsewhere")
-    mindir.split_all_reduce(mindir.repair(shard), count)
+    mindir.in_two_dimensions(mindir.split_all_reduce(mindir.repair(shard), count))
     return mindir.save(shard, folder)
 
 

@@ -31,3 +31,8 @@ def as_dtype(tensor, dtype):
         message = f"{tensor.name}: values that don't fit {dtype}, which mindspore_lite's CPU computes in"
         raise ranks.Stop(ranks.FAILED, message)
     return new_tensor(converted, tensor.name)
+
+
+def as_bytes(array):
+    """Return the C-contiguous array as bytes in the same memory: MPI has no float16."""
+    return array.reshape(-1).view(np.uint8)

@@ -13,7 +13,8 @@ from mindspore import nn, ops
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, os.pardir, "models"))
-from tensor_parallel import GROUP, group_of, insert, parameter, remove  # noqa: E402  (found only now)
+from shard_files import insert, remove  # noqa: E402  (found only now)
+from tensor_parallel import GROUP, group_of, parameter  # noqa: E402  (found only now)
 
 
 class Net(nn.Cell):

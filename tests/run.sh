@@ -16,7 +16,7 @@ set_up
 exec 9<"$here"
 flock 9
 python37=$(find_python37)
-environment .venv-export requirements-export.txt "$python37" & # MindSpore, about 3 GB, beside the others
+environment .venv-export tests/requirements-export.txt "$python37" & # MindSpore, about 3 GB, beside the others
 if ! cmp -s requirements-dev.txt .venv/installed-dev; then
   say "installing requirements-dev.txt into .venv, once"
   "$python" -m pip --disable-pip-version-check install -q -r requirements-dev.txt
@@ -29,7 +29,7 @@ if ! cmp -s requirements-gpu.txt .venv/gpu/installed; then
   "$python" -m pip --disable-pip-version-check install -q --prefix .venv/gpu -r requirements-gpu.txt
   cp requirements-gpu.txt .venv/gpu/installed
 fi
-wait $! || die 3 "installing requirements-export.txt failed, for the reason above"
+wait $! || die 3 "installing tests/requirements-export.txt failed, for the reason above"
 exec 9<&-
 
 .venv/bin/ruff check --quiet .

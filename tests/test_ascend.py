@@ -9,6 +9,7 @@ import sys
 import nets
 import numpy as np
 import pytest
+import splits
 from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines
 
 import mindir
@@ -399,3 +400,43 @@ def test_a_mindspore_lite_without_model_groups_is_refused(server):
     path = MODEL.with_name("Matmul0.mindir")
     process = server.page(0, "--model_path", path, path, script=SHARED, ASCEND_DOUBLE_WITHOUT="ModelGroup")
     assert_refused(ended(process), 3, "mindspore_lite 2.3.0+double has no ModelGroup", "2.1 or later")
+
+
+# What MindSpore split itself: GE runs what CPU ranks and TensorRT may not have
+
+
+@pytest.mark.parametrize("name", ["mlp2d_semi_4", "block_semi_4", "pipe_2", "pipe_tensor_4"])
+def test_groups_and_pipelines_go_through_to_the_engine(server, name):
+    count = splits.count(name)
+    server.table(count)
+    folder = splits.SPLITS / name
+    done = server.run(
+        f"--ranks={count}",
+        f"--model_path={folder / 'Net.mindir'}",
+        f"--input={folder / 'in.npz'}",
+        f"--output={server.folder / 'out.npz'}",
+        "--repeat=2",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
+    (output,) = np.load(str(server.folder / "out.npz")).values()
+    right = splits.expected(name)
+    assert not np.max(np.abs(output - right)) > 1e-5 * np.max(np.abs(right))
+    shown = {line[:6] for line in done.stdout.splitlines() if "tensor's name" in line}
+    assert shown == {f"rank {rank}" for rank in range(count // 2 if name.startswith("pipe") else 0, count)}
+
+
+def test_what_the_suite_does_not_know_is_left_to_the_engine(server, tmp_path):
+    """A collective of a group whose ranks the file doesn't say: it's the double that lacks it."""
+    (tmp_path / "net").mkdir()
+    for rank in (0, 1):
+        model = mindir.load(str(MODEL.with_name(f"Matmul{rank}.mindir"))).model
+        for primitive in model.primitives:
+            for attribute in primitive.attribute:
+                if attribute.name == "group" and attribute.s:
+                    primitive.op_type, attribute.s = "NeighborExchange", b"mine"
+        (tmp_path / "net" / f"Net{rank}.mindir").write_bytes(model.SerializeToString())
+    done = server.run("--ranks=2", f"--model_path={tmp_path / 'net' / 'Net.mindir'}")
+    assert done.returncode == 1
+    assert "failed in build" in done.stderr
+    assert "NeighborExchange" in (server.folder / "logs" / "rank_0.stderr.log").read_text()

@@ -16,6 +16,7 @@ SCRIPTS = {
         ),
         sys.executable,
     ),
+    "models/auto_parallel.py": EXPORT,
     "models/export_matmul.py": EXPORT,
     "models/export_minilm.py": EXPORT,
 }

@@ -552,3 +552,10 @@ def assert_refused_result(done, text):
     assert text in done.stderr
     assert "the result isn't" not in done.stderr
     assert "check: FAIL" in done.stdout
+
+
+def test_a_constant_that_the_converter_folds_crashes_nobody_at_the_end():
+    """mindspore_lite 2.0.0 ended with SIGSEGV, after `check: PASS`: the net adds the first rows of a parameter."""
+    done = command("./run.sh", "--backend=cpu", f"--model_path={FIXTURES / 'folded' / 'Net.mindir'}")
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout

@@ -181,7 +181,9 @@ def test_without_the_weights_the_message_says_how_to_get_them(tmp_path):
     """With a package of the right name and another content, and with none that pip could find."""
     scripts = tmp_path / "models"
     scripts.mkdir()
-    for name in ("export_minilm.py", "tensor_parallel.py"):
+    shutil.copy(str(ROOT / "ranks.py"), str(tmp_path))
+    names = ["export_minilm.py", "shard_files.py", "tensor_parallel.py"]
+    for name in names:
         shutil.copy(str(ROOT / "models" / name), str(scripts))
     done = export(tmp_path, "--ranks=2", scripts=scripts, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert done.returncode == 2
@@ -195,7 +197,4 @@ def test_without_the_weights_the_message_says_how_to_get_them(tmp_path):
     done = export(tmp_path, "--ranks=2", scripts=scripts, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     assert done.returncode == 2
     assert "not the file that was tried: not used" in lines(done.stderr)[-1]
-    assert sorted(each.name for each in scripts.iterdir() if each.name != "__pycache__") == [
-        "export_minilm.py",
-        "tensor_parallel.py",
-    ]
+    assert sorted(each.name for each in scripts.iterdir() if each.name != "__pycache__") == names

@@ -68,12 +68,22 @@ def patch_ranks(module, mine, step, action):
         act(action)
 
 
+DONE = []  # collectives of this rank so far
+
+
 def patch_exchange(module, mine, step, action):
-    exchange, done = module.Exchange.__call__, []
+    """Patch what does the collectives: those of a group, and a pipeline's Send and Receive."""
+    for name in ("Exchange", "Send", "Receive"):
+        if getattr(getattr(module, name, None), "__module__", "") == module.__name__:
+            patch_collective(getattr(module, name), mine, step, action)
+
+
+def patch_collective(kind, mine, step, action):
+    exchange = kind.__call__
 
     def exchange_with_fault(self, tensors):
-        first = not done
-        done.append(True)
+        first = not DONE
+        DONE.append(True)
         if first and mine and step == "before":
             act(action)
         if first and mine and step == "inside":
@@ -87,7 +97,7 @@ def patch_exchange(module, mine, step, action):
             act(action)
         return result
 
-    module.Exchange.__call__ = exchange_with_fault
+    kind.__call__ = exchange_with_fault
 
 
 class Finder(importlib.abc.MetaPathFinder):
@@ -116,5 +126,5 @@ if "MS_FAULT" in os.environ and "LAUNCH_FOLDER" in os.environ:  # in a rank, not
     if step not in STEPS or action not in ("raise", "busy", "orphan", "yes", *ACTIONS):
         raise SystemExit(f"MS_FAULT={os.environ['MS_FAULT']}: no such step or action")
     mine = os.environ["LAUNCH_RANK"] == rank
-    patches = {"ranks": patch_ranks, "suite.exchange": patch_exchange}
+    patches = {"ranks": patch_ranks, "suite.exchange": patch_exchange, "suite.pipeline": patch_exchange}
     sys.meta_path.insert(0, Finder(patches, (mine, step, action)))

@@ -51,6 +51,7 @@ def _real_wheel():
 
 real = _real_wheel()
 from mindspore_lite import _engine  # noqa: E402  (not before the double has its name back)
+from mindspore_lite import _ranks as _ranks_file  # noqa: E402  (as above)
 from mindspore_lite._engine import BUILD_FAILED, PREDICT_FAILED, Refused  # noqa: E402  (as above)
 
 __version__ = os.environ.get("ASCEND_DOUBLE_VERSION", "2.3.0+double")
@@ -267,7 +268,7 @@ class Model(_Strict):
             )
         if self._group:
             self._group._check(program, config, ascend.device_id)
-        ranks = ranks or _engine.Ranks(*settings)
+        ranks = ranks or _ranks_file.Ranks(*settings)
         beyond = [rank for rank, _ in _faults.planned if int(rank) >= ranks.size]
         if beyond:
             raise Refused(f"ASCEND_DOUBLE_FAULT for rank {beyond[0]}, there are {ranks.size}")
@@ -330,12 +331,13 @@ class Model(_Strict):
         return tensors
 
     def _exchange_of(self, number):
-        done = 0
+        done, done_in = 0, {}  # collectives of this predict; in each group
 
         def exchange(step, array):
             nonlocal done
-            tag = (self._number, number, done)
-            result = self._ranks.exchange(tag, step.op, step.reduction, array)
+            among = done_in.get(step.members, 0)
+            result = self._ranks.exchange((self._number, number, among), step, array)
+            done_in[step.members] = among + (step.op not in ("Send", "Receive"))
             done += 1
             _log("collective", op=step.op, node=step.node, array=f"{array.dtype} {list(array.shape)}")
             _faults(self._ranks.rank, f"collective{number}.{done}", PREDICT_FAILED)

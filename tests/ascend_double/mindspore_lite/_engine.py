@@ -1,4 +1,4 @@
-"""What stands behind the double's Model: log and faults, configuration and rank table, the ranks, the mathematics."""
+"""What stands behind the double's Model: log and faults, configuration and rank table, the mathematics."""
 
 import contextlib
 import ctypes
@@ -7,12 +7,8 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 import tempfile
-import time
-import zlib
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +28,6 @@ ASCEND_KEYS = {
     "enable_custom_op", "plugin_custom_ops", "op_attrs", "aoe_mode", "max_weight_batch", "stream_label_file",
 }  # fmt: skip
 SESSION_KEYS = {"model_cache_dir", "ge_variable_memory_max_size", "ge_graph_memory_max_size", "dump_config_file"}
-REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 
 
 class Refused(Exception):
@@ -235,143 +230,6 @@ def physical(device_id):
     return visible[device_id]
 
 
-# The ranks
-
-
-class Ranks:
-    """GE's and HCCL's state, one a process while a model lives: who this rank is, and the connections to the others.
-
-    Rank 0 collects every collective's parts, and hands out the results, over a socket in the folder that
-    ASCEND_DOUBLE_HUB names: it is found there from other network namespaces, too.
-    """
-
-    def __init__(self, rank, device_id, table):
-        self.rank, self.settings, self.connections, self.size = rank, (rank, device_id, table), [], 1
-        self.timeout = float(os.environ.get("HCCL_EXEC_TIMEOUT", 1800))
-        environment = os.environ.get("RANK_TABLE_FILE")
-        if environment and (not table or os.path.realpath(environment) != os.path.realpath(table)):
-            raise Refused(f"RANK_TABLE_FILE={environment} in the environment, but rank_table_file={table or 'none'}")
-        if not table:
-            return
-        text, devices = read_rank_table(table)
-        if rank not in devices:
-            raise Refused(f"rank table {table}: rankId[{rank}] is invalid: it has {len(devices)}")
-        if devices[rank] != physical(device_id):
-            raise Refused(f"rank table config devId[{devices[rank]}],but local devId[{physical(device_id)}]")
-        self.size = len(devices)
-        if self.size > 1:
-            self._meet(zlib.crc32(text.encode()))
-
-    def _meet(self, checksum):
-        if not os.environ.get("ASCEND_DOUBLE_HUB"):
-            raise Refused("ASCEND_DOUBLE_HUB has to name the folder where the double's ranks meet")
-        deadline = time.monotonic() + float(os.environ.get("HCCL_CONNECT_TIMEOUT", 120))
-        folder = os.open(os.environ["ASCEND_DOUBLE_HUB"], os.O_RDONLY)
-        path = f"/proc/self/fd/{folder}/hub"  # a socket's path has room for 107 characters
-        try:
-            if self.rank:
-                self._join(path, checksum, deadline)
-            else:
-                self._gather(path, checksum, deadline)
-        finally:
-            os.close(folder)
-
-    def _join(self, path, checksum, deadline):
-        while True:
-            mine = socket.socket(socket.AF_UNIX)
-            try:
-                mine.connect(path)
-                break
-            except OSError:
-                mine.close()
-            if time.monotonic() > deadline:
-                raise Refused("HCCL_CONNECT_TIMEOUT: rank 0 didn't come")
-            time.sleep(0.02)
-        self.connections = [Connection(mine.detach())]
-        self._send(0, (self.rank, checksum))
-        problem = self._receive(0, deadline)
-        if problem:
-            raise Refused(problem)
-
-    def _gather(self, path, checksum, deadline):
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)  # of a job that ended here before
-        listener, others, problem = socket.socket(socket.AF_UNIX), {}, ""
-        listener.bind(path)
-        listener.listen(self.size)
-        while len(others) < self.size - 1 and not problem:
-            listener.settimeout(max(deadline - time.monotonic(), 0.001))
-            try:
-                connection = Connection(listener.accept()[0].detach())
-            except socket.timeout:
-                missing = sorted(set(range(1, self.size)) - set(others))
-                raise Refused(f"HCCL_CONNECT_TIMEOUT: ranks {missing} of {self.size} didn't come") from None
-            try:
-                other, theirs = connection.recv()
-            except (EOFError, OSError):
-                continue  # lost already: its place stays empty
-            if other in others:
-                problem = f"two processes are rank {other}"
-            if theirs != checksum:
-                problem = f"ranks 0 and {other} have different rank tables"
-            others[other] = connection
-        os.remove(path)
-        listener.close()
-        self.connections = [others[each] for each in sorted(others)]
-        for index in range(len(self.connections)):
-            self._send(index, problem)
-        if problem:
-            raise Refused(problem)
-
-    def _send(self, index, value):
-        with contextlib.suppress(OSError):  # of a lost rank the next receive knows
-            self.connections[index].send(value)
-
-    def _receive(self, index, deadline):
-        """Return what comes. A lost rank is no error: HCCL waits for it until the time is over."""
-        try:
-            if self.connections[index].poll(max(deadline - time.monotonic(), 0)):
-                return self.connections[index].recv()
-        except (EOFError, OSError):
-            time.sleep(max(deadline - time.monotonic(), 0))
-        raise Refused(f"rank {self.rank}: HCCL_EXEC_TIMEOUT: another rank didn't come or is lost")
-
-    def exchange(self, tag, op, reduction, array):
-        """Return this rank's result of a collective; `tag` tells it from any other that a rank could be at."""
-        tag, deadline = (*tag, op, reduction, array.dtype.name, array.shape), time.monotonic() + self.timeout
-        if self.rank:
-            self._send(0, (tag, array))
-            problem, result = self._receive(0, deadline)
-            if problem:
-                raise Refused(problem)
-            return result
-        parts, problem = [(tag, array)] + [self._receive(each, deadline) for each in range(self.size - 1)], ""
-        for rank, (theirs, _) in enumerate(parts):
-            if theirs != tag:
-                problem = f"ranks 0 and {rank} are at different collectives: {tag}, {theirs}"
-        results = [None] * self.size if problem else _collect(op, reduction, [part for _, part in parts])
-        for index, result in enumerate(results[1:]):
-            self._send(index, (problem, result))
-        if problem:
-            raise Refused(problem)
-        return results[0]
-
-    def __del__(self):
-        for each in self.connections:
-            each.close()
-
-
-def _collect(op, reduction, parts):
-    """Return every rank's result of a collective along axis 0, from the ranks' parts."""
-    if op == "AllGather":
-        return [np.concatenate(parts)] * len(parts)
-    total = parts[0].astype(np.float32) if parts[0].dtype == np.float16 else parts[0]
-    for each in parts[1:]:  # in the ranks' order: the same sum every time
-        total = REDUCTIONS[reduction](total, each)
-    total = total.astype(parts[0].dtype)
-    return [total] * len(parts) if op == "AllReduce" else np.split(total, len(parts))
-
-
 # The mathematics
 
 
@@ -412,7 +270,7 @@ class Program:
         for each in self.shard.collectives:
             if not table:
                 raise Refused(f"node {each.node}: {each.op}, but no rank_table_file: no hccl mode")
-            if each.ranks not in (0, size):
+            if each.world and each.ranks not in (0, size) or max(each.members, default=0) >= size:
                 raise Refused(f"node {each.node}: {each.op} of {each.ranks} ranks, the rank table has {size}")
 
     def build(self):
@@ -438,7 +296,10 @@ class Program:
             if stage:
                 values.update(zip(step.outputs, _predict(stage, [values[each] for each in step.inputs])))
             else:
-                values[step.output] = exchange(step, values[step.input].astype(step.dtype))
+                given = values[step.input].astype(step.dtype) if step.input else np.empty(step.shape, step.dtype)
+                values[step.output] = exchange(step, given)
+        if self.shard.passes_on:  # a constant of MindSpore's is what this stage of a pipeline gives
+            return [np.ones(each.shape, each.dtype) for each in self.shard.outputs]
         return [values[name].astype(each.dtype) for name, each in zip(self.plan.outputs, self.shard.outputs)]
 
 
