@@ -15,7 +15,7 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import backends, check, files, hub, inputs, memory, options, shards
+from suite import backends, check, files, hub, inputs, memory, options, reading, shards
 from suite.outputs import Outputs
 
 
@@ -65,7 +65,7 @@ def check_files(args, comm):
         files.check_writable(file)
     model_path = shards.find_shard(args.model_path, comm.rank, comm.size)
     wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
-    reference = mindir.load(args.model_path).summary() if wanted and is_first(comm) else None
+    reference = reading.load(args.model_path).summary() if wanted and is_first(comm) else None
     everyone = None
     if args.backend != "cpu":  # whose model does this as it cuts the shard
         shards.check_count(args.model_path, comm.size)

@@ -10,7 +10,8 @@ from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, label
 from mindir.groups import check_groups, moments
-from mindir.parameters import data_file, short_name
+from mindir.lower import readable_by
+from mindir.parameters import data_file, narrow, short_name
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
 from mindir.repairs import repair
@@ -45,8 +46,10 @@ __all__ = [
     "label",
     "load",
     "moments",
+    "narrow",
     "needs_order",
     "printable",
+    "readable_by",
     "repair",
     "save",
     "short_name",

@@ -3,7 +3,9 @@
     python3 -m mindir models/Matmul0.mindir models/Matmul1.mindir
 
 prints what each file holds and, of several, whether they are one set: status 2 if they aren't. From another folder:
-python3 /where/the/suite/is/mindir FILE...
+python3 /where/the/suite/is/mindir FILE... And --picture draws a split:
+
+    python3 -m mindir models/Matmul.mindir --picture split.svg
 """
 
 import os
@@ -15,7 +17,7 @@ if not __package__:  # a folder run as a script: Python looks for modules in it,
 import argparse
 
 import ranks
-from mindir import DTYPES, MindIRError, check_set, load, printable
+from mindir import DTYPES, MindIRError, check_set, load, picture, printable
 
 
 def show(files):
@@ -46,8 +48,28 @@ def show_one(shard):
     print(*map(printable, lines), sep="\n")
 
 
+def write_picture(path, target):
+    """Draw what the shards of the unsharded model at `path` hold and exchange; write it to `target` as SVG."""
+    whole, shards = load(path), []
+    while ranks.find(ranks.insert(path, len(shards))):
+        shards.append(load(ranks.insert(path, len(shards))))
+    if not shards:
+        raise MindIRError(
+            f"{ranks.insert(path, 0)}: no such file: --picture takes the unsharded model beside its shards"
+        )
+    check_set([shard.summary() for shard in shards])
+    text = picture.draw(whole, shards)
+    try:
+        with open(f"{target}.new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(f"{target}.new", target)
+    except OSError as error:
+        raise ranks.Stop(ranks.FAILED, f"{target}: can't be written: {error.strerror}") from None
+    print(f"{target}: {len(shards)} ranks, {len(shards[0].model.graph.parameter)} weights on the first")
+
+
 def arguments():
-    """Return the files that the command line names."""
+    """Return the arguments."""
     idea, usage = __doc__.split("\n\n")[:2]
     parser = argparse.ArgumentParser(
         prog="mindir",
@@ -57,10 +79,15 @@ def arguments():
         allow_abbrev=False,
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="the shards in rank order")
-    return parser.parse_args().files
+    text = "draw what each shard beside the unsharded FILE holds, and what they exchange, to this .svg (default: none)"
+    parser.add_argument("--picture", metavar="OUT.svg", help=text)
+    args = parser.parse_args()
+    if args.picture and len(args.files) > 1:
+        parser.error("--picture takes one FILE, the unsharded model")
+    return args
 
 
 if __name__ == "__main__":
     named = arguments()
     sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal can't show
-    ranks.run(lambda: show(named))
+    ranks.run(lambda: write_picture(named.files[0], named.picture) if named.picture else show(named.files))

@@ -11,6 +11,7 @@ DTYPES = {
     10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
     17: "float64", 18: "qint4x2",
 }  # fmt: skip
+NUMBERS = {dtype: number for number, dtype in sorted(DTYPES.items(), reverse=True)}
 ITEMSIZE = {  # bytes; a string has no size of its own, and an element of a qint4x2 tensor is a byte with two numbers
     "uint8": 1, "int8": 1, "bool": 1, "qint4x2": 1, "uint16": 2, "int16": 2, "float16": 2, "bfloat16": 2,
     "float32": 4, "int32": 4, "uint32": 4, "float64": 8, "int64": 8, "uint64": 8, "complex64": 8, "complex128": 16,

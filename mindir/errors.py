@@ -1,5 +1,7 @@
 """The one exception of this package, and how text out of a file is made fit to be shown."""
 
+import contextlib
+
 from ranks import REFUSED, Stop
 
 LONGEST = 2000  # characters of a message: a file may bring a name of a megabyte
@@ -22,3 +24,13 @@ def printable(text):
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+@contextlib.contextmanager
+def understood(path):
+    """Turn what fails on a message that no MindSpore writes, where nothing else has said so, into a MindIRError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise MindIRError(f"{path}: not as MindSpore writes it ({said}): damaged? export it again") from error

@@ -5,8 +5,10 @@ import stat
 
 import numpy as np
 
-from mindir.dtypes import dtype_and_shape, nbytes
+from mindir.dtypes import DTYPES, dtype_and_shape, nbytes
 from mindir.errors import MindIRError
+
+STORED_AS = "stored as "  # a parameter's doc_string begins so where its values have another dtype in the file
 
 
 def short_name(name):
@@ -71,7 +73,34 @@ def _size(path, data):
 
 
 def values(path, tensor):
-    """Return the bytes of a parameter of the model file `path`, mapped from the file beside it where it has one."""
+    """Return the bytes of a parameter of the model file `path`, mapped from the file beside it where it has one.
+
+    Where the file has them in another dtype than the model, now, they are converted.
+    """
+    content = _stored(path, tensor)
+    if not tensor.doc_string.startswith(STORED_AS):
+        return content
+    dtype = tensor.doc_string[len(STORED_AS) :]
+    array = widen(content) if dtype == "bfloat16" else np.frombuffer(content, dtype)
+    with np.errstate(over="ignore"):
+        return array.astype(DTYPES[tensor.data_type]).tobytes()
+
+
+def widen(content):
+    """Return the float32 array of bytes that hold bfloat16: the upper half of a float32 each."""
+    wide = np.zeros((len(content) // 2, 2), "<u2")
+    wide[:, 1] = np.frombuffer(content, "<u2")
+    return wide.reshape(-1).view("<f4")
+
+
+def narrow(array):
+    """Return the float32 array rounded to what bfloat16 can hold, to nearest and even, still as float32."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)
+    return np.where(np.isnan(array), np.float32(np.nan), rounded.astype(np.uint32).view(np.float32))
+
+
+def _stored(path, tensor):
     if not tensor.HasField("external_data"):
         return tensor.raw_data
     data, external = data_file(path, tensor), tensor.external_data

@@ -3,8 +3,10 @@
 from google.protobuf.message import DecodeError
 
 import ranks
-from mindir.errors import MindIRError
+from mindir.errors import MindIRError, understood
 from mindir.graph import Graph
+from mindir.lower import lower
+from mindir.outputs import part_outputs
 from mindir.parameters import check_parameter, short_name
 from mindir.records import Shard, Value
 from mindir.schema import PROTO
@@ -19,11 +21,12 @@ def find(path):
     return found
 
 
-def load(path):
+def load(path, reads=None):
     """Read and check the MindIR file `path` and return its Shard; raise MindIRError for anything that isn't one.
 
     What any back end could run is let through: what one engine hasn't is refused where that engine is asked for. It
-    takes time and memory in proportion to the file.
+    takes time and memory in proportion to the file. `reads` is the highest mind_ir_version that the engine reads
+    (lower.readable_by): a newer file is lowered to 1. Without it the model stays as it is in the file.
     """
     path = find(path)
     try:
@@ -41,6 +44,12 @@ def load(path):
     graph = model.graph
     if not model.ir_version or not graph.output or not graph.node and not graph.input:
         raise MindIRError(f"{path}: no graph in it: cut off or not a MindIR file: export or copy it again")
+    if reads is not None:
+        if model.mind_ir_version > reads:
+            Graph(path, model)  # checks it
+            lower(path, model)
+        with understood(path):
+            part_outputs(model)
     nbytes = sum(check_parameter(path, parameter) for parameter in graph.parameter)
     net = Graph(path, model)
     return Shard(

@@ -1,6 +1,6 @@
 """What is known about a file: its values, its collectives, its stages."""
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 
 class Value(NamedTuple):
@@ -71,11 +71,15 @@ class Stage(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How a rank runs: the values that go in, a list of Stage and Collective in order, the values that come out."""
+    """How a rank runs: the values that go in, a list of Stage and Collective in order, the values that come out.
+
+    `constants` are weights, as arrays by value, that a collective takes as they are.
+    """
 
     inputs: List[str]
     steps: List[object]
     outputs: List[str]
+    constants: Dict[str, object] = {}
 
 
 class Shard(NamedTuple):

@@ -3,10 +3,13 @@
 from collections import defaultdict
 from typing import List
 
+import numpy as np
+
 from mindir.collectives import PEERS, check_collective
-from mindir.dtypes import describe
+from mindir.dtypes import describe, nbytes
 from mindir.errors import MindIRError
-from mindir.graph import SIDE_EFFECT, Graph, label, primitive_name, times_taken
+from mindir.graph import SIDE_EFFECT, Graph, attribute, label, primitive_name, times_taken
+from mindir.parameters import values
 from mindir.records import Plan, Stage
 from mindir.repairs import repair
 from mindir.schema import PROTO, TENSORS, TUPLE
@@ -30,14 +33,14 @@ def cut(shard, in_order=None):
     ends = [collective.input for collective in collectives.values() if collective.input] + outputs
     handed_on: List[set] = [set() for _ in range(max([*before.values(), *map(level.get, outputs)]) + 1)]
     for value in ends:
-        if value in net.nodes and value not in collectives:
+        if value in net.nodes and value not in collectives and net.op[value] != "Constant":
             handed_on[level[value]].add(value)
     exchanged = defaultdict(list)  # stage: the collectives after it
     for collective in collectives.values():
         exchanged[before[collective.output]].append(collective)
     order = {value: place for place, value in enumerate([*net.parameters, *net.nodes])}
     budget = 16 * sum(1 + len(inputs) for inputs in net.inputs.values()) + len(order)  # values in all stages
-    nbytes = net.model.ByteSize() + MOST_MORE
+    size = net.model.ByteSize() + MOST_MORE
     steps: List[object] = []
     for here in reversed(range(len(handed_on))):  # what a stage takes in, earlier stages have to hand on
         steps += reversed(exchanged[here])
@@ -45,15 +48,32 @@ def cut(shard, in_order=None):
             continue
         inside, inputs = _needed(net, collectives, level, handed_on[here], here)
         budget -= len(inside) + len(inputs)
-        if budget < 0 or nbytes < 0:
+        if budget < 0 or size < 0:
             raise MindIRError(f"{net.path}: its tuples and constants are taken in too many stages: export fewer")
         for value in inputs:
             if value in net.nodes and value not in collectives:
                 handed_on[level[value]].add(value)
         inside = sorted(inside, key=order.__getitem__)
         steps.append(_stage(net, inside, sorted(inputs), sorted(handed_on[here])))
-        nbytes -= steps[-1].model.ByteSize()
-    return Plan([value.name for value in shard.model.graph.input], steps[::-1], outputs)
+        size -= steps[-1].model.ByteSize()
+    constants = {
+        collective.input: _constant(net, collective)
+        for collective in collectives.values()
+        if collective.input in net.parameters or net.op.get(collective.input) == "Constant"
+    }
+    return Plan([value.name for value in shard.model.graph.input], steps[::-1], outputs, constants)
+
+
+def _constant(net, collective):
+    """Return, as an array, the weight or constant that a collective takes: no stage makes it."""
+    value, (dtype, shape) = collective.input, net.kind[collective.input]
+    if value in net.parameters:
+        data = values(net.path, net.parameters[value])
+    else:
+        data = attribute(net.nodes[value], "value").tensors[0].raw_data
+    if len(data) != nbytes(dtype, shape):
+        raise MindIRError(f"{net.path}: node {collective.node}: {collective.op} of a constant that isn't there in full")
+    return np.frombuffer(data, dtype).reshape(shape) if len(data) else np.empty(shape, dtype)
 
 
 def needs_order(shards):
@@ -111,9 +131,6 @@ def _checked_collectives(net):
             raise MindIRError(f"{where}: {op[len(SIDE_EFFECT) :]} changes state: export the net without it")
     for collective in net.collectives:
         check_collective(net.path, collective)
-        if collective.input in net.parameters or net.op.get(collective.input) == "Constant":
-            where = f"{net.path}: node {collective.node}"
-            raise MindIRError(f"{where}: {collective.op} of a constant: exchange it before the export")
     if not net.outputs:
         raise MindIRError(f"{net.path}: gives no output")
     for value in [] if net.passes_on() else net.outputs:

@@ -3,7 +3,7 @@
 import os
 
 from mindir.errors import MindIRError
-from mindir.parameters import location, values
+from mindir.parameters import STORED_AS, location, values
 
 
 def write(stage, shard, folder, name):
@@ -35,6 +35,11 @@ def save(shard, folder):
     """
     name, home = os.path.basename(shard.path), os.path.dirname(os.path.abspath(shard.path))
     path = os.path.join(folder, name)
+    for tensor in shard.model.graph.parameter:
+        if tensor.doc_string.startswith(STORED_AS):  # converted, and then as the model says
+            tensor.raw_data = bytes(values(shard.path, tensor))
+            tensor.ClearField("external_data")
+            tensor.ClearField("doc_string")
     tensors = [tensor for tensor in shard.model.graph.parameter if tensor.HasField("external_data")]
     try:
         for first in sorted({location(shard.path, tensor)[0] for tensor in tensors}):

@@ -19,10 +19,16 @@ class Backend(NamedTuple):
 
 BACKENDS = {  # `auto` takes the first that has a device
     # GE computes float32 in float16 unless the configuration says otherwise
-    "ascend": Backend("Ascend device", "davinci[0-9]*", "ascend_ge_distributed", {"float32": 1e-2, "float16": 1e-2}),
+    "ascend": Backend(
+        "Ascend device", "davinci[0-9]*", "ascend_ge_distributed", {"float32": 1e-2, "float16": 1e-2, "bfloat16": 1e-2}
+    ),
     # float32 products have TF32's 11 bits, as many as float16's: 4e-3 was seen on six blocks of attention
-    "gpu": Backend("NVIDIA GPU", "nvidia[0-9]*", "gpu_trt_distributed", {"float32": 1e-2, "float16": 1e-2}),
-    "cpu": Backend("CPU", "", "cpu_mpi_distributed", {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}),
+    "gpu": Backend(
+        "NVIDIA GPU", "nvidia[0-9]*", "gpu_trt_distributed", {"float32": 1e-2, "float16": 1e-2, "bfloat16": 1e-2}
+    ),
+    "cpu": Backend(
+        "CPU", "", "cpu_mpi_distributed", {"float16": 1e-2, "bfloat16": 1e-2, "float32": 1e-5, "float64": 1e-5}
+    ),
 }
 
 

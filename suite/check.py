@@ -8,7 +8,8 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import inputs
+from suite import inputs, reading
+from suite.tensors import array_dtype
 
 
 def unsharded_outputs(model_path, arrays):
@@ -21,7 +22,7 @@ def unsharded_outputs(model_path, arrays):
     context.cpu.thread_num = len(os.sched_getaffinity(0))
     model = mslite.Model()
     with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
-        path = mindir.save(mindir.repair(mindir.load(model_path)), folder)
+        path = mindir.save(mindir.repair(reading.load(model_path)), folder)
         try:
             model.build_from_file(path, mslite.ModelType.MINDIR, context)
         except RuntimeError as error:
@@ -47,7 +48,7 @@ def compare(outputs, expected, dtypes, tolerances):
         tolerance, name = tolerances.get(dtype, 0.0), f"output {index}"
         if output.shape != right.shape:
             return float("inf"), tolerance, f"{name} has the shape {output.shape}, the unsharded model's {right.shape}"
-        if output.dtype != dtype:
+        if output.dtype != array_dtype(dtype):
             return float("inf"), tolerance, f"{name} is {output.dtype}, the unsharded model's {dtype}"
         error, wrong = _error(output, right, tolerance)
         if wrong or not error <= tolerance:

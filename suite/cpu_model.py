@@ -14,9 +14,10 @@ import numpy as np
 import mindir
 import ranks
 from suite import inputs as model_inputs
+from suite import reading
 from suite.exchange import Exchange, communicators
 from suite.pipeline import Receive, Send
-from suite.tensors import as_dtype, as_tensor, new_tensor
+from suite.tensors import array_dtype, as_dtype, as_tensor, new_tensor
 
 
 class Model:
@@ -34,7 +35,7 @@ class Model:
 
         Raises Stop where a shard can't be used or the shards aren't one set.
         """
-        shard = mindir.load(model_path)
+        shard = reading.load(model_path)
         in_order = mindir.needs_order(self.comm.allgather(shard.summary()))
         plan = mindir.cut(shard, in_order)
         collectives = [step for step in plan.steps if isinstance(step, mindir.Collective)]
@@ -45,6 +46,7 @@ class Model:
         self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
         outputs = [] if shard.passes_on else shard.outputs
         self.dtypes = [value.dtype for value in outputs]
+        self.constants = {name: new_tensor(array.copy()) for name, array in plan.constants.items()}
         named = dict(zip(plan.outputs, (value.name for value in outputs)))
         with tempfile.TemporaryDirectory(prefix="stages-") as folder:
             paths = _write_stages(plan, shard, folder)
@@ -71,10 +73,14 @@ class Model:
         self.compared = False  # whether the ranks' inputs have been compared
 
     def get_inputs(self):
-        """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them."""
+        """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them.
+
+        NumPy has no bfloat16: such an input is a float32 one, rounded in predict(), and such an output one that was.
+        """
         tensors = [mslite.Tensor() for _ in self.inputs]
         for tensor, value in zip(tensors, self.inputs):
-            tensor.name, tensor.dtype, tensor.shape = value.name, mslite.DataType[value.dtype.upper()], value.shape
+            dtype = mslite.DataType[array_dtype(value.dtype).upper()]
+            tensor.name, tensor.dtype, tensor.shape = value.name, dtype, value.shape
         return tensors
 
     def resize(self, inputs, dims):
@@ -100,7 +106,8 @@ class Model:
             names = [value.name for value in self.inputs]
             model_inputs.check_same(self.comm, dict(zip(names, (each.get_data_to_numpy() for each in tensors))))
             self.compared = True
-        values = dict(zip(self.taken, tensors))
+        tensors = [as_dtype(tensor, value.dtype) for tensor, value in zip(tensors, self.inputs)]
+        values = {**self.constants, **dict(zip(self.taken, tensors))}
         for (place, run, names, made), done in zip(self.steps, self.done):
             ranks.place(place)
             if new and isinstance(run, _StageRun):
@@ -118,7 +125,7 @@ class Model:
         for tensor, value in zip(tensors, self.inputs):
             dtype, shape = ranks.dtype(tensor), list(tensor.shape)
             fits = len(shape) == len(value.shape) and all(a in (-1, b) for a, b in zip(value.shape, shape))
-            if dtype != value.dtype or not fits:
+            if dtype != array_dtype(value.dtype) or not fits:
                 message = f"predict: input {value.name} takes {value.dtype} {value.shape}, given {dtype} {shape}"
                 raise ranks.Stop(ranks.REFUSED, message)
 

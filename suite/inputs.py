@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 
 import ranks
+from suite.tensors import array_dtype
 
 
 def short_name(name):
@@ -90,6 +91,6 @@ def whole(reference, values, mine, given):
     given = dict(zip(wanted, given.values())) if None in given else given
     everything = {**{name: array for name, array in given.items() if name in wanted}, **mine}
     return {
-        name: everything[name] if name in everything else np.ones(value.shape, value.dtype)
+        name: everything[name] if name in everything else np.ones(value.shape, array_dtype(value.dtype))
         for name, value in wanted.items()
     }

@@ -46,7 +46,7 @@ def add_options(parser, model_path=None):
     model.add_argument("--config_file", metavar="FILE", default="", help=text)
     text = ".npz with an array for each input, by its name, or .npy for a single input (default: ones)"
     model.add_argument("--input", metavar="FILE", default="", help=text)
-    text = "write rank 0's outputs to this .npz (default: none)"
+    text = "write the outputs of the first rank that has some to this .npz (default: none)"
     model.add_argument("--output", metavar="FILE", default="", help=text)
 
     text = "auto: what this machine has devices for, cpu if it has none (default: auto)"

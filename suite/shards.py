@@ -6,6 +6,7 @@ import re
 
 import mindir
 import ranks
+from suite import reading
 
 
 def find_shard(model_path, rank, size):
@@ -73,10 +74,10 @@ def check_set(comm, model_path, path):
 
     All ranks call this together.
     """
-    summaries = dict(comm.allgather((comm.rank, mindir.load(path).summary())))
+    summaries = dict(comm.allgather((comm.rank, reading.load(path).summary())))
     for rank in range(comm.size):
         if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
-            summaries[rank] = mindir.load(ranks.insert(model_path, rank)).summary()
+            summaries[rank] = reading.load(ranks.insert(model_path, rank)).summary()
     everyone = [summaries[rank] for rank in range(comm.size)]
     mindir.check_set(everyone)
     return everyone

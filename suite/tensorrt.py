@@ -19,7 +19,7 @@ import mindspore_lite as mslite
 
 import mindir
 import ranks
-from suite import files
+from suite import files, reading
 
 SECTION = "gpu_context"  # of mindspore_lite's configuration file
 PRECISION_MODE = {"fp32": "enforce_fp32", "fp16": "preferred_fp16"}
@@ -49,7 +49,7 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
 
 def _in_known_collectives(model_path, count, config, folder):
     """Return the path of a copy of the shard in `folder` with the collectives that TensorRT has, in two dimensions."""
-    shard, mode = mindir.load(model_path), config[SECTION]["precision_mode"]
+    shard, mode = reading.load(model_path), config[SECTION]["precision_mode"]
     mindir.check_tensorrt(shard)
     if shard.collectives and mode != PRECISION_MODE["fp32"]:
         raise ranks.Stop(
@@ -58,7 +58,7 @@ def _in_known_collectives(model_path, count, config, folder):
             "tells TensorRT that they take any mixture of types, and each rank times them for itself, so that ranks "
             "wait for each other or exchange different types: use fp32",
         )
-    mindir.in_two_dimensions(mindir.split_all_reduce(mindir.repair(shard), count))
+    mindir.in_two_dimensions(mindir.split_all_reduce(mindir.repair(shard, "gpu"), count))
     return mindir.save(shard, folder)
 
 

@@ -3,7 +3,13 @@
 import mindspore_lite as mslite
 import numpy as np
 
+import mindir
 import ranks
+
+
+def array_dtype(dtype):
+    """Return NumPy's name of what stands for a dtype in arrays: it has no bfloat16, whose values float32 holds."""
+    return "float32" if dtype == "bfloat16" else dtype
 
 
 def new_tensor(array, name=""):
@@ -26,6 +32,8 @@ def as_dtype(tensor, dtype):
     if ranks.dtype(tensor) == dtype:
         return tensor
     array = tensor.get_data_to_numpy()
+    if dtype == "bfloat16":
+        return new_tensor(mindir.narrow(array), tensor.name)
     converted = array.astype(dtype)
     if array.dtype.kind == "i" and (converted != array).any():
         message = f"{tensor.name}: values that don't fit {dtype}, which mindspore_lite's CPU computes in"

@@ -85,7 +85,7 @@ def test_names_that_a_file_brings_are_shown_in_one_line(tmp_path):
         ([SHARD, FIXTURES / "mlp-all_reduce" / "2" / "Net1.mindir"], "different models"),
         (
             [FIXTURES / name / "2" / f"Net{rank}.mindir" for rank, name in enumerate(["mlp-all_reduce", "skip"])],
-            "5 collectives, but .* has 1",
+            "5 collectives among all ranks, but .* has 1",
         ),
         ([FIXTURES / "skip" / "2" / "Net.mindir", SHARD, MODEL], "Matmul.mindir: has no collectives"),
         ([SHARD, MODEL], "has no collectives"),
@@ -112,21 +112,19 @@ def test_another_reduction_is_another_set(tmp_path):
         mindir.check_set([mindir.load(each).summary() for each in shards])
 
 
-def test_a_set_over_a_smaller_group_is_refused_on_every_back_end(tmp_path):
-    summaries = []
-    for rank in (0, 1):
-        shard = mindir.load(str(FIXTURES / "mlp-all_reduce" / "2" / f"Net{rank}.mindir"))
-        summaries.append(shard.summary()._replace(collectives=[shard.collectives[0]._replace(group="tp-0")]))
-    with pytest.raises(mindir.MindIRError, match="over the group 'tp-0': only hccl_world_group"):
-        mindir.check_set(summaries)
+def test_a_group_that_lacks_a_rank_of_its_own_is_refused(tmp_path):
+    shard = mindir.load(str(FIXTURES / "mlp-all_reduce" / "2" / "Net0.mindir"))
+    alone = shard.collectives[0]._replace(members=(1,), world=False, ranks=1)
+    with pytest.raises(mindir.MindIRError, match="among rank 1: not a shard of this rank"):
+        mindir.check_set([shard.summary()._replace(collectives=[alone])] * 2)
 
 
 def test_what_cannot_be_cut_is_named(tmp_path):
     def group(model):
         attribute_of(collective_of(model, "AllGather"), "group").s = b"tp-0"
 
-    def broadcast(model):
-        collective_of(model, "AllGather").op_type = "Broadcast"
+    def neighbours(model):
+        collective_of(model, "AllGather").op_type = "NeighborExchange"
 
     def average(model):
         attribute_of(collective_of(model, "AllReduce"), "op").s = b"mean"
@@ -134,7 +132,7 @@ def test_what_cannot_be_cut_is_named(tmp_path):
     reduce = FIXTURES / "mlp-all_reduce" / "2" / "Net0.mindir"
     for path, change, text in (
         (SHARD, group, r"AllGather-op\d+: AllGather over the group 'tp-0'"),
-        (SHARD, broadcast, r"AllGather-op\d+: Broadcast isn't one of AllReduce, AllGather, ReduceScatter"),
+        (SHARD, neighbours, r"AllGather-op\d+: NeighborExchange isn't one of AllReduce, ReduceScatter, AllGather"),
         (reduce, average, r"AllReduce-op\d+: AllReduce with 'mean'"),
         (FIXTURES / "refused" / "If.mindir", None, r"node .*Partial-op\d+: control flow"),
         (FIXTURES / "refused" / "While.mindir", None, r"node .*: control flow"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import splits
 from conftest import ROOT, assert_refused, command, ranks, run_main
+from test_untrusted import Builder
 
 import mindir
 
@@ -48,6 +49,26 @@ def test_rows_that_differ_keep_their_places(name, tmp_path):
     _, output = run_split(name, tmp_path, inputs=tmp_path / "in.npz")
     right = splits.NETS[name.split("_")[0]](x.astype(float), splits.weights(name))
     assert not error_of(output, right) > 1e-5
+
+
+def test_a_weight_may_be_exchanged(tmp_path):
+    """Each rank has half of the rows of a weight, and gathers it before the product."""
+    random = np.random.RandomState(1)
+    w, x = random.standard_normal((8, 8)).astype(np.float32), random.standard_normal((4, 8)).astype(np.float32)
+    for rank in (0, 1):
+        builder = Builder()
+        builder.model.little_endian = True
+        builder.input("x")
+        builder.parameter("w", (4, 8), raw_data=w[4 * rank :][:4].tobytes())
+        builder.collective("AllGather", "gathered", "w", (8, 8))
+        builder.output(builder.node("MatMul", "y", ["x", "gathered"], (4, 8)))
+        builder.write(tmp_path / f"Net{rank}.mindir")
+    np.savez(str(tmp_path / "in.npz"), x=x)
+    words = ("--input", tmp_path / "in.npz", "--output", tmp_path / "out.npz", "--repeat=3")
+    done = run_main(2, tmp_path / "Net.mindir", *words)
+    assert done.returncode == 0, done.stderr
+    (output,) = np.load(str(tmp_path / "out.npz")).values()
+    assert not error_of(output, x.astype(float) @ w) > 1e-6
 
 
 # What TensorRT gets, run by CPU ranks

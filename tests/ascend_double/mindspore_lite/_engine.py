@@ -291,7 +291,7 @@ class Program:
 
     def run(self, arrays, exchange):
         """Return the outputs for the inputs; exchange(Collective, array) does the collectives."""
-        values = dict(zip(self.plan.inputs, arrays))
+        values = {**self.plan.constants, **dict(zip(self.plan.inputs, arrays))}
         for step, stage in zip(self.plan.steps, self.stages):
             if stage:
                 values.update(zip(step.outputs, _predict(stage, [values[each] for each in step.inputs])))

@@ -1,0 +1,74 @@
+"""Files of a newer MindSpore made what an older engine reads: mind_ir_version 2 and 3 (MindSpore 2.3 to 2.10) to 1.
+
+Since version 2 a primitive has no attributes (prim_type 2): what they were are Constants among its inputs, and there
+are primitives that MindSpore 2.0 hadn't. primitives.tsv says, for those of both, which inputs stay and which become
+attributes; the functions in the files beside this one make the others, and what 2.0 derived from attributes, of
+primitives that it has. What comes out is what MindSpore 2.0 means by it; mindir.repairs then sees to the engine.
+"""
+
+from mindir.errors import MindIRError, understood
+from mindir.lower import activations, arithmetic, images, indexing, makers, norms, products, reductions, shapes, sorting
+from mindir.lower.inline import inline
+from mindir.lower.table import TABLE, by_table, read_names
+from mindir.rewriting import Rewriter
+
+NEWEST = 3  # mind_ir_version of MindSpore 2.10
+MADE_OF = {}  # primitive of a newer MindSpore: the function that makes it of those of 2.0
+for _module in (activations, arithmetic, images, indexing, makers, norms, products, reductions, shapes, sorting):
+    MADE_OF.update(_module.RULES)
+_UNSEEN = set(MADE_OF) - read_names("verified.txt")  # no test has seen what these make
+MADE_OF = {name: function for name, function in MADE_OF.items() if name not in _UNSEEN}
+
+
+def readable_by(version):
+    """Return the highest mind_ir_version that mindspore_lite of this version, "2.0.0", reads.
+
+    As MindSpore's writers went: 1 until 2.2, 2 in 2.3 to 2.5, 3 from 2.6 on.
+    """
+    release = tuple(int(each) if each.isdigit() else 0 for each in version.split(".")[:2])
+    return 1 if release < (2, 3) else 2 if release < (2, 6) else 3
+
+
+def lower(path, model):
+    """Rewrite the model, a protobuf message read from the file `path`, in place to mind_ir_version 1.
+
+    Raises MindIRError, naming the node, for what MindSpore 2.0 hasn't and what can't be made of what it has.
+    """
+    if model.mind_ir_version <= 1:
+        return model
+    if model.mind_ir_version > NEWEST:
+        advice = f"export it with MindSpore 2.10 or older, which write {NEWEST}"
+        raise MindIRError(f"{path}: mind_ir_version {model.mind_ir_version}, which isn't known here: {advice}")
+    with understood(path):
+        inline(path, model)
+        Rewriter(path, model).walk(rule_of, is_pure)
+    for primitive in model.primitives:
+        primitive.ClearField("prim_type")
+    del model.graph.attribute[:]
+    model.mind_ir_version, model.ir_version = 1, "0.1.1"
+    return model
+
+
+def rule_of(net, primitive):
+    """Return the function that lowers the node that the Rewriter is at; None where it stays as it is."""
+    if net.op in MADE_OF:
+        return MADE_OF[net.op] if primitive.prim_type == 2 else None
+    if net.op in TABLE and net.op not in _UNSEEN:
+        return by_table if primitive.prim_type == 2 else None
+    if net.op in ("MakeTuple", "TupleGetItem", "UpdateState", "Depend", "Load"):
+        return None
+    if any(each.name == "group" for each in primitive.attribute):
+        return None  # a collective: every back end says itself which ones it has
+    return unknown
+
+
+def unknown(net, *_):
+    net.refuse("is a primitive that MindSpore 2.0 hasn't and that isn't made of its own here")
+
+
+def is_pure(net, primitive):
+    """Return whether the node changes no state. Views only say that they do: their result is a value of its own."""
+    if net.op in MADE_OF or net.op in ("Load", "Depend", "UpdateState", "TensorMove"):
+        return True
+    effects = ("side_effect_mem", "side_effect_io")
+    return net.op != "Send" and not any(each.name in effects and each.i for each in primitive.attribute)

@@ -1,0 +1,129 @@
+"""Derive primitives.tsv: what of each primitive's arguments in a newer MindSpore was an attribute in MindSpore 2.0.
+
+    python3 mindir/lower/derive.py NEWER/site-packages/mindspore 2.0.0/site-packages/mindspore
+
+Both are folders of installed packages, whose sources are read and not run. A primitive since MindSpore 2.3 takes all
+as arguments: in the generated ops/auto_generate/gen_ops_prim.py the inputs are those of `__call__`, and what was an
+attribute follows, in the order of `_set_prim_arg` in `__init__`. 2.0.0's ops/operations say which names both had there:
+`init_prim_io_names` and the arguments of `__init__`. What isn't derived so, as names differ, is in BY_HAND.
+"""
+
+import ast
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TYPES = {  # how the newer MindSpore makes the argument of what the user gave: its type in the table
+    "dtype_to_type_id": "type",
+    "to_kernel_size": "window",
+    "to_strides": "window",
+}
+BY_HAND = {  # 2.0.0's names, from its documentation
+    "BatchNorm": ("x scale offset mean variance", "is_training epsilon momentum format:format"),
+    "ReduceAll": ("input_x axis", "keep_dims"),
+    "ReduceAny": ("input_x axis", "keep_dims"),
+    "ReduceMin": ("input_x axis", "keep_dims"),
+    "Cast": ("x dst_type", ""),
+    "Tile": ("x multiples", ""),
+}
+TRAINING = ("Grad", "Apply", "Adam", "Momentum", "Optimizer", "Embedding", "Quant", "Fake", "AllReduce", "Dropout")
+
+
+def classes(path):
+    """Return {name: ast.ClassDef} of the file."""
+    with open(path) as file:
+        return {each.name: each for each in ast.parse(file.read()).body if isinstance(each, ast.ClassDef)}
+
+
+def function(cls, name):
+    return next((each for each in cls.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
+
+
+def calls(node, *names):
+    """Return the calls of self.NAME in the function, in the order of the file."""
+    found = [each for each in ast.walk(node) if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute)]
+    return sorted((each for each in found if each.func.attr in names), key=lambda each: each.lineno)
+
+
+def arguments(node):
+    return [each.arg for each in node.args.args[1:]] if node else []
+
+
+def newer(cls):
+    """Return the inputs and [(attribute, type)] of a generated primitive."""
+    attributes = []
+    for call in calls(function(cls, "__init__"), "_set_prim_arg", "_set_prim_arg_with_handler"):
+        name = call.args[0].value
+        handler = ast.unparse(call.args[2]) if len(call.args) > 2 else ast.unparse(call.args[1])
+        kind = next((value for key, value in TYPES.items() if handler.startswith(key)), "")
+        if "str_to_enum" in handler:
+            kind = "format" if "format" in name else name
+        attributes.append((name, kind))
+    return arguments(function(cls, "__call__")), attributes
+
+
+def older(cls):
+    """Return the inputs, None where the class doesn't say them, and the attributes of a primitive of 2.0.0."""
+    init = function(cls, "__init__")
+    names = None
+    for call in calls(init, "init_prim_io_names") if init else []:
+        given = {each.arg: each.value for each in call.keywords}
+        given = given.get("inputs", call.args[0] if call.args else None)
+        names = ast.literal_eval(given) if isinstance(given, ast.List) else None
+    return names, arguments(init)
+
+
+def derive(new, old):
+    """Return {primitive: (inputs, attributes) as in the table} for what both have, and the names of what differs."""
+    made, differ = {}, []
+    for name in sorted(set(new) & set(old)):
+        if any(each in name for each in TRAINING) or name.startswith("_"):
+            continue
+        if name in BY_HAND:
+            made[name] = BY_HAND[name]
+            continue
+        if function(new[name], "__call__") is None:  # attributes are attributes in both
+            if arguments(function(new[name], "__init__")) == older(old[name])[1]:
+                made[name] = "*", ""
+            else:
+                differ.append(name)
+            continue
+        if not function(new[name], "__init__"):
+            continue
+        inputs, attributes = newer(new[name])
+        names, given = older(old[name])
+        if [each for each, _ in attributes] != given or names is not None and len(names) != len(inputs):
+            differ.append(name)
+            continue
+        attributes = " ".join(f"{each}:{kind}" if kind else each for each, kind in attributes)
+        made[name] = " ".join(names or inputs), attributes
+    return made, differ
+
+
+def version(folder):
+    with open(os.path.join(folder, "version.py")) as file:
+        return file.read().split("'")[1]
+
+
+def main():
+    new_folder, old_folder = sys.argv[1:]
+    old, new = {}, {}
+    for folder, found in ((old_folder, old), (new_folder, new)):
+        operations = os.path.join(folder, "ops", "operations")
+        for file in sorted(os.listdir(operations)):
+            if file.endswith(".py"):
+                found.update(classes(os.path.join(operations, file)))
+    new.update(classes(os.path.join(new_folder, "ops", "operations", "manually_defined", "ops_def.py")))
+    new.update(classes(os.path.join(new_folder, "ops", "auto_generate", "gen_ops_prim.py")))
+    made, differ = derive(new, old)
+    path = os.path.join(HERE, "primitives.tsv")
+    with open(f"{path}.tmp", "w") as file:
+        file.write(f"# primitive, inputs, attributes: by derive.py from MindSpore {version(new_folder)} and 2.0.0\n")
+        for name, (inputs, attributes) in sorted(made.items()):
+            file.write(f"{name}\t{inputs}\t{attributes}\n")
+    os.replace(f"{path}.tmp", path)
+    print(f"{len(made)} primitives; both have {' '.join(differ)}, with other arguments")
+
+
+if __name__ == "__main__":
+    main()

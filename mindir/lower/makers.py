@@ -1,0 +1,59 @@
+"""What makes tensors of numbers alone: constants, once the shape is known."""
+
+import numpy as np
+
+from mindir.rules import rules
+
+RULES, of = rules()
+
+
+def full(net, number):
+    dtype, shape = net.out
+    if min(shape, default=1) < 0:
+        net.refuse(f"of the open shape {shape}", "export it with a fixed shape")
+    net.room(shape)
+    net.give(np.full(shape, number, net.numpy_dtype(dtype)))
+
+
+@of("ZerosLikeExt", "Zeros", "ZerosLike")
+def zeros(net, *_):
+    full(net, 0)
+
+
+@of("OnesLikeExt", "Ones", "OnesLike")
+def ones(net, *_):
+    full(net, 1)
+
+
+@of("FillScalar", "FullLike", "FillTensor")
+def filled(net, _, number, *more):
+    full(net, net.number(number))
+
+
+@of("Eye")
+def eye(net, rows, columns, _):
+    net.room(net.out[1])
+    net.give(np.eye(*net.numbers(rows, columns), dtype=net.numpy_dtype(net.out[0])))
+
+
+@of("LinSpaceExt")
+def linspace(net, start, end, steps, *_):
+    net.room(net.out[1])
+    net.give(np.linspace(*net.numbers(start, end, steps)).astype(net.numpy_dtype(net.out[0])))
+
+
+@of("Arange")
+def arange(net, start, end, step, *_):
+    net.room(net.out[1])
+    net.give(np.arange(*net.numbers(start, end, step)).astype(net.numpy_dtype(net.out[0])))
+
+
+@of("OneHot")
+def one_hot_of_both(net, indices, depth, on, off, axis):
+    one_hot(net, indices, depth, on, off, axis)
+
+
+@of("OneHotExt")
+def one_hot(net, indices, depth, on, off, axis):
+    on, off = (np.asarray(net.number(each)).astype(net.numpy_dtype(net.out[0])).reshape(()) for each in (on, off))
+    net.result("OneHot", indices, int(net.number(depth)), on, off, axis=int(net.number(axis)))

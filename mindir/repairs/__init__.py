@@ -1,0 +1,41 @@
+"""What mindspore_lite 2.0.0 computes wrongly, hangs on or hasn't, made of what it computes right; the rest refused.
+
+The files beside this one have a function for each such primitive, and known.tsv the primitives that tests have seen
+right. They are for files of every version: a newer one has been lowered before.
+"""
+
+from mindir.errors import understood
+from mindir.repairs import activations, arithmetic, images, indexing, products, reductions, shapes, types
+from mindir.repairs.known import refuse_unknown
+from mindir.repairs.products import Products
+from mindir.repairs.rewriter import EngineRewriter
+from mindir.rewriting import Rewriter
+
+ON_CPUS = {}  # primitive: the function that rewrites it for the CPU's engine
+for _module in (activations, arithmetic, images, indexing, products, reductions, shapes):
+    ON_CPUS.update(_module.RULES)
+ON_GPUS = {**products.RULES, "Transpose": shapes.transpose}  # what both get wrong, as both read a file
+
+
+def repair(shard, back_end="cpu"):
+    """Rewrite the shard's model in place for mindspore_lite 2.0.0, on "cpu" or "gpu"; return the shard.
+
+    Raises MindIRError, naming the node, for what that computes wrongly and what isn't made of anything else here; the
+    model is half rewritten then.
+    """
+    types.check(shard, back_end)
+    on_cpu = back_end == "cpu"
+    net, rules = (EngineRewriter, ON_CPUS) if on_cpu else (Rewriter, ON_GPUS)
+    with understood(shard.path):
+        net = net(shard.path, shard.model)
+        net.products = Products(shard)
+        net.walk(lambda net, primitive: rules.get(net.op), is_pure)
+        if on_cpu:
+            refuse_unknown(shard)
+    return shard
+
+
+def is_pure(net, primitive):
+    """Return whether the node changes no state, as the primitive's attributes say."""
+    effects = ("side_effect_mem", "side_effect_io")
+    return net.op == "BatchNorm" or not any(each.name in effects and each.i for each in primitive.attribute)

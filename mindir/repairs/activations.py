@@ -1,0 +1,182 @@
+"""Functions of one tensor."""
+
+import math
+
+from mindir.constants import Type
+from mindir.rules import rules
+
+RULES, of = rules()
+EXP = {"base": -1.0, "scale": 1.0, "shift": 0.0}
+
+
+@of("GeLU")
+def gelu(net, x):
+    """MindSpore's is the formula with tanh, the engine's the one with erf. (1 + tanh(z)) / 2 = sigmoid(2 z)."""
+    inner = net.make("Add", net.make("Mul", net.make("Square", x), net.like(x, 0.044715)), net.like(x, 1))
+    inner = net.make("Mul", net.make("Mul", x, inner), net.like(x, 2 * math.sqrt(2 / math.pi)))
+    net.result("Mul", x, net.make("Sigmoid", inner))
+
+
+@of("SiLU")
+def silu(net, x):
+    net.result("Mul", x, net.make("Sigmoid", x))
+
+
+@of("Rsqrt")
+def rsqrt(net, x):
+    """The engine's is off by up to 1.8e-4."""
+    net.result("RealDiv", net.like(x, 1), net.make("Sqrt", x))
+
+
+@of("Mish")
+def mish(net, x):
+    """x tanh(log(1 + exp(x))) = x (1 - 2 / ((1 + exp(x))^2 + 1)); exp of at most 20, where that is 1."""
+    exp = net.make("Exp", net.make("Minimum", x, net.like(x, 20)), **EXP)
+    square = net.make("Square", net.make("Add", exp, net.like(x, 1)))
+    below = net.make("RealDiv", net.like(x, 2), net.make("Add", square, net.like(x, 1)))
+    net.result("Mul", x, net.make("Sub", net.like(x, 1), below))
+
+
+@of("Cos")
+def cos(net, x):
+    """1 - 2 sin(x / 2)^2: the engine's is off by 2e-5."""
+    square = net.make("Square", net.make("Sin", net.make("Mul", x, net.like(x, 0.5))))
+    net.result("Sub", net.like(x, 1), net.make("Mul", square, net.like(x, 2)))
+
+
+@of("Tanh")
+def tanh(net, x):
+    """2 sigmoid(2 x) - 1: the engine's is 1 from x = 5 on, which is off by 9e-5."""
+    twice = net.make("Mul", net.make("Sigmoid", net.make("Mul", x, net.like(x, 2))), net.like(x, 2))
+    net.result("Sub", twice, net.like(x, 1))
+
+
+@of("Exp")
+def exp(net, x):
+    """exp(scale x + shift) to a base: as the engine takes it."""
+    if not net.dtype(x).startswith(("float", "bfloat")):
+        net.refuse(f"of {net.dtype(x)}", "cast it to float32 before")
+
+
+@of("Expm1")
+def exp_less_1(net, x):
+    net.result("Sub", net.make("Exp", x, **EXP), net.like(x, 1))
+
+
+@of("Erfc")
+def erf_from_1(net, x):
+    net.result("Sub", net.like(x, 1), net.make("Erf", x))
+
+
+@of("Sinh", "Cosh")
+def hyperbolic(net, x):
+    """(exp(x) -+ exp(-x)) / 2."""
+    up, down = net.make("Exp", x, **EXP), net.make("Exp", net.make("Neg", x), **EXP)
+    net.result("Mul", net.make("Sub" if net.op == "Sinh" else "Add", up, down), net.like(x, 0.5))
+
+
+@of("Tan")
+def tan(net, x):
+    """sin(x) / (1 - 2 sin(x / 2)^2)."""
+    square = net.make("Square", net.make("Sin", net.make("Mul", x, net.like(x, 0.5))))
+    cosine = net.make("Sub", net.like(x, 1), net.make("Mul", square, net.like(x, 2)))
+    net.result("RealDiv", net.make("Sin", x), cosine)
+
+
+@of("Softsign")
+def softsign(net, x):
+    net.result("RealDiv", x, net.make("Add", net.make("Abs", x), net.like(x, 1)))
+
+
+@of("LogSigmoid")
+def log_sigmoid(net, x):
+    net.result("Neg", net.make("Softplus", net.make("Neg", x)))
+
+
+@of("FastGeLU")
+def fast_gelu(net, x):
+    """x sigmoid(1.702 x)."""
+    net.result("Mul", x, net.make("Sigmoid", net.make("Mul", x, net.like(x, 1.702))))
+
+
+@of("SeLU")
+def selu(net, x):
+    """scale (max(x, 0) + alpha (exp(min(x, 0)) - 1))."""
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    below = net.make("Sub", net.make("Exp", net.make("Minimum", x, net.like(x, 0)), **EXP), net.like(x, 1))
+    below = net.make("Mul", below, net.like(x, scale * alpha))
+    net.result("Add", net.make("Mul", net.make("Maximum", x, net.like(x, 0)), net.like(x, scale)), below)
+
+
+@of("Sign")
+def sign(net, x):
+    """(x > 0) - (x < 0)."""
+    dtype, zero = net.dtype(x), net.like(x, 0)
+    shape = net.shape(x)
+    parts = [net.make(op, x, zero, kind=("bool", shape)) for op in ("Greater", "Less")]
+    net.result("Sub", *(net.cast(each, "float32" if dtype.startswith("float") else dtype) for each in parts))
+
+
+@of("Trunc")
+def trunc(net, x):
+    """floor(x) where x is above 0, ceil(x) elsewhere."""
+    if net.dtype(x).startswith("float"):
+        up = net.make("Maximum", net.make("Floor", x), net.like(x, 0))
+        net.result("Add", up, net.make("Minimum", net.make("Ceil", x), net.like(x, 0)))
+    else:
+        net.give(x)
+
+
+@of("Rint", "Round")
+def round_half_to_even(net, x, *_):
+    if not net.dtype(x).startswith(("float", "bfloat")):
+        net.give(x)
+    elif net.op == "Rint":
+        net.result("Round", x)
+
+
+@of("Floor", "Ceil")
+def whole_numbers(net, x):
+    if not net.dtype(x).startswith(("float", "bfloat")):
+        net.give(x)
+
+
+@of("IsNan")
+def is_nan(net, x):
+    net.result("NotEqual", x, x)
+
+
+@of("CeLU")
+def celu(net, x):
+    """max(x, 0) + alpha (exp(min(x, 0) / alpha) - 1)."""
+    alpha = float(net.attributes().get("alpha", 1.0))
+    below = net.make("Exp", net.make("RealDiv", net.make("Minimum", x, net.like(x, 0)), net.like(x, alpha)), **EXP)
+    below = net.make("Mul", net.make("Sub", below, net.like(x, 1)), net.like(x, alpha))
+    net.result("Add", net.make("Maximum", x, net.like(x, 0)), below)
+
+
+@of("HShrink")
+def hard_shrink(net, x):
+    """x where |x| > lambda, 0 elsewhere."""
+    bound = net.like(x, net.attributes().get("lambd", 0.5))
+    large = net.make("Greater", net.make("Abs", x), bound, kind=("bool", net.shape(x)))
+    net.result("Mul", x, net.make("Cast", large, Type("float32"), kind=("float32", net.shape(x))))
+
+
+@of("SoftShrink")
+def soft_shrink(net, x):
+    """x less its part between -lambda and lambda."""
+    bound = net.attributes().get("lambd", 0.5)
+    net.result("Sub", x, net.make("Maximum", net.make("Minimum", x, net.like(x, bound)), net.like(x, -bound)))
+
+
+@of("GLU")
+def glu(net, x):
+    """The first half times the sigmoid of the second."""
+    shape, dtype = net.out[1], net.out[0]
+    axis = int(net.attributes().get("axis", -1)) % len(shape)
+    halves = [(dtype, shape)] * 2
+    how = {"axis": axis, "output_num": 2, "num_split": 2, "size_splits": (shape[axis],) * 2}
+    both = net.make("Split", x, kind=halves, **how)
+    first, second = (net.make("TupleGetItem", both, index, kind=halves[0]) for index in (0, 1))
+    net.result("Mul", first, net.make("Sigmoid", second))

@@ -1,0 +1,51 @@
+"""The primitives of which tests have seen that mindspore_lite 2.0.0's CPU computes them right: known.tsv.
+
+tests/nets_table.py --known wrote it: what the nets that came out right were made of after their repair.
+"""
+
+import os
+
+from mindir.errors import MindIRError
+from mindir.graph import Graph, label
+
+STRUCTURE = ("Constant", "MakeTuple", "make_list", "TupleGetItem", "Load", "Depend", "UpdateState")
+
+
+def read():
+    """Return {primitive: the dtypes of a first input of which it is known}."""
+    with open(os.path.join(os.path.dirname(__file__), "known.tsv")) as file:
+        lines = [line.split() for line in file if not line.startswith("#")]
+    return {name: set(dtypes) for name, *dtypes in lines}
+
+
+KNOWN = read()
+
+
+def primitives(net):
+    """Yield (value, primitive, dtype of its first input) for what the engine computes of a repaired Graph."""
+    exchanged = {collective.output for collective in net.collectives}
+    for value, op in net.op.items():
+        if op in STRUCTURE or value in exchanged or ": " in op:
+            continue
+        inputs = net.inputs[value]
+        while inputs and inputs[0] in net.nodes and net.op[inputs[0]] in ("MakeTuple", "make_list"):
+            inputs = net.inputs[inputs[0]]
+        yield value, op, net.kind[inputs[0]][0] if inputs and inputs[0] in net.kind else "-"
+
+
+def refuse_unknown(shard):
+    """Raise MindIRError for a node of a primitive that isn't known of its dtype."""
+    net = Graph(shard.path, shard.model)
+    for value, op, dtype in primitives(net):
+        where = f"{shard.path}: node {label(net.nodes[value])}"
+        shape, inputs = net.kind.get(value, ("", ()))[1], net.inputs[value]
+        if 0 in shape and not any(0 in net.kind[each][1] for each in inputs if each in net.kind):
+            raise MindIRError(
+                f"{where}: {op} makes {shape}, no values, on which mindspore_lite 2.0 crashes: leave it out"
+            )
+        if dtype in KNOWN.get(op, ()):
+            continue
+        if op in KNOWN:
+            dtypes = ", ".join(sorted(KNOWN[op]))
+            raise MindIRError(f"{where}: {op} of {dtype} isn't known to be right on CPUs: cast to {dtypes} before")
+        raise MindIRError(f"{where}: {op} isn't known to be right on CPUs: export the net without it")

@@ -1,0 +1,123 @@
+"""The Rewriter of a graph for mindspore_lite 2.0.0's CPU: how that takes constants and shapes."""
+
+import numpy as np
+
+from mindir.constants import UNKNOWN, decode, encode
+from mindir.dtypes import DTYPES, NUMBERS
+from mindir.errors import MindIRError
+from mindir.parameters import STORED_AS, values
+from mindir.rewriting import Rewriter
+from mindir.schema import TENSORS
+
+COMPUTED_AS = {"float16": "float32", "bfloat16": "float32", "float64": "float32", "int64": "int32"}
+BEYOND = "has values beyond int32, in which mindspore_lite 2.0 computes int64"
+
+
+class EngineRewriter(Rewriter):
+    """A Rewriter that gives all values the dtypes that the engine computes in.
+
+    A parameter keeps its bytes: `parameters.values` converts them as they are written for the engine.
+    """
+
+    def __init__(self, path, model):
+        self.in_file = {}  # value: its dtype in the file, where the engine computes it in another
+        for value in model.graph.input:
+            for tensor in value.tensor:
+                self._convert(tensor, value.name)
+        for tensor in model.graph.parameter:
+            dtype = DTYPES.get(tensor.data_type)
+            if dtype == "int64":
+                numbers = np.frombuffer(values(path, tensor), np.int64)
+                if numbers.size and not -(2**31) <= numbers.min() <= numbers.max() < 2**31:
+                    raise MindIRError(f"{path}: parameter {tensor.name} {BEYOND}: take smaller ones")
+            if self._convert(tensor, tensor.name):
+                tensor.doc_string = STORED_AS + dtype
+        super().__init__(path, model)
+        self.shapes_of, self.dimension = {}, {}  # value: of which value it is the shape, and which dimension of it
+
+    def _convert(self, tensor, value):
+        """Give a Tensor message of a value the dtype that the engine computes in; return whether that is another."""
+        dtype = DTYPES.get(tensor.data_type)
+        if dtype in COMPUTED_AS:
+            self.in_file[value] = dtype
+            tensor.data_type = NUMBERS[COMPUTED_AS[dtype]]
+        return dtype in COMPUTED_AS
+
+    def _described(self, node, tensor):
+        if not tensor.raw_data:
+            self._convert(tensor, node.output[0])
+        return super()._described(node, tensor)
+
+    @staticmethod
+    def numpy_dtype(dtype):
+        return COMPUTED_AS.get(dtype, dtype)
+
+    def see_constant(self, node):
+        """Give a Constant the dtype that the engine computes in; refuse whole numbers that this can't hold."""
+        value = next((each for each in node.attribute if each.name == "value"), None)
+        tensor = value.tensors[0] if value is not None and value.type == TENSORS and len(value.tensors) == 1 else None
+        dtype = DTYPES.get(tensor.data_type, "") if tensor is not None and tensor.raw_data else ""
+        if dtype in COMPUTED_AS:
+            array = decode(value)
+            if array is UNKNOWN:
+                self.refuse("has other values than its shape says", "export it again")
+            with np.errstate(over="ignore"):
+                converted = array.astype(COMPUTED_AS[dtype])
+            if dtype == "int64" and (converted != array).any():
+                self.op = "Constant"
+                self.refuse(BEYOND, "take smaller ones")
+            value.CopyFrom(encode("value", converted))
+            self.in_file[node.output[0]] = dtype
+        super().see_constant(node)
+
+    def cast(self, value, dtype):
+        if self.numpy_dtype(self.dtype(value)) == self.numpy_dtype(dtype):
+            return value
+        return super().cast(value, self.numpy_dtype(dtype))
+
+    def reshape(self, value, shape, told=None):
+        if tuple(shape) == () and self.shape(value) != ():  # which a Reshape can't
+            return self.make("Squeeze", super().reshape(value, (1,)), kind=(self.dtype(value), ()), axis=(0,))
+        return super().reshape(value, shape, told)
+
+    def result_reshaped(self, value):
+        if self.out[1] == () and self.shape(value) != ():
+            self.result("Squeeze", super().reshape(value, (1,)), axis=(0,))
+        else:
+            super().result_reshaped(value)
+
+    def target(self, value, shape):
+        """With open dimensions a tensor, as a tuple crashes the engine; 0 is the value's own dimension there."""
+        if min(shape, default=1) >= 0:
+            return tuple(shape)
+        given, own = list(shape), self.shape(value)
+        for place, size in enumerate(given):
+            if given.count(-1) < 2 or size != -1 or own[: place + 1] != tuple(shape[: place + 1]):
+                break
+            given[place] = 0
+        return np.array(super().target(value, given), np.int32)
+
+    def _merged(self):
+        """Equal nodes are one: the engine makes them one, and then misses outputs."""
+        merged, seen, kept = {}, {}, []
+        attributes = {
+            name: (primitive.op_type, tuple(sorted(each.SerializeToString() for each in primitive.attribute)))
+            for name, primitive in self.primitives.items()
+        }
+        for node in self.sequence:
+            value, primitive = node.output[0], attributes.get(node.op_type[len("REF::") :])
+            inputs = [merged.get(each, each) for each in node.input]
+            if inputs != list(node.input):
+                node.input[:] = inputs
+            small = primitive is None and node.ByteSize() < 4096
+            if primitive is None and not small or value in self.impure or value in self.exchanged:
+                kept.append(node)
+                continue
+            key = (primitive, tuple(inputs)) if primitive else tuple(e.SerializeToString() for e in node.attribute)
+            if key in seen:
+                merged[value] = seen[key]
+            else:
+                seen[key] = value
+                kept.append(node)
+        self.sequence = kept
+        return merged

@@ -1,0 +1,107 @@
+"""What changes shapes."""
+
+import numpy as np
+
+from mindir.constants import UNKNOWN
+from mindir.lower.shapes import rolled
+from mindir.rules import rules
+
+RULES, of = rules()
+
+
+@of("Tile")
+def tile(net, x, multiples):
+    """The engine takes no more multiples than dimensions."""
+    many = net.ints(multiples)
+    missing = len(many) - len(net.shape(x))
+    if missing > 0:
+        net.result("Tile", net.reshape(x, (1,) * missing + net.fixed(x)), many)
+
+
+@of("Transpose")
+def transpose(net, x, order):
+    """The engine drops a Transpose before a Reshape if its input and output have one shape.
+
+    A dimension of 1 goes from the last place to the first on the way, so that they don't.
+    """
+    if net.known(order) is UNKNOWN or net.out is None or net.shape(x) != net.out[1]:
+        return
+    order, shape = net.ints(order), net.out[1]
+    if list(order) == sorted(order):
+        return
+    wide = net.reshape(x, (*shape, 1))
+    turned = net.make("Transpose", wide, (len(order), *order), kind=(net.dtype(x), (1, *shape)))
+    net.result_reshaped(turned)
+
+
+@of("Reshape")
+def reshape(net, x, shape):
+    """With open dimensions the shape is told as a tensor; of values that are computed, what the file says of it."""
+    if net.out is None:
+        return None
+    if 0 in net.out[1]:
+        net.refuse(f"to the shape {net.out[1]}, which has no values")
+    known = net.known(shape)
+    told = net.ints(shape) if known is not UNKNOWN else None
+    if net.out[1] == () or told is None:
+        if told is None and sum(each < 0 for each in net.out[1]) > 1:
+            told = _dimensions(net, x, shape)
+            if told is not None:
+                return net.result("Reshape", x, np.array(told, np.int32))
+        return net.result_reshaped(x)
+    if min(net.shape(x) + net.out[1] + told, default=1) < 0:
+        net.result("Reshape", x, np.array(told, np.int32))
+    return None
+
+
+def _dimensions(net, x, shape):
+    """Return what a Reshape is told by a tuple of numbers and x's own dimensions; None for another."""
+    told = []
+    for place, item in enumerate(net.items.get(shape, [None])):
+        number = net.known(item)
+        if number is not UNKNOWN:
+            told.append(int(np.reshape(number, -1)[0]))
+        elif net.dimension.get(item) == (x, place):
+            told.append(0)
+        else:
+            told.append(-1)
+    return told if told.count(-1) < 2 else None
+
+
+@of("TupleGetItem")
+def dimension(net, values, place):
+    """Remember which value's dimension an item of a Shape is."""
+    if values in net.shapes_of:
+        net.dimension[net.node.output[0]] = net.shapes_of[values], int(net.number(place))
+
+
+@of("Shape", "TensorShape")
+def shape_of(net, x):
+    net.shapes_of[net.node.output[0]] = x
+
+
+@of("ExpandDims")
+def expand_dims(net, x, axis):
+    if not net.shape(x):
+        net.result("Reshape", x, (1,))
+
+
+@of("OnesLike", "ZerosLike")
+def constant_like(net, x):
+    number = int(net.op == "OnesLike")
+    net.room(net.fixed(x))
+    net.give(np.full(net.fixed(x), number, net.numpy_dtype(net.dtype(x))))
+
+
+@of("Roll")
+def roll(net, x):
+    given = net.attributes()
+    net.give(rolled(net, x, given["shift"], given["axis"]))
+
+
+@of("Split")
+def split(net, x):
+    """The engine makes Split, Sigmoid and Mul one, and crashes if the axis is counted from the end."""
+    given = net.attributes()
+    if given.get("axis", 0) < 0:
+        net.result("Split", x, **{**given, "axis": given["axis"] % len(net.shape(x))}, kind=net.out)
