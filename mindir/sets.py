@@ -17,7 +17,6 @@ def check_set(summaries):
     nothing of their own. (Two different models may agree in all of that: only the check of the result tells them
     apart.)
     """
-    check_groups(summaries)
     pipeline = any(collective.op in PEERS for shard in summaries for collective in shard.collectives)
     inputs, giver = {}, next((shard for shard in summaries if not shard.passes_on), None)
     if giver is None:
@@ -29,7 +28,7 @@ def check_set(summaries):
         if shard.inputs != first.inputs and not pipeline:
             here, there = _list(shard.inputs), _list(first.inputs)
             raise MindIRError(f"{where}: inputs {here}, but {first.path} has {there}: {ADVICE}")
-        for value in shard.inputs:
+        for value in shard.inputs if pipeline else ():
             path, other = inputs.setdefault(value.name, (shard.path, value))
             if other != value:
                 raise MindIRError(f"{where}: input {value}, but {path} has {other}: {ADVICE}")
@@ -38,6 +37,7 @@ def check_set(summaries):
         mine, theirs = ([value._replace(name="") for value in one.outputs] for one in (shard, giver))
         if [value.dtype for value in mine] != [value.dtype for value in theirs]:
             raise MindIRError(f"{where}: outputs {_list(mine)}, but {giver.path} has {_list(theirs)}: {ADVICE}")
+    check_groups(summaries)
 
 
 def check_shared(one, other):

@@ -1,15 +1,15 @@
 """Collectives in groups of some ranks: which sets come to an end, and what real ranks exchange."""
 
+import contextlib
 from collections import defaultdict
 
 import pytest
 from conftest import ROOT, ranks
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_untrusted import Builder
 
 import mindir
-
-DETAIL = {"AllReduce": (), "AllGather": (), "ReduceScatter": ()}
 
 
 def collective(op, members, count, shape=(4,), peer=None, tag=0, node="node"):
@@ -212,3 +212,56 @@ if comm.rank == 0:
     done = ranks(4, "-c", program, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True\n"
+
+
+# Numbers of a group in a file that may come from anywhere
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    op=st.sampled_from(["AllReduce", "AllGather", "Broadcast", "AlltoAll", "Send", "Receive", "Other"]),
+    lists=st.lists(st.lists(st.one_of(st.integers(-2, 5), st.integers(-(2**63), 2**63 - 1)), max_size=4), max_size=2),
+    text=st.sampled_from(["", "0-1", "1", "WORLD_GROUP", "0-", "٣-1", "-1", "0-0", "99999999999-1"]),
+    number=st.one_of(st.integers(-2, 5), st.integers(-(2**63), 2**63 - 1)),
+    dims=st.lists(st.integers(0, 4), max_size=3),
+)
+def test_whatever_a_group_says_it_ends_with_one_line(tmp_path_factory, op, lists, text, number, dims):
+    builder = Builder()
+    builder.input("x", dims)
+    names = ("rank_size", "sr_tag", "dest_rank", "src_rank", "root_rank", "split_count", "split_dim", "concat_dim")
+    numbers = dict.fromkeys(names, number)
+    ref = builder.primitive(op, group=b"mine", op=b"sum", group_ranks=text.encode(), **numbers)
+    (primitive,) = builder.model.primitives
+    for name, ranks_of in zip(("rank_list", "group_rank_ids"), lists):
+        made = primitive.attribute.add(name=name, type=20)
+        for rank in ranks_of:
+            made.values.add(type=7).ints.append(rank)
+    builder.node(op, "y", ["x"], dims, op_type=ref)
+    builder.output(builder.node("ReLU", "z", ["y"], dims))
+    path = builder.write(tmp_path_factory.mktemp("group") / "Net.mindir")
+    try:
+        shard = mindir.load(path)
+        for summaries in ([shard.summary()], [shard.summary()] * 2):
+            with contextlib.suppress(mindir.MindIRError):
+                mindir.check_set(summaries)
+        with contextlib.suppress(mindir.MindIRError):
+            mindir.in_two_dimensions(mindir.split_all_reduce(mindir.load(path), 2))
+        with contextlib.suppress(mindir.MindIRError):
+            mindir.check_tensorrt(shard)
+        assert mindir.cut(shard).steps
+    except mindir.MindIRError as error:
+        assert str(error).isprintable()
+
+
+def test_a_group_is_read_in_every_way_that_mindspore_says_it():
+    builder = Builder()
+    builder.input("x")
+    for name, attributes in (("a", {"group_ranks": b"1-3"}), ("b", {"group_ranks": b"WORLD_GROUP"}), ("c", {})):
+        ref = builder.primitive("AllReduce", f"AllReduce:{name}", group=f"2-{name}".encode(), op=b"sum", **attributes)
+        builder.node("AllReduce", name, ["x"], op_type=ref)
+    made = builder.model.primitives[2].attribute.add(name="rank_list", type=20)
+    for rank in (3, 1):
+        made.values.add(type=7).ints.append(rank)
+    builder.output("a", "b", "c")
+    found = mindir.Graph("Net.mindir", builder.model).collectives
+    assert [(one.members, one.world) for one in found] == [((1, 3), False), ((), True), ((3, 1), False)]
