@@ -96,7 +96,7 @@ def _option(where, line, name, section):
     if value[0] in "\"'" or value[-1] in "\"'":
         raise Refused(f"{where}{key}={value}: the quotes would be part of the value: remove them")
     if re.search(r"\s#", value):
-        raise Refused(f"{where}{key}={value}: put the comment on a line of its own")
+        raise Refused(f"{where}{key}={value}: comments go on lines of their own")
     section[key] = value
 
 

@@ -51,11 +51,11 @@ def main():
                 failed += 1
                 reasons.append(f"{status}: {found if isinstance(found, str) else found['check'].get('reason')}")
         name = os.path.relpath(model, ROOT).replace("/Net.mindir", "")
-        figures = f"{max(errors):.1e} | {min(builds):.1f} to {max(builds):.1f} | {sorted(times)[len(times) // 2]:.3f}"
-        print(
-            f"| {name} | {args.starts} | {good} | {figures if errors else ' | | '} | {'; '.join(set(reasons))} |",
-            flush=True,
-        )
+        figures = " | | "
+        if errors:
+            times.sort()
+            figures = f"{max(errors):.1e} | {min(builds):.1f} to {max(builds):.1f} | {times[len(times) // 2]:.3f}"
+        print(f"| {name} | {args.starts} | {good} | {figures} | {'; '.join(sorted(set(reasons)))} |", flush=True)
     return 1 if failed else 0
 
 

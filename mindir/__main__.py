@@ -65,7 +65,7 @@ def write_picture(path, target):
         os.replace(f"{target}.new", target)
     except OSError as error:
         raise ranks.Stop(ranks.FAILED, f"{target}: can't be written: {error.strerror}") from None
-    print(f"{target}: {len(shards)} ranks, {len(shards[0].model.graph.parameter)} weights on the first")
+    print(f"{target}: {len(shards)} ranks, weights on the first: {len(shards[0].model.graph.parameter)}")
 
 
 def arguments():

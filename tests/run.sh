@@ -37,4 +37,5 @@ exec 9<&-
 .venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/run.sh .ci/run
 mark=(-m 'not slow and not gpu')
 case " $* " in *' -m '*) mark=() ;; esac
-exec "$python" -m pytest -c tests/pytest.ini --rootdir=tests "${mark[@]}" "${@:-tests}"
+# a file on one worker; they wait more than they compute
+exec "$python" -m pytest -c tests/pytest.ini --rootdir=tests -n 3 --dist loadfile "${mark[@]}" "${@:-tests}"

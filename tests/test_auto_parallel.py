@@ -18,9 +18,6 @@ import device_double
 PYTHON = ROOT / ".venv-export" / "bin" / "python"
 NETS = ROOT / "tests" / "split_nets.py"
 COLLECTIVES = {"AllReduce", "AllGather", "ReduceScatter", "Broadcast", "AlltoAll", "Send", "Receive"}
-# CPU ranks refuse groups of some of the ranks, and pipelines. Once they run them, this is True, and agrees() below
-# compares such splits with their unsharded nets, too
-GROUPS_RUN = False
 
 
 def split(net, path, *words, shape=("8,64",), count=2, start=PYTHON, scripts=ROOT, **options):
@@ -157,8 +154,7 @@ def test_mindspores_searches_split_unchanged_layers(tmp_path, mode, count):
     found = [groups(tmp_path / f"Net{rank}.mindir") for rank in range(count)]
     print(found[0])
     assert len(files(path)) == count + 1
-    if GROUPS_RUN or all(group is None for each in found for _, group in each):
-        agrees(path, count, input_data=x(8, 64))
+    agrees(path, count, input_data=x(8, 64))
 
 
 @pytest.mark.slow
@@ -174,8 +170,7 @@ def test_an_attention_block_by_strategies_on_a_mesh_of_2_x_2(tmp_path):
         assert {name: array.shape for name, array in weights(shard).items() if name.endswith("weight")} == {
             "query.weight": (32, 64), "key.weight": (32, 64), "value.weight": (32, 64), "output.weight": (64, 32),
         }  # fmt: skip
-    if GROUPS_RUN:
-        agrees(path, 4, x=x(4, 16, 64))
+    agrees(path, 4, x=x(4, 16, 64))
 
 
 @pytest.mark.slow
@@ -191,8 +186,7 @@ def test_a_pipeline(tmp_path, net, count):
         assert ("Send" in names, "Receive" in names) == (mine == "first", mine == "last")
         assert f"{mine}.weight" in weights(shard)
         assert f"{other}.weight" not in weights(shard)
-    if GROUPS_RUN:
-        agrees(path, count, x=x(8, 64))
+    agrees(path, count, x=x(8, 64))
 
 
 @pytest.mark.slow
@@ -226,8 +220,7 @@ def test_resnet_18_of_mindcv(tmp_path, count):
     found = [groups(tmp_path / f"Net{rank}.mindir") for rank in range(count)]
     print(found[0])
     assert all(found)
-    if GROUPS_RUN or all(group is None for each in found for _, group in each):
-        agrees(path, count, x=x(4, 3, 64, 64))
+    agrees(path, count, x=x(4, 3, 64, 64))
 
 
 @pytest.mark.slow

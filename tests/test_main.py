@@ -255,9 +255,7 @@ def test_wrong_arguments(words, texts):
 def test_run_sh_refuses_wrong_arguments():
     assert_refused(command("./run.sh", PYTHON="/nonexistent"), 3, "/nonexistent")
     python = "/usr/bin/python3"  # the system's, which is no 3.7 and has no mindspore_lite
-    assert_refused(
-        command("./run.sh", PYTHON=python), 3, f"PYTHON={python} has no mindspore_lite, and is no Python 3.7"
-    )
+    assert_refused(command("./run.sh", PYTHON=python), 3, f"PYTHON={python} has no mindspore_lite")
     assert_refused(command("./run.sh", "--ranks=two"), 2, "--ranks", "two")
     assert_refused(command("./run.sh", "--ranks=0"), 2, "--ranks 0")
     assert_refused(command("./run.sh", "--model_path"), 2, "--model_path")

@@ -2,7 +2,7 @@
 
 A comment before each code block says what it is; it can't be seen on the rendered page:
 
-    <!-- runnable: cpu -->             shell; the platform is cpu, ascend-double, srun-double or gpu
+    <!-- runnable: cpu -->             shell; the platform is cpu, cpu-split, ascend-double, ...
     <!-- runnable: cpu, status 4 -->   and its last command ends so
     <!-- output -->                    of the block before; "..." stands for lines that are left out
     <!-- output: numbers differ -->    any number may stand for another
@@ -31,13 +31,16 @@ from test_ascend import Server
 from test_help import options
 from test_launch import SRUN
 
-ENGLISH = ("README.md", *(f"docs/{name}.md" for name in ("options", "servers", "performance", "troubleshooting")))
+ENGLISH = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("options", "servers", "splitting", "performance", "troubleshooting")),
+)
 CHINESE = {page: page.replace(".md", "_CN.md") for page in ENGLISH}
 PAGES = (*ENGLISH, *CHINESE.values())
 PAIRS = pytest.mark.parametrize("page", ENGLISH)
 Block = collections.namedtuple("Block", "kind detail language code line")
 KINDS = ("runnable", "output", "from", "file", "not run", "")
-PLATFORMS = ("cpu", "ascend-double", "srun-double", "gpu")
+PLATFORMS = ("cpu", "cpu-split", "ascend-double", "srun-double", "gpu")
 NUMBER = r"-?\d+(?:\.\d+)*(?:e[+-]?\d+)?"
 
 
@@ -356,7 +359,7 @@ def session(folder, platform, before="", **environment):
         everything += [(page, block) for block in blocks(page)]
     following = [block for _, block in everything[1:]] + [None]
     for (page, block), after in zip(everything, following):
-        if block.kind == "file" and platform == "cpu":
+        if block.kind == "file" and platform.startswith("cpu"):
             script.append(f"cat > {block.detail} <<'@@END'\n{block.code}@@END")
         if block.kind != "runnable" or block.detail.split(", ")[0] != platform:
             continue
@@ -388,6 +391,12 @@ NO_DEVICES = pytest.mark.skipif(
 def test_the_commands_for_the_cpu(clone):
     """In order, in the clone. pip finds in the environments what it is asked for."""
     session(clone, "cpu", PIP_DISABLE_PIP_VERSION_CHECK="1")
+
+
+def test_the_commands_that_split(clone):
+    """Exports and what runs them, apart from the others as they take as long; python3 is the suite's."""
+    path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    session(clone, "cpu-split", PIP_DISABLE_PIP_VERSION_CHECK="1", PATH=path)
 
 
 def test_the_commands_for_slurm(clone, tmp_path):

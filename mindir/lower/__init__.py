@@ -53,7 +53,7 @@ def rule_of(net, primitive):
     """Return the function that lowers the node that the Rewriter is at; None where it stays as it is."""
     if net.op in MADE_OF:
         return MADE_OF[net.op] if primitive.prim_type == 2 else None
-    if net.op in TABLE and net.op not in _UNSEEN:
+    if net.op in TABLE and (primitive.prim_type != 2 or net.op not in _UNSEEN):
         return by_table if primitive.prim_type == 2 else None
     if net.op in ("MakeTuple", "TupleGetItem", "UpdateState", "Depend", "Load"):
         return None
