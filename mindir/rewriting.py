@@ -260,6 +260,7 @@ class Rewriter:
 
     def walk(self, rule_of, is_pure=lambda net, primitive: True):
         """Go through all nodes; rule_of(net, primitive) returns the rule, or None to leave the node as it is."""
+        facts = {}  # primitive's name: (whether it is pure, whether it exchanges)
         for node in list(self.graph.node):
             self.node, self.part, self.done = node, 0, False
             if node.op_type == "Constant":
@@ -279,9 +280,13 @@ class Rewriter:
             self._note(node)
             value = node.output[0]
             self.out = self.tuples.get(value) or self.kind.get(value)
-            if not is_pure(self, primitive) or any(each in self.impure for each in inputs):
+            if primitive.name not in facts:  # looked into once, however many nodes refer to it
+                exchanges = any(each.name == "group" for each in primitive.attribute)
+                facts[primitive.name] = is_pure(self, primitive), exchanges
+            pure, exchanges = facts[primitive.name]
+            if not pure or any(each in self.impure for each in inputs):
                 self.impure.add(value)
-            if any(each.name == "group" for each in primitive.attribute):
+            if exchanges:
                 self.exchanged.add(value)
             self._step(node, primitive, rule_of)
         self._arrange()
