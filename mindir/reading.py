@@ -44,8 +44,9 @@ def load(path, reads=None):
     graph = model.graph
     if not model.ir_version or not graph.output or not graph.node and not graph.input:
         raise MindIRError(f"{path}: no graph in it: cut off or not a MindIR file: export or copy it again")
+    is_lowered = reads is not None and model.mind_ir_version > reads
     if reads is not None:
-        if model.mind_ir_version > reads:
+        if is_lowered:
             Graph(path, model)  # checks it
             lower(path, model)
         with understood(path):
@@ -61,5 +62,6 @@ def load(path, reads=None):
         nbytes,
         net.collectives,
         net.passes_on(),
+        is_lowered,
         model,
     )

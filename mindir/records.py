@@ -93,6 +93,7 @@ class Shard(NamedTuple):
     nbytes: int
     collectives: List[Collective]
     passes_on: bool = False  # whether its outputs are none of the net's: a pipeline stage that isn't the last
+    is_lowered: bool = False  # whether it was a newer file than what its reader reads
     model: Optional[object] = None
 
     def summary(self):

@@ -40,6 +40,7 @@ class Rewriter:
         self.op_of: Dict[str, str] = {}  # value: the primitive that makes it
         self.exchanged = set()  # values of collectives, which every rank takes part in, whether it needs them or not
         self.sequence: List[object] = []  # the nodes in their new order
+        self._attributes = {}  # of a primitive, by its name
         self._own, self._numbers = {}, {}  # primitives and constants that were made: key: name
         self._names = {name for node in self.graph.node for name in node.output}
         for value in self.graph.input:
@@ -96,8 +97,11 @@ class Rewriter:
 
     def attributes(self):
         """Return the node's primitive's attributes, {name: Python value}, without the names of inputs and outputs."""
-        found = {each.name: decode(each) for each in self.primitives[self.node.op_type[5:]].attribute}
-        return {name: value for name, value in found.items() if name not in ("input_names", "output_names")}
+        name = self.node.op_type[5:]
+        if name not in self._attributes:  # decoded once, however many nodes refer to it
+            given = [each for each in self.primitives[name].attribute if not each.name.endswith("put_names")]
+            self._attributes[name] = {each.name: decode(each) for each in given}
+        return dict(self._attributes[name])
 
     # New nodes
 
@@ -260,6 +264,7 @@ class Rewriter:
 
     def walk(self, rule_of, is_pure=lambda net, primitive: True):
         """Go through all nodes; rule_of(net, primitive) returns the rule, or None to leave the node as it is."""
+        facts = {}  # primitive's name: (whether it is pure, whether it exchanges)
         for node in list(self.graph.node):
             self.node, self.part, self.done = node, 0, False
             if node.op_type == "Constant":
@@ -279,9 +284,13 @@ class Rewriter:
             self._note(node)
             value = node.output[0]
             self.out = self.tuples.get(value) or self.kind.get(value)
-            if not is_pure(self, primitive) or any(each in self.impure for each in inputs):
+            if primitive.name not in facts:  # looked into once, however many nodes refer to it
+                exchanges = any(each.name == "group" for each in primitive.attribute)
+                facts[primitive.name] = is_pure(self, primitive), exchanges
+            pure, exchanges = facts[primitive.name]
+            if not pure or any(each in self.impure for each in inputs):
                 self.impure.add(value)
-            if any(each.name == "group" for each in primitive.attribute):
+            if exchanges:
                 self.exchanged.add(value)
             self._step(node, primitive, rule_of)
         self._arrange()

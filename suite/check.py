@@ -8,7 +8,7 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import backends, hub, inputs, reading
+from suite import backends, hub, inputs, reading, threads
 from suite.arrays import array_dtype
 
 
@@ -22,9 +22,11 @@ def unsharded_outputs(model_path, arrays):
     context.cpu.thread_num = len(os.sched_getaffinity(0))
     model = mslite.Model()
     with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
-        path = mindir.save(mindir.repair(reading.load(model_path)), folder)
+        shard = mindir.repair(reading.load(model_path))
+        path = mindir.save(shard, folder)
         try:
-            model.build_from_file(path, mslite.ModelType.MINDIR, context)
+            with threads.safe(context, shard.model):
+                model.build_from_file(path, mslite.ModelType.MINDIR, context)
         except RuntimeError as error:
             message = f"{model_path}: the unsharded model doesn't build on the CPU: {error}"
             advice = "([ERROR] lines above say why): correct it or --check=off"

@@ -14,7 +14,7 @@ import numpy as np
 import mindir
 import ranks
 from suite import inputs as model_inputs
-from suite import reading
+from suite import reading, threads
 from suite.arrays import array_dtype
 from suite.exchange import Exchange, communicators
 from suite.pipeline import Receive, Send
@@ -52,7 +52,7 @@ class Model:
         with tempfile.TemporaryDirectory(prefix="stages-") as folder:
             paths = _write_stages(plan, shard, folder)
             del shard  # the weights are in the files
-            stages = _build_stages(model_path, paths, model_type, context, config_path)
+            stages = _build_stages(model_path, plan.steps, paths, model_type, context, config_path)
         staged = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
         self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
         moments, now = iter(mindir.moments(self.shards)[self.comm.rank]), 0  # to be compared with those of other ranks
@@ -181,18 +181,21 @@ def _write_stages(plan, shard, folder):
         raise ranks.Stop(ranks.FAILED, f"{message}: set TMPDIR to a folder that can") from None
 
 
-def _build_stages(model_path, paths, model_type, context, config_path):
+def _build_stages(model_path, steps, paths, model_type, context, config_path):
     """Return the stages as mslite.Model, None for a collective."""
     stages = [mslite.Model() if path else None for path in paths]
     first = _build_something(context) if any(path and _converts(path) for path in paths) else None  # noqa: F841  (held)
-    for index, (stage, path) in enumerate(zip(stages, paths)):
+    for index, (stage, step, path) in enumerate(zip(stages, steps, paths)):
+        if not stage:
+            continue
         try:
-            if stage and model_type == mslite.ModelType.MINDIR and _converts(path):
-                path, converted = _convert(path), mslite.ModelType.MINDIR_LITE
-                stage.build_from_file(path, converted, context, config_path)
-                os.remove(path)
-            elif stage:
-                stage.build_from_file(path, model_type, context, config_path)
+            with threads.safe(context, step.model):
+                if model_type == mslite.ModelType.MINDIR and _converts(path):
+                    path, converted = _convert(path), mslite.ModelType.MINDIR_LITE
+                    stage.build_from_file(path, converted, context, config_path)
+                    os.remove(path)
+                else:
+                    stage.build_from_file(path, model_type, context, config_path)
         except RuntimeError as error:
             where = f"{model_path}: step {index + 1} of {len(paths)} (stage or collective)"
             raise ranks.Stop(ranks.FAILED, f"{where}: {error} ([ERROR] lines above say why)") from None

@@ -102,7 +102,7 @@ class Job:
         """Wait until so many ranks are in a step: they write it to a page of memory that their guards read."""
         deadline = time.time() + 60
         while True:
-            pages = [each.read_bytes() for each in self.temporary.rglob("launch-*-*/step")]
+            pages = [each.read_bytes() for folder in self.folders for each in folder.glob("launch-*-*/step")]
             if len([page for page in pages if page.startswith(step.encode())]) >= ranks:
                 return
             assert time.time() < deadline and self.process.poll() is None, self.process.communicate()

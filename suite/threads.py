@@ -1,0 +1,37 @@
+"""How many threads mindspore_lite's CPU may compute a net in without being wrong."""
+
+import contextlib
+
+# elements; mindspore_lite 2.0.0's LayerNorm in 2 to 64 threads: wrong up to 720, right from 792 on
+SMALL = 8192
+
+
+@contextlib.contextmanager
+def safe(context, model):
+    """Within it, the Context has a thread number in which the net, a MindIR's protobuf message, is computed rightly.
+
+    mindspore_lite 2.0.0 splits a LayerNorm over its threads as if all of them took part, and lets fewer take part where
+    the values are few: rows are then left out, without a word. Such a net gets one thread, which is as fast.
+    """
+    threads = context.cpu.thread_num
+    if _has_small_layer_norm(model):
+        context.cpu.thread_num = 1
+    try:
+        yield
+    finally:
+        context.cpu.thread_num = threads
+
+
+def _has_small_layer_norm(model):
+    names = {primitive.name for primitive in model.primitives if primitive.op_type == "LayerNorm"}
+    return any(_is_small(node) for node in model.graph.node if node.op_type[5:] in names)
+
+
+def _is_small(node):
+    """Return whether what the node makes, or the first of it, may have few elements: open dimensions may be small."""
+    tensors = [tensor for item in node.attribute for tensor in item.tensors]
+    tensors += [tensor for item in node.attribute for value in item.values for tensor in value.tensors]
+    size = 1
+    for dimension in tensors[0].dims if tensors else [-1]:
+        size *= max(dimension, 0)
+    return size < SMALL
