@@ -102,14 +102,14 @@ def ends(orders):
     return not any(on_their_way.values())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(meshes())
 def test_a_set_in_order_passes(orders):
     assert ends(orders)
     assert not refused(orders)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(meshes(), st.data())
 def test_a_set_is_refused_exactly_if_somebody_would_wait_for_ever(orders, data):
     """One rank lacks a collective, has one more, one of another shape, or two in another order."""
@@ -217,7 +217,7 @@ if comm.rank == 0:
 # Numbers of a group in a file that may come from anywhere
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     op=st.sampled_from(["AllReduce", "AllGather", "Broadcast", "AlltoAll", "Send", "Receive", "Other"]),
     lists=st.lists(st.lists(st.one_of(st.integers(-2, 5), st.integers(-(2**63), 2**63 - 1)), max_size=4), max_size=2),

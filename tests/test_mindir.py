@@ -209,7 +209,7 @@ def test_no_cut_off_file_gets_through(tmp_path):
             assert model.graph == whole.graph, end
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_damage_makes_it_crash(tmp_path_factory, data):
     source = (
@@ -226,7 +226,7 @@ def test_no_damage_makes_it_crash(tmp_path_factory, data):
     refuses_or_cuts(target)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.binary(max_size=4096))
 def test_random_bytes_are_refused(tmp_path_factory, data):
     target = tmp_path_factory.mktemp("random") / "Net.mindir"

@@ -393,6 +393,7 @@ def test_the_commands_for_the_cpu(clone):
     session(clone, "cpu", PIP_DISABLE_PIP_VERSION_CHECK="1")
 
 
+@pytest.mark.slow
 def test_the_commands_that_split(clone):
     """Exports and what runs them, apart from the others as they take as long; python3 is the suite's."""
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"

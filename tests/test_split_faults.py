@@ -26,7 +26,11 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("name, rank, step, action", FAULTS, ids=["-".join(map(str, fault)) for fault in FAULTS])
+@pytest.mark.parametrize(
+    "name, rank, step, action",
+    [pytest.param(*fault, marks=[pytest.mark.slow] * bool(index % 3)) for index, fault in enumerate(FAULTS)],
+    ids=["-".join(map(str, fault)) for fault in FAULTS],
+)
 def test_who_waits_in_a_group_that_lost_a_rank_is_ended(tmp_path, name, rank, step, action):
     size = splits.count(name)
     done, _ = fail(tmp_path, size, rank, step, action, {size: splits.SPLITS / name / "Net.mindir"})
