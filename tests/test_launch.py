@@ -132,7 +132,7 @@ def shared_memory():
     for each in Path("/proc").glob("[0-9]*") if there else ():
         with contextlib.suppress(OSError):
             text = (each / "maps").read_text() + (each / "cmdline").read_text()
-            there = {path for path in there if path not in text}
+            there = {path for path in there if os.path.basename(path) not in text}
     return there
 
 
@@ -190,7 +190,7 @@ def check_fault(folder, size, rank, step, action, models):
         assert (0 if step == "start" else 2) <= seconds < 2 + 5, seconds
     else:
         assert [number for number, _ in named] == [rank], done.stderr
-        assert seconds < 2 * max(1, os.getloadavg()[0] / os.cpu_count()), seconds  # where nothing else runs, 2 s
+        assert seconds < 4 * max(1, os.getloadavg()[0] / os.cpu_count()), seconds  # other tests run at the same time
     ROWS.append((action, step, seconds, done.returncode))
 
 
@@ -208,8 +208,8 @@ POSSIBLE = [
 ]
 
 
-# in every test run: each step with a quarter of the faults that are seen at once, and half of the steps with one of those
-# that a limit ends
+# in every test run: each step with a quarter of the faults that are seen at once, and half of the steps with one that
+# a limit ends
 QUICK = [
     (step, action)
     for step, action in POSSIBLE
