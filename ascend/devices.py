@@ -56,7 +56,7 @@ def device_ids(ranks, name):
             listed = ", ".join(map(str, here)) or "none"
             raise Refused(
                 f"{on}, but there is no {DEV}/davinci{rank.device_id}, here are: {listed}: correct the rank table, "
-                "which has the server's own numbers, in a container, too"
+                "which has the server's own numbers, even inside a container"
             )
         number = here.index(rank.device_id)
         if number not in seen:

@@ -23,95 +23,104 @@ sys.path.insert(0, str(here.parent))
 # One rank
 
 
-def rank(path, repeat):
-    """Print, on rank 0, what a predict takes and what of it the engine, MPI, the sums and the suite's own Python do."""
-    stamps = {"interpreter and NumPy": time.time() - float(os.environ["STARTED"])}
-    since = time.perf_counter()
+class Clock:
+    """Seconds by name: what was spent in functions that are timed, and between stamps."""
 
-    def stamp(name):
-        nonlocal since
-        stamps[name] = time.perf_counter() - since
-        since = time.perf_counter()
+    def __init__(self):
+        self.spent, self.since = {}, time.perf_counter()
 
-    import cpu_mpi_distributed as cpu
-    import mindir
-    import ranks
-    from suite import cpu_model, memory
-    from suite import inputs as model_inputs
-    from suite.exchange import Exchange
+    def timed(self, name, function):
+        """Return the function, whose time goes to `name`."""
 
-    stamp("imports")
-    comm = ranks.world()
-    stamp("MPI")
-    memory.keep_memory()
-    memory.share_cores(comm)
-    context = cpu.create_context(comm)
-    context.cpu.thread_num = 1
-    path = ranks.shard_path(path, comm.rank, comm.size)
-    spent = {}
-
-    def timed(name, function):
-        def run(*arguments):
-            start = time.perf_counter()
-            try:
-                return function(*arguments)
-            finally:
-                spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
-
-        return run
-
-    mindir.load, mindir.cut = timed("read", mindir.load), timed("cut", mindir.cut)
-    cpu_model._write_stages = timed("write stages", cpu_model._write_stages)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    model = cpu_model.Model(comm)
-    model.build_from_file(path, cpu.mslite.ModelType.MINDIR, context)
-    build = time.perf_counter() - since
-    stamps.update(spent)
-    stamps["build"] = build - sum(spent.values())
-    since = time.perf_counter()
-    inputs, _ = model_inputs.fill(model, {})
-    model.predict(inputs)
-    stamp("first predict")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-    # what mindspore_lite's and MPI's functions take, and the sums of reductions, in NumPy
-    within = {}
-
-    def counted(kind, function):
         def run(*arguments, **options):
             start = time.perf_counter()
             try:
                 return function(*arguments, **options)
             finally:
-                within[kind] += time.perf_counter() - start
+                self.spent[name] = self.spent.get(name, 0.0) + time.perf_counter() - start
 
         return run
 
-    class Counted:
-        """An object whose functions of those names are counted."""
+    def stamp(self, name):
+        """Give the time since the last stamp to `name`."""
+        now = time.perf_counter()
+        self.spent[name] = now - self.since
+        self.since = now
 
-        def __init__(self, kind, wrapped, names):
-            self.wrapped = wrapped
-            vars(self).update({name: counted(kind, getattr(wrapped, name)) for name in names})
 
-        def __getattr__(self, name):
-            return getattr(self.wrapped, name)
+class Timed:
+    """An object whose functions of those names are timed."""
 
-    cpu.mslite.Tensor.get_data_to_numpy = counted("engine", cpu.mslite.Tensor.get_data_to_numpy)
+    def __init__(self, clock, kind, wrapped, names):
+        self.wrapped = wrapped
+        vars(self).update({name: clock.timed(kind, getattr(wrapped, name)) for name in names})
+
+    def __getattr__(self, name):
+        return getattr(self.wrapped, name)
+
+
+def build(path, clock):
+    """Return (communicator, model, its inputs, figures of the memory); the start's parts are on the clock."""
+    import cpu_mpi_distributed as cpu
+    import mindir
+    import ranks
+    from suite import cpu_model, inputs, memory
+
+    clock.stamp("imports")
+    comm = ranks.world()
+    clock.stamp("MPI")
+    memory.keep_memory()
+    memory.share_cores(comm)
+    context = cpu.create_context(comm)
+    context.cpu.thread_num = 1
+    path = ranks.shard_path(path, comm.rank, comm.size)
+    parts = Clock()
+    mindir.load, mindir.cut = parts.timed("read", mindir.load), parts.timed("cut", mindir.cut)
+    cpu_model._write_stages = parts.timed("write stages", cpu_model._write_stages)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    model = cpu_model.Model(comm)
+    model.build_from_file(path, cpu.mslite.ModelType.MINDIR, context)
+    clock.stamp("build")
+    clock.spent["build"] -= sum(parts.spent.values())
+    clock.spent.update(parts.spent)
+    tensors, _ = inputs.fill(model, {})
+    model.predict(tensors)
+    clock.stamp("first predict")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    figures = {"shard_mib": mindir.load(path).nbytes / 2**20, "peak_mib": peak / 1024, "before_mib": before / 1024}
+    return comm, model, tensors, figures
+
+
+def predicts(comm, model, tensors, repeat):
+    """Return the seconds of each predict, and of what in it the engine, MPI and the sums took: arrays of `repeat`."""
+    import mindspore_lite as mslite
+
+    from suite.exchange import Exchange
+
+    clock = Clock()
+    mslite.Tensor.get_data_to_numpy = clock.timed("engine", mslite.Tensor.get_data_to_numpy)
     for _, run, _, _ in model.steps:
         if isinstance(run, Exchange):
-            run.comm = Counted("mpi", run.comm, ["Allgather", "Allreduce", "Reduce_scatter_block", "Sendrecv"])
-            run.ufunc = counted("sums", run.ufunc)
+            run.comm = Timed(clock, "mpi", run.comm, ["Allgather", "Allreduce", "Reduce_scatter_block", "Sendrecv"])
+            run.ufunc = clock.timed("sums", run.ufunc)
         else:
-            run.stage = Counted("engine", run.stage, ["predict"])
+            run.stage = Timed(clock, "engine", run.stage, ["predict"])
     times = []
     for _ in range(5 + repeat):
         comm.Barrier()
-        within.update(engine=0.0, mpi=0.0, sums=0.0)
+        clock.spent = {"engine": 0.0, "mpi": 0.0, "sums": 0.0}
         start = time.perf_counter()
-        model.predict(inputs)
-        times.append([time.perf_counter() - start, *within.values()])
-    total, engine, mpi, sums = np.transpose(times[5:])
+        model.predict(tensors)
+        times.append([time.perf_counter() - start, *clock.spent.values()])
+    return np.transpose(times[5:])
+
+
+def rank(path, repeat):
+    """Print, on rank 0, what a predict takes and what of it the engine, MPI, the sums and the suite's own Python do."""
+    clock = Clock()
+    clock.spent["interpreter and NumPy"] = time.time() - float(os.environ["STARTED"])
+    comm, model, tensors, figures = build(path, clock)
+    total, engine, mpi, sums = predicts(comm, model, tensors, repeat)
     found = {
         "ranks": comm.size,
         "steps": len(model.steps),
@@ -120,10 +129,8 @@ def rank(path, repeat):
         "mpi_ms": float(np.median(mpi) * 1e3),
         "sums_ms": float(np.median(sums) * 1e3),
         "own_us": float(np.median(total - engine - mpi - sums) * 1e6),
-        "start_s": stamps,
-        "shard_mib": mindir.load(path).nbytes / 2**20,
-        "peak_mib": peak / 1024,
-        "before_mib": before / 1024,
+        "start_s": clock.spent,
+        **figures,
     }
     if comm.rank == 0:
         print(json.dumps(found))

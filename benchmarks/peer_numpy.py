@@ -25,17 +25,23 @@ def matmul(name):
     return predict
 
 
-def minilm(name, weights):
-    rank, ranks, heads = comm.rank, comm.size, work.HEADS // comm.size
-    ids, mask = work.inputs(name)
-    batch, length = ids.shape
-    bias = ((mask[:, None, None, :] - 1) * np.float32(1e4)).astype(np.float32)
+def split(weights, rank, ranks):
+    """Return this rank's columns of the weights and biases that are split by columns, and its rows of the others."""
     columns = {key: np.ascontiguousarray(np.split(each, ranks)[rank].T) for key, each in weights.items()
                if any(word in key for word in ("self.", "intermediate")) and key.endswith("weight")}  # fmt: skip
     columns.update({key: np.split(each, ranks)[rank] for key, each in weights.items()
                     if any(word in key for word in ("self.", "intermediate")) and key.endswith("bias")})  # fmt: skip
     rows = {key: np.ascontiguousarray(np.split(each, ranks, axis=1)[rank].T) for key, each in weights.items()
             if key.endswith("output.dense.weight")}  # fmt: skip
+    return columns, rows
+
+
+def minilm(name, weights):
+    rank, ranks, heads = comm.rank, comm.size, work.HEADS // comm.size
+    ids, mask = work.inputs(name)
+    batch, length = ids.shape
+    bias = ((mask[:, None, None, :] - 1) * np.float32(1e4)).astype(np.float32)
+    columns, rows = split(weights, rank, ranks)
     table = weights["embeddings.word_embeddings.weight"]
     size = -(-len(table) // ranks)
     table, mine = table[rank * size : (rank + 1) * size], (ids >= rank * size) & (ids < (rank + 1) * size)

@@ -9,7 +9,6 @@ Any Python from 3.7 on will do: the ranks run in an environment of their own. Th
 through them in batches of the size that the model was exported for. Options that aren't listed here are run.sh's.
 """
 
-import argparse
 import os
 import sys
 import unicodedata
@@ -23,6 +22,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads and the process th
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root))
 from suite import RankError, Session  # noqa: E402  (found only now)
+from suite.options import new_parser  # noqa: E402  (found only now)
 
 
 def read_sentences(arguments, file):
@@ -109,13 +109,7 @@ def plot(sentences, similarity, file):
 
 
 def main():
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"examples:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help="(default: the lines of standard input)")
     given = parser.add_argument_group("what goes in")
     given.add_argument("--file", metavar="FILE", help="the sentences, one per line (default: none)")

@@ -3,7 +3,7 @@
     python3 models/auto_parallel.py examples/split_minilm.py:make_net --input int32:8,128 int32:8,128 --ranks 2 \\
         --output models/MiniLM.mindir
 
-The same net as in models/export_minilm.py, which has layers that say how they are split. Weights come from there, too.
+The same net as in models/export_minilm.py, which has layers that say how they are split. The weights come from there.
 """
 
 import os
@@ -79,7 +79,7 @@ class MiniLM(nn.Cell):
 
 
 def dense(weights, name):
-    """A Dense layer with the weights of that name: (outputs, inputs), as MindSpore has them, too."""
+    """A Dense layer with the weights of that name: (outputs, inputs), as in MindSpore."""
     weight, bias = ms.Tensor(weights[f"{name}.weight"]), ms.Tensor(weights[f"{name}.bias"])
     return nn.Dense(weight.shape[1], weight.shape[0], weight, bias)
 

@@ -14,7 +14,6 @@ MindSpore splits for GPUs and Ascend devices only. Here it compiles for a GPU th
 for CUDA, NCCL and the others while the net is compiled, computes nothing, and ends the process of whoever tries.
 """
 
-import argparse
 import ctypes
 import glob
 import inspect
@@ -32,8 +31,8 @@ import device_double
 from shard_files import new_set
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
-import ranks as suite
-from ranks import FAILED, REFUSED, TIMEOUT, UNAVAILABLE, Stop, insert
+from ranks import FAILED, REFUSED, TIMEOUT, UNAVAILABLE, Stop, insert, run
+from suite.options import new_parser
 
 MODES = ("recursive_programming", "dynamic_programming", "sharding_propagation", "semi_auto_parallel")
 TIME = 1800  # seconds, for all of it
@@ -210,13 +209,7 @@ def parse_inputs(words):
 
 
 def main():
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"examples:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser(__doc__)
     model = parser.add_argument_group("model")
     model.add_argument(
         "net", metavar="FILE.py:FUNCTION", help="the function that returns the net; a module's name, too"
@@ -230,10 +223,10 @@ def main():
     split.add_argument("--mode", choices=MODES, default=MODES[0], help=f"{what} (default: {MODES[0]})")
     what = "into how many the ranks are divided, by the cells' pipeline_stage (default: 1)"
     split.add_argument("--pipeline_stages", type=int, default=1, metavar="N", help=what)
-    run = parser.add_argument_group("run")
-    run.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"of random weights (default: {SEED})")
+    how = parser.add_argument_group("run")
+    how.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"of random weights (default: {SEED})")
     what = f"seconds after which all of it is ended (default: {TIME})"
-    run.add_argument("--timeout", type=float, default=TIME, metavar="S", help=what)
+    how.add_argument("--timeout", type=float, default=TIME, metavar="S", help=what)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # nothing half-written is left then, either
     device_double.plugin()  # whether MindSpore is here
@@ -243,4 +236,4 @@ def main():
 
 
 if __name__ == "__main__":
-    suite.run(main)
+    run(main)

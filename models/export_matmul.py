@@ -8,7 +8,6 @@ columns of y, and AllGather puts them together, so that every rank returns the w
 exported beside the shards, to check them against. It takes MindSpore (requirements-export.txt) and no accelerator.
 """
 
-import argparse
 import os
 
 import mindspore as ms
@@ -16,6 +15,8 @@ import numpy as np
 from mindspore import nn
 from shard_files import Stop
 from tensor_parallel import ColumnParallel, GatherColumns, export_shards
+
+from suite.options import new_parser
 
 SEED = 2023
 
@@ -41,13 +42,7 @@ def export_matmul(ranks, shape, path):
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"examples:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser(__doc__)
     model = parser.add_argument_group("model")
     model.add_argument("--ranks", type=int, required=True, metavar="N", help="how many shards")
     model.add_argument("--shape", default="4,256,128", metavar="M,K,N", help="of the product (default: 4,256,128)")

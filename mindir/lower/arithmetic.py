@@ -32,7 +32,7 @@ def muls(net, x, y):
 
 @of("Divs", "Div")
 def divide(net, x, y):
-    """Of whole numbers, too, a fraction, where 2.0's Div rounds."""
+    """A fraction for whole numbers as well, where 2.0's Div rounds."""
     arithmetic(net, "RealDiv", x, y)
 
 
