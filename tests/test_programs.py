@@ -9,7 +9,7 @@ import time
 
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command
-from test_launch import Job, lines_of_ranks
+from jobs import Job, lines_of_ranks
 
 from launch.guard import private_folder
 

@@ -29,7 +29,7 @@ import pytest
 from conftest import ROOT, cards, command
 from test_ascend import Server
 from test_help import options
-from test_launch import SRUN
+from test_servers import SRUN
 
 ENGLISH = (
     "README.md",
@@ -401,7 +401,7 @@ def test_the_commands_that_split(clone):
 
 
 def test_the_commands_for_slurm(clone, tmp_path):
-    """srun is the double of test_launch.py."""
+    """srun is the double of test_servers.py."""
     (tmp_path / "srun").write_text(SRUN)
     (tmp_path / "srun").chmod(0o755)
     mpirun = os.path.join(os.path.dirname(sys.executable), "mpirun")

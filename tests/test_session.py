@@ -16,9 +16,10 @@ import nets
 import numpy as np
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT, command
+from jobs import alive, cmdline
 from test_ascend import Server
-from test_launch import alive, cmdline, servers  # noqa: F401  (servers is a fixture)
 from test_pythons import pythons
+from test_servers import servers  # noqa: F401  (a fixture)
 
 from suite import RankError, Session, backends
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import splits
-from test_launch import ACTIONS, STEPS, fail, lines_of_ranks
+from jobs import ACTIONS, STEPS, fail, lines_of_ranks
 
 # set, rank, step, action; rank 0 of a pipeline only sends, the last ones receive
 FAULTS = [
