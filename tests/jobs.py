@@ -120,8 +120,8 @@ def shared_memory():
     there = {str(each) for each in Path("/dev/shm").iterdir() if each.name.startswith(("launch", "vader"))}
     for each in Path("/proc").glob("[0-9]*") if there else ():
         with contextlib.suppress(OSError):
-            text = (each / "maps").read_text() + (each / "cmdline").read_text()
-            there = {path for path in there if os.path.basename(path) not in text}
+            text = (each / "maps").read_bytes() + (each / "cmdline").read_bytes()
+            there = {path for path in there if os.fsencode(os.path.basename(path)) not in text}
     return there
 
 

@@ -342,6 +342,7 @@ def scripts(tmp_path_factory):
         str(ROOT / "models"), str(folder / "models"), ignore=shutil.ignore_patterns("built", "*.mindir", "*.whl")
     )
     shutil.copy(str(ROOT / "ranks.py"), str(folder))
+    shutil.copytree(str(ROOT / "suite"), str(folder / "suite"))
     return folder
 
 

@@ -182,6 +182,7 @@ def test_without_the_weights_the_message_says_how_to_get_them(tmp_path):
     scripts = tmp_path / "models"
     scripts.mkdir()
     shutil.copy(str(ROOT / "ranks.py"), str(tmp_path))
+    shutil.copytree(str(ROOT / "suite"), str(tmp_path / "suite"))
     names = ["export_minilm.py", "shard_files.py", "tensor_parallel.py"]
     for name in names:
         shutil.copy(str(ROOT / "models" / name), str(scripts))
