@@ -15,13 +15,13 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import backends, batches, check, files, hub, inputs, many, memory, options, reading, serving, shards
+from suite import backends, batches, check, files, hub, inputs, many, memory, options, parsers, reading, serving, shards
 from suite.outputs import Outputs
 
 
 def parse_arguments():
     """Return the arguments, with `auto` replaced by the back end that was found; raise Stop if they can't be right."""
-    parser = options.new_parser(__doc__)
+    parser = parsers.new_parser(__doc__)
 
     def refuse(message):
         raise ranks.Stop(ranks.REFUSED, f"main.py: {message} (main.py --help)")

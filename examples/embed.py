@@ -22,7 +22,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads and the process th
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root))
 from suite import RankError, Session  # noqa: E402  (found only now)
-from suite.options import new_parser  # noqa: E402  (found only now)
+from suite.parsers import new_parser  # noqa: E402  (found only now)
 
 
 def read_sentences(arguments, file):

@@ -32,7 +32,7 @@ from shard_files import new_set
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 from ranks import FAILED, REFUSED, TIMEOUT, UNAVAILABLE, Stop, insert, run
-from suite.options import new_parser
+from suite.parsers import new_parser
 
 MODES = ("recursive_programming", "dynamic_programming", "sharding_propagation", "semi_auto_parallel")
 TIME = 1800  # seconds, for all of it

