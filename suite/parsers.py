@@ -1,0 +1,10 @@
+"""The command lines of the suite's scripts. Python alone is needed: exporters run where nothing else of it is."""
+
+import argparse
+
+
+def new_parser(text, **options):
+    """Return a parser whose help has the first two paragraphs of a script's text: the idea and the usage."""
+    idea, usage = text.split("\n\n")[:2]
+    options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+    return argparse.ArgumentParser(description=idea, epilog=f"example:\n{usage}", allow_abbrev=False, **options)
