@@ -55,7 +55,7 @@ class Block(nn.Cell):
         self.attention = SelfAttention(*four, HEADS, collective)
         self.norm_attention = layer_norm(weights, f"{name}.attention.output.LayerNorm")
         self.up = ColumnParallel(*dense(weights, f"{name}.intermediate.dense"))
-        self.gelu = ops.GeLU()  # x (1 + erf(x / sqrt 2)) / 2 for mindspore_lite's CPU, the formula with tanh for others
+        self.gelu = nn.GELU(approximate=False)  # with erf, as BERT has it
         self.down = RowParallel(*dense(weights, f"{name}.output.dense"), collective)
         self.norm = layer_norm(weights, f"{name}.output.LayerNorm")
 

@@ -3,6 +3,8 @@
 Each net runs in a process of its own, with a limit: without its repair it may take the process along.
 """
 
+import math
+
 import numpy as np
 import pytest
 from graphs import build
@@ -51,7 +53,26 @@ def apart(net, x):
     return [net.make("Reshape", turned, (2, 9), kind=(F, (2, 9))), net.make("ReLU", turned)]
 
 
+def spelled(order):
+    """GeLU by its definition, its factors in one of MindSpore's orders; "other": with erf of another value."""
+
+    def make(net, x, y):
+        to_erf = y if order == "other" else x
+        if order == "divided":
+            scaled = net.make("RealDiv", to_erf, net.like(x, 2**0.5))
+        else:
+            scaled = net.make("Mul", to_erf, net.like(x, 0.5**0.5))
+        terms = [net.like(x, 1), net.make("Erf", scaled)]
+        sum_ = net.make("Add", *(terms if order == "divided" else terms[::-1]))
+        if order == "divided":
+            return [net.make("Mul", net.make("Mul", x, net.like(x, 0.5)), sum_)]
+        return [net.make("Mul", net.make("Mul", x, sum_), net.like(x, 0.5))]
+
+    return make
+
+
 GELU = 0.5 * Y * (1 + np.tanh(np.sqrt(2 / np.pi) * (Y + 0.044715 * Y.astype(np.float64) ** 3)))
+PHI = (1 + np.vectorize(math.erf)(Y.astype(np.float64) / 2**0.5)) / 2
 SQUARE = DRAW.uniform(-3, 3, (2, 3, 3)).astype(np.float32)
 WIDE = Y.astype(np.float64)
 CASES = {  # name: inputs, what is made of them, what comes out
@@ -68,6 +89,9 @@ CASES = {  # name: inputs, what is made of them, what comes out
     "Cos": ([Y], one("Cos"), [np.cos(WIDE)]),
     "Mish": ([Y], one("Mish"), [WIDE * np.tanh(np.logaddexp(0, WIDE))]),
     "GeLU": ([Y], one("GeLU"), [GELU]),
+    "GeLU by erf": ([Y, Y], spelled("last"), [Y * PHI]),
+    "GeLU by erf, divided": ([Y, Y], spelled("divided"), [Y * PHI]),
+    "no GeLU: erf of another": ([Y[::-1], Y], spelled("other"), [Y[::-1] * PHI]),
     "SiLU": ([Y], one("SiLU"), [WIDE / (1 + np.exp(-WIDE))]),
     "Sign, one of two": ([Y], lambda net, x: [net.make("Neg", x), net.make("Sign", x)], [-Y, np.sign(Y)]),
     "Expm1, one of two": ([X], lambda net, x: [net.make("Neg", x), net.make("Expm1", x)], [-X, np.expm1(X)]),
@@ -140,6 +164,29 @@ def test_right_with_the_input_an_output_too(name, worker, tmp_path):
     inputs, make, wanted = ALSO_INPUT[name]
     verdict, error, words = run(worker, tmp_path, inputs, make, wanted)
     assert verdict == "ok", (words, error)
+
+
+@pytest.mark.parametrize("order", ["last", "divided", "other"])
+def test_a_gelu_is_the_engines_own_only_where_it_is_one(order, tmp_path):
+    path = tmp_path / "Net.mindir"
+    build(path, {"x": (F, (3, 4)), "y": (F, (3, 4))}, spelled(order))
+    operators = {each.op_type for each in mindir.repair(mindir.load(str(path))).model.primitives}
+    assert operators == ({"MakeTuple", "Mul", "Erf", "Add"} if order == "other" else {"MakeTuple", "GeLU"})
+
+
+def test_erf_for_tensorrt(worker, tmp_path):
+    """As it's rewritten for TensorRT, which isn't here, computed on the CPU."""
+    numbers = np.linspace(-9, 9, 4001, dtype=np.float32)
+    wanted = np.vectorize(math.erf)(numbers.astype(np.float64))
+    build(tmp_path / "Net.mindir", {"x": (F, numbers.shape)}, one("Erf"))
+    shard = mindir.repair(mindir.load(str(tmp_path / "Net.mindir")), "gpu")
+    assert "Erf" not in {each.op_type for each in shard.model.primitives}
+    folder = tmp_path / "rewritten"
+    folder.mkdir()
+    arrays = folder / "Net.npz"
+    np.savez(str(arrays), in0=numbers, out0=wanted)
+    verdict, error, words = judge(worker.ask({"model": mindir.save(shard, str(folder)), "arrays": str(arrays)}))
+    assert verdict == "ok" and error <= 3e-6, (words, error)  # the CPU makes Tanh of Sigmoid
 
 
 def heads(net, x):

@@ -5,7 +5,8 @@ right: of lowered files, no others go through. The repairs are for files of ever
 """
 
 from mindir.errors import understood
-from mindir.repairs import activations, arithmetic, images, indexing, products, reductions, shapes, types
+from mindir.repairs import activations, arithmetic, erf, images, indexing, products, reductions, shapes, types
+from mindir.repairs.erf import GeLUs
 from mindir.repairs.known import refuse_unknown
 from mindir.repairs.products import Products
 from mindir.repairs.rewriter import EngineRewriter
@@ -14,7 +15,7 @@ from mindir.rewriting import Rewriter
 ON_CPUS = {}  # primitive: the function that rewrites it for the CPU's engine
 for _module in (activations, arithmetic, images, indexing, products, reductions, shapes):
     ON_CPUS.update(_module.RULES)
-ON_GPUS = {**products.RULES, "Transpose": shapes.transpose}  # what both get wrong, as both read a file
+ON_GPUS = {**products.RULES, **erf.RULES, "Transpose": shapes.transpose}  # what both get wrong, as both read a file
 
 
 def repair(shard, back_end="cpu"):
@@ -29,7 +30,8 @@ def repair(shard, back_end="cpu"):
     with understood(shard.path):
         net = net(shard.path, shard.model)
         net.products = Products(shard)
-        net.walk(lambda net, primitive: rules.get(net.op), is_pure)
+        spelled_out = GeLUs(shard).rule if on_cpu else lambda value: None
+        net.walk(lambda net, primitive: spelled_out(net.node.output[0]) or rules.get(net.op), is_pure)
         if on_cpu:
             refuse_unknown(shard)
     return shard
