@@ -68,16 +68,21 @@ def rank_table(config_file):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model_path", required=True, help="this rank's shard")
+    parser.add_argument("--model_path", required=True, help="this rank's shard; {rank} stands for its number")
     config = "mindspore_lite's configuration file, which names the rank table (default: none, for one rank)"
     parser.add_argument("--config_file", default="", help=config)
-    parser.add_argument("--device_id", type=int, required=True, help="this rank's device on this server")
-    parser.add_argument("--rank_id", type=int, required=True, help="this rank, from 0")
+    for name, text in (("device_id", "this rank's device on this server"), ("rank_id", "this rank, from 0")):
+        given = os.environ.get(name.upper())  # as msrun does
+        text += f" (default: {name.upper()} in the environment)"
+        parser.add_argument(f"--{name}", type=int, default=given, required=not given, help=text)
     return parser.parse_args()
 
 
 def main():
+    if os.environ.get("MS_ROLE") == "MS_SCHED":  # msrun starts this once more, for MindSpore's own networking
+        return
     args = parse_arguments()
+    model_path = args.model_path.replace("{rank}", str(args.rank_id))
     table = rank_table(args.config_file)
 
     # init context
@@ -85,7 +90,7 @@ def main():
 
     # create Model and build Model
     model = mslite.Model()
-    model.build_from_file(args.model_path, mslite.ModelType.MINDIR, context, args.config_file, table)
+    model.build_from_file(model_path, mslite.ModelType.MINDIR, context, args.config_file, table)
 
     # set model input as ones
     inputs = model.get_inputs()

@@ -7,6 +7,7 @@ and prints its outputs; they are compared with those of the unsharded model wher
 """
 
 import contextlib
+import os
 import sys
 import time
 
@@ -31,8 +32,8 @@ def parse_arguments():
     args = parser.parse_args()
     args.backend, _ = backends.find_backend(args.backend)
     options.check_options(args, args.backend)
-    if args.backend == "ascend" and args.rank_id is None:
-        refuse("--rank_id: on ascend it says which rank this is, from 0")
+    if args.backend == "ascend":
+        options.take_rank(args, refuse)
     return args
 
 
@@ -41,7 +42,8 @@ def communicator(args):
     if args.backend != "ascend":
         return ranks.world()
     # its ranks are processes of their own: started by hand, they are as many as there are shards
-    return hub.join(args.rank_id, max(ranks.count_shards(args.model_path), args.rank_id + 1))
+    size = os.environ.get("MS_WORKER_NUM") or max(ranks.count_shards(args.model_path), args.rank_id + 1)
+    return hub.join(args.rank_id, int(size))
 
 
 def check_files(args, comm):

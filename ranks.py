@@ -37,15 +37,19 @@ def world():
     finally:
         if lost:
             del os.environ["OPAL_PREFIX"]  # not for this process's children
-    sizes = [
-        os.environ[f"{name}_SIZE"] for name in ("OMPI_COMM_WORLD", "PMI", "LAUNCH") if f"{name}_SIZE" in os.environ
-    ]
+    names = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "LAUNCH_SIZE", "SLURM_STEP_NUM_TASKS")
+    sizes = [os.environ[name] for name in names if name in os.environ]
     if sizes and int(sizes[0]) != MPI.COMM_WORLD.size:
         seen = f"{sizes[0]} ranks were started, but mpi4py sees {MPI.COMM_WORLD.size}"
         advice = f"start with the mpirun of {MPI.get_vendor()[0]}, which mpi4py was built with"
         if "SLURM_PROCID" in os.environ:
             advice += ", or set SLURM_MPI_TYPE to what `srun --mpi=list` has for it"
         raise Stop(UNAVAILABLE, f"{seen}: {advice}")
+    for launcher, variable, sign in (("torchrun", "WORLD_SIZE", "LOCAL_RANK"), ("msrun", "MS_WORKER_NUM", "MS_ROLE")):
+        size = os.environ.get(variable, "1")
+        if not sizes and sign in os.environ and size != "1":
+            advice = f"mpirun starts CPU and GPU ranks: ./run.sh, or mpirun -n {size} python3 {sys.argv[0]}"
+            raise Stop(REFUSED, f"{launcher} started this ({variable}={size}): {advice}")
     return MPI.COMM_WORLD
 
 

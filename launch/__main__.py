@@ -12,7 +12,7 @@ import time
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # run as a folder, python3 launch
 
 # ruff: noqa: E402  (only found from there)
-from launch import command, options, servers
+from launch import around, command, options, servers
 from launch.processes import adopt_orphans, end_all_below, remove_job
 from launch.screen import Screen
 from launch.watch import Watch
@@ -74,12 +74,16 @@ def start(args, job, screen, caught):
     else:
         size = command.count_ranks(args)
         ranks, text = list(range(size)), f"{size} rank{'s'[: size != 1]}"
+        text += f" on the servers of {args.servers_of}" if args.hostfile else ""
         if args.has_servers:
             servers.check(args, environment, job, caught)
     # a Session's program has a folder of its own, which stays as it is
     log_dir = "" if args.session and not args.log_dir else make_log_dir(args.log_dir, size)
     if not args.session:
         screen.say(f"back end {args.backend} ({args.why}), {text}, logs in {log_dir}")
+        taken = around.settings(lambda name: around.is_taken(name, args.has_servers))
+        if args.backend != "ascend" and taken:
+            screen.say(f"Open MPI has from the environment: {taken}")
         screen.flush()
     guarded = command.guarded(args, job, log_dir)
     if args.backend == "ascend":

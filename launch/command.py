@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import ranks
+from launch import around
 from launch.processes import die_with_parent, signal
 from ranks import REFUSED, UNAVAILABLE, Stop
 
@@ -18,6 +19,7 @@ PASSED_ON = re.compile(r"(ASCEND|CUDA|GLOG|HCCL|MALLOC|MS|NCCL|OMP|UCX)_.*|PYTHO
 def environment(args):
     """Return the environment that ranks are started with."""
     made = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCH_") or name == "LAUNCH_DEV"}
+    made = {name: value for name, value in made.items() if around.is_taken(name, args.has_servers)}
     made.setdefault("GLOG_v", "2" if args.verbose else "3")  # of the engine's log: warnings, or errors alone
     if os.geteuid() == 0:
         made.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
@@ -60,9 +62,19 @@ def mpirun(args, environment, job, size):
     command = [program, "--bind-to", "none", "--oversubscribe"]
     command += ["-n", str(size)] if size else ["--map-by", "ppr:1:node"]
     if args.hostfile:
-        command += ["--hostfile", args.hostfile, "--prefix", os.path.dirname(os.path.dirname(program))]
+        command += ["--hostfile", servers_file(args, job), "--prefix", os.path.dirname(os.path.dirname(program))]
         command += [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
     return [*command, "--mca", "orte_tmpdir_base", job]  # if it is killed, its files are where they are looked for
+
+
+def servers_file(args, job):
+    """Return the file that mpirun reads the servers from: the one given, or one in its own form."""
+    if not args.servers:
+        return args.hostfile
+    path = os.path.join(job, "hostfile")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in args.servers)
+    return path
 
 
 def count_ranks(args):

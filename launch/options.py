@@ -15,6 +15,7 @@ if __name__ == "__main__":
 
 # ruff: noqa: E402  (found from there, where run as a script)
 from ranks import OK, REFUSED, Stop
+from launch import around, hostfile
 from suite import backends, options
 
 USAGE = """./run.sh [option]...
@@ -84,13 +85,14 @@ def parse(words):
     args = made.parse_args(words)
     check_own(args, made.error)
     args.backend, args.why = backends.find_backend(args.backend)
+    around.check(args.backend)
     if args.backend == "ascend" and (args.hostfile or args.launcher):
         made.error("--hostfile and --launcher are for cpu and gpu: on ascend start run.sh on each server")
     if args.backend != "ascend" and args.server_id:
         made.error(f"--server_id is for ascend, this is {args.backend}: give --hostfile")
     if args.backend == "ascend" and not args.config_file:
         args.config_file = os.path.relpath(os.path.join(ROOT, "config_file.ini"))
-    args.has_servers = bool(args.hostfile or args.launcher)
+    find_servers(args)
     args.command = args.program
     given = {name: getattr(args, name) for name, default in main_options().items() if getattr(args, name) != default}
     if not args.program:
@@ -119,10 +121,18 @@ def check_own(args, error):
         error(f"--ranks {args.ranks}: a number of at least 1")
     if args.hostfile and args.launcher == "srun":
         error("--hostfile and --launcher srun: Slurm knows its servers: leave --hostfile out")
-    if args.hostfile and not os.path.isfile(args.hostfile):
-        error(f"--hostfile {args.hostfile}: no such file: lines `address slots=2`, one per server")
     if args.launcher == "srun" and "SLURM_JOB_ID" not in os.environ:
         error("--launcher srun: no allocation here (no SLURM_JOB_ID): salloc or sbatch first")
+
+
+def find_servers(args):
+    """Put into the options what is known of other servers: a hostfile in the environment counts as --hostfile."""
+    args.servers_of, source = args.hostfile or "the allocation", f"--hostfile {args.hostfile}"
+    if args.backend != "ascend" and args.launcher != "srun" and not args.hostfile and os.environ.get(around.HOSTFILE):
+        args.hostfile = os.environ[around.HOSTFILE]
+        args.servers_of = source = f"{args.hostfile} ({around.HOSTFILE})"
+    args.servers = hostfile.read(args.hostfile, source) if args.hostfile else []
+    args.has_servers = bool(args.hostfile or args.launcher)
 
 
 def main():

@@ -21,7 +21,7 @@ def check(args, environment, job, caught):
     paths += glob.glob(f"{glob.escape(stem)}[0-9]*.mindir")
     command = [*mpirun(args, environment, job, None), "sh", "-c", SCRIPT, "sh", *map(os.path.abspath, paths)]
     process = run(command, environment)
-    servers, deadline = args.hostfile or "the allocation", time.monotonic() + args.start_timeout
+    servers, deadline = args.servers_of, time.monotonic() + args.start_timeout
     while True:
         try:
             said = process.communicate(timeout=0.2)[0].decode(errors="replace").splitlines()
@@ -38,6 +38,7 @@ def check(args, environment, job, caught):
                 REFUSED, "{1}: {2}: no such file: copy it there, under the same path".format(*line.split(" ", 2))
             )
     if process.returncode or "here" not in said:
-        reason = " ".join(word for line in said for word in line.split())
+        first = next((number for number, line in enumerate(said) if number and line.startswith("----")), None)
+        reason = " ".join(word for line in said[:first] for word in line.split())  # Open MPI's general advice follows
         advice = "ssh to each must work without a password, and Python must be under the same path"
         raise Stop(FAILED, f"the servers of {servers} can't all be reached: {advice}: {reason[:1000]}")

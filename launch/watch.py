@@ -7,6 +7,7 @@ import signal
 import time
 from collections import defaultdict
 
+from launch import around
 from launch.guard import GRACE, LIMITS
 from launch.processes import below, signal_name
 from launch.progress import Progress
@@ -178,6 +179,7 @@ class Watch:
             where = f"in {self.ranks[lost].step}" if self.ranks[lost].is_heard_of else "before it started"
             others = f" (and {len(missing) - 1} more)" if missing[1:] else ""
             status = 128 - code if code < 0 else code or FAILED
+            status = status if self.ranks[lost].is_heard_of else FAILED  # whatever mpirun's or ssh's may be
             self.fail(lost, f"was lost {where}{others}: what started it ended with {how}", status)
 
     def look_for_straggler(self, number, rank, now):
@@ -229,6 +231,8 @@ class Watch:
         if not any(each.is_heard_of for each in self.ranks.values()):
             for word in self.words:
                 self.screen.line(f"  {word}")
+            if around.settings():
+                self.screen.say(f"Open MPI had from the environment: {around.settings()}: does that fit here?")
         return status
 
     def not_begun(self, late):

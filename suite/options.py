@@ -5,6 +5,8 @@ one help.
 """
 
 import argparse
+import os
+import re
 
 import ranks
 from suite import backends, batches
@@ -65,10 +67,24 @@ def add_options(parser, model_path=None):
 
 def add_rank_options(group):
     """Add what says which rank a process of main.py is on Ascend; run.sh gives them itself."""
-    text = "Ascend: this rank's number, from 0 (default: none; on cpu and gpu mpirun gives it)"
+    text = "Ascend: this rank's number, from 0 (default: msrun's RANK_ID; on cpu and gpu mpirun gives it)"
     group.add_argument("--rank_id", metavar="N", type=at_least(0), help=text)
-    text = "Ascend: this rank's device (default: rank_id)"
+    text = "Ascend: this rank's device (default: msrun's DEVICE_ID, then rank_id)"
     group.add_argument("--device_id", metavar="N", type=at_least(0), help=text)
+
+
+def take_rank(args, refuse):
+    """Take the rank and the device that msrun gives a process where they aren't given as options."""
+    if os.environ.get("MS_ROLE") == "MS_SCHED":  # msrun runs the same words once more, for MindSpore's own networking
+        raise SystemExit(ranks.OK)
+    for name in ("rank_id", "device_id"):
+        text = os.environ.get(name.upper(), "")
+        if getattr(args, name) is None and text:
+            if not re.fullmatch("[0-9]{1,9}", text):
+                refuse(f"{name.upper()}={text} in the environment: a whole number is wanted: unset it or give --{name}")
+            setattr(args, name, int(text))
+    if args.rank_id is None:
+        refuse("--rank_id: on ascend it says which rank this is, from 0; msrun says it where it's given --node_rank")
 
 
 def check_options(args, backend):
