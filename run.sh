@@ -19,9 +19,21 @@ die() { # STATUS MESSAGE...
 }
 
 # Python must import nothing from the caller's folder, where a program given with -c would look first
-runs() { "$1" -c '' 2>/dev/null; }
+runs() { { "$1" -c ''; } 2>/dev/null; }
+why_not() { # PYTHON: why it doesn't run, in one line of its own or of the loader
+  local said
+  said=$("$1" -c '' 2>&1) || :
+  grep -m 1 -i -e error -e cannot -e denied -e 'no such' <<<"$said" || tail -n 1 <<<"$said"
+}
 has() { "$1" -c 'import importlib, sys; del sys.path[0]; importlib.import_module(sys.argv[1])' "$2" >/dev/null 2>&1; }
 has_lite() { has "$1" mindspore_lite; }
+# why a mindspore_lite that is there can't be imported; nothing where there is none
+broken_lite() {
+  "$1" -c 'import importlib.util, sys; del sys.path[0]
+if importlib.util.find_spec("mindspore_lite"):
+    try: import mindspore_lite
+    except BaseException as error: print(type(error).__name__ + ":", *str(error).split())' 2>/dev/null || :
+}
 me() { # a user may have no name
   local name
   name=$(id -un 2>/dev/null) || name=$(id -u)
@@ -67,25 +79,32 @@ install() (
 
 # Set $python to the interpreter that runs the ranks; make .venv if nothing here has mindspore_lite yet.
 set_up() {
-  local found
+  local found reason
   if [ -n "${PYTHON:-}" ]; then
-    runs "$PYTHON" || die 3 "PYTHON=$PYTHON doesn't run: correct or unset it"
+    runs "$PYTHON" || die 3 "PYTHON=$PYTHON doesn't run: $(why_not "$PYTHON"): correct or unset it"
     if has_lite "$PYTHON"; then
       python=$PYTHON
       return
     fi
+    reason=$(broken_lite "$PYTHON")
+    [ -z "$reason" ] || die 3 "PYTHON=$PYTHON can't import its mindspore_lite: $reason"
     is_37 "$PYTHON" ||
       die 3 "PYTHON=$PYTHON has no mindspore_lite, and isn't a Python 3.7 to install it for: correct or unset it"
   fi
   python=$here/.venv/bin/python
   if cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
-    runs "$python" || die 3 "$python doesn't run for $(me): $("$python" -c '' 2>&1 | tail -n 1 || :): if another" \
+    runs "$python" || die 3 "$python doesn't run for $(me): $(why_not "$python"): if another" \
       "user made .venv, its Python lies where only that user can read it: remove .venv and start again"
     return
   fi
-  if [ -z "${PYTHON:-}${own_python:-}" ] && has_lite python3; then
-    python=python3
-    return
+  if [ -z "${PYTHON:-}${own_python:-}" ]; then
+    if has_lite python3; then
+      python=python3
+      return
+    fi
+    reason=$(broken_lite python3)
+    [ -z "$reason" ] || [ "${backend:-}" != ascend ] || die 3 "python3 can't import its mindspore_lite: $reason"
+    [ -z "$reason" ] || say "python3 can't import its mindspore_lite ($reason): .venv's is taken"
   fi
   [ -w "$here" ] || die 3 "$here can't be written by $(me), and .venv has to be made there"
   [[ $here != *[[:space:]]* ]] || die 3 "'$here' has a space in it, where mpi4py can't be built: move the suite"
@@ -142,8 +161,15 @@ main() {
   unset LAUNCH_FOLDER LAUNCH_RANK LAUNCH_LOCAL_RANK LAUNCH_SIZE # in case a rank starts a job of its own
   [ -e /dev/fd/1 ] || die 2 "stdout is closed: there is nowhere to show the results"
   [[ ${PYTHON:-} != */* ]] || PYTHON=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
+  if [ -n "${PYTHONHOME:-}" ] && [ -z "${PYTHON:-}" ]; then
+    say "PYTHONHOME=$PYTHONHOME is another Python's: left out"
+    unset PYTHONHOME
+  fi
   read_options "$@"
   set_up
+  if [ -n "${PYTHONPATH:-}" ]; then
+    PYTHONPATH=$("$python" -IS "$here/launch/python_path.py") || exit
+  fi
   has "$python" google.protobuf ||
     die 3 "$python has mindspore_lite but not protobuf, which mindir/ reads shards with: $python -m pip install protobuf"
   [ "$backend" != gpu ] || set_up_gpu

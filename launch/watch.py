@@ -7,7 +7,7 @@ import signal
 import time
 from collections import defaultdict
 
-from launch import around
+from launch import around, python_path
 from launch.guard import GRACE, LIMITS
 from launch.processes import below, signal_name
 from launch.progress import Progress
@@ -228,6 +228,9 @@ class Watch:
             self.screen.line(f"rank {rank} {first['how']}{': ' if message else ''}{message}")
         for line in first.get("log", ()):
             self.screen.line(f"  rank {rank} | {line}")
+        foreign = python_path.blamed(first.get("log", ()))
+        if foreign and first["step"] == "start":
+            self.screen.say(f"PYTHONPATH has {foreign}: is that for this Python? Leave it out")
         if not any(each.is_heard_of for each in self.ranks.values()):
             for word in self.words:
                 self.screen.line(f"  {word}")
