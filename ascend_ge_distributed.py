@@ -50,7 +50,7 @@ def rank_table(config_file):
     lines, section, path = [], "", ""
     try:
         if config_file:
-            with open(config_file, encoding="utf-8") as file:
+            with open(config_file, encoding="utf-8-sig") as file:
                 lines = [line.strip() for line in file]
     except (OSError, UnicodeError) as error:
         raise ranks.Stop(ranks.REFUSED, f"--config_file {config_file}: can't be read: {error}") from None

@@ -56,7 +56,7 @@ def world():
 def insert(model_path, rank):
     """Return the shard's name, "X1.mindir" for "X.mindir" and rank 1; {rank} in the path says where the number goes."""
     if not model_path.endswith(".mindir"):
-        raise Stop(REFUSED, f"--model_path {model_path}: must end in .mindir")
+        raise Stop(REFUSED, f"--model_path {model_path}: must end in .mindir, as MindSpore exports one file per rank")
     if "{rank}" in model_path:
         return model_path.replace("{rank}", str(rank))
     return re.sub(r"(_graph)?\.mindir$", lambda ending: f"{rank}{ending.group()}", model_path)

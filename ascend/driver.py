@@ -63,7 +63,7 @@ def read_addresses(devices, conf=None):
 def _configured(path, needed):
     """Return ({device: (address, "PATH:LINE")}, why it lacks others) of a file like /etc/hccn.conf."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
             lines = file.read().splitlines()
     except OSError as error:
         if needed:

@@ -5,6 +5,7 @@ primitives that the nodes refer to. A distributed model is one such file per ran
 and other such nodes where ranks exchange values.
 """
 
+from mindir import foreign
 from mindir.collectives import COLLECTIVES, PEERS, REDUCTIONS, WORLD
 from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
@@ -42,6 +43,7 @@ __all__ = [
     "cut",
     "data_file",
     "find",
+    "foreign",
     "in_two_dimensions",
     "label",
     "load",

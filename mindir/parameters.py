@@ -5,6 +5,7 @@ import stat
 
 import numpy as np
 
+from mindir import foreign
 from mindir.dtypes import DTYPES, dtype_and_shape, nbytes
 from mindir.errors import MindIRError
 
@@ -29,6 +30,10 @@ def check_parameter(path, tensor):
         data = data_file(path, tensor)
         size = _size(path, data)
         if there != wanted or external.offset < 0 or not 0 <= external.length <= size - external.offset:
+            with open(data, "rb") as file:
+                kind = foreign.kind(file.read(foreign.FIRST))
+            if "LFS" in kind or "Xet" in kind:
+                raise MindIRError(f"{data}: is {kind}")
             said = f"{there} bytes at {external.offset} by {os.path.basename(path)}, of a file of {size}"
             advice = "cut off or of another export: export or copy it again"
             raise MindIRError(f"{data}: parameter {tensor.name} needs {wanted} bytes, has {said}: {advice}")

@@ -3,6 +3,7 @@
 from google.protobuf.message import DecodeError
 
 import ranks
+from mindir import foreign
 from mindir.errors import MindIRError, understood
 from mindir.graph import Graph
 from mindir.lower import lower
@@ -21,6 +22,15 @@ def find(path):
     return found
 
 
+def _not_mindir(path, data, found):
+    """Return the message for a file that isn't MindIR: what it is, if its first bytes say so."""
+    kind = foreign.kind(data)
+    if kind:
+        wanted = "" if ": " in kind else ": a MindIR file is wanted (export with file_format='MINDIR')"
+        return f"{path}: is {kind}{wanted}"
+    return f"{path}: {found}: cut off or not a MindIR file: export or copy it again"
+
+
 def load(path, reads=None):
     """Read and check the MindIR file `path` and return its Shard; raise MindIRError for anything that isn't one.
 
@@ -36,14 +46,13 @@ def load(path, reads=None):
     except OSError as error:
         raise MindIRError(f"{path}: can't be read: {error.strerror}") from None
     except (DecodeError, RecursionError):  # the latter from protobuf in plain Python
-        advice = "cut off or not a MindIR file: export or copy it again"
-        raise MindIRError(f"{path}: {len(data)} bytes that don't parse as MindIR: {advice}") from None
+        raise MindIRError(_not_mindir(path, data, f"{len(data)} bytes that don't parse as MindIR")) from None
     if not data:
         raise MindIRError(f"{path}: the file is empty (0 bytes): export or copy it again")
-    del data
     graph = model.graph
     if not model.ir_version or not graph.output or not graph.node and not graph.input:
-        raise MindIRError(f"{path}: no graph in it: cut off or not a MindIR file: export or copy it again")
+        raise MindIRError(_not_mindir(path, data, "no graph in it"))
+    del data
     is_lowered = reads is not None and model.mind_ir_version > reads
     if reads is not None:
         if is_lowered:

@@ -9,11 +9,21 @@ import re
 import secrets
 import stat
 import sys
+import zipfile
 
 import numpy as np
 
+import mindir
 import ranks
 
+ARRAYS = (b"\x93NUMPY", b"PK\x03\x04")  # how .npy and .npz begin
+HOW = (  # what a file is (mindir.foreign), how its values come into a .npy
+    ("numbers as text", "np.save('x.npy', np.loadtxt({0!r}, np.float32, delimiter={1!r}))"),
+    ("without a form", "np.save('x.npy', np.fromfile({0!r}, np.float32).reshape(SHAPE))"),
+    ("picture", "decode it, and np.save() the array that the model takes"),
+    ("pickled", "load it with what wrote it, and np.save() its array"),
+    ("", "write it with np.save() or np.savez()"),
+)
 OPEN = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))")  # names of files that this process has open
 
 
@@ -21,12 +31,18 @@ def load_arrays(file):
     """Return {name: array} of an .npz file, {None: array} of an .npy file, {} for no file; or raise Stop (status 2)."""
     if not file:
         return {}
+    _check_form(file)
     try:
         data = np.load(file, allow_pickle=False)
         arrays = {None: data} if isinstance(data, np.ndarray) else dict(data)
         if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError("it has no arrays in it, or something else as well")
+            other = next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), "nothing")
+            raise ValueError(f"a zip archive with {other} in it: {HOW[-1][1]}")
     except Exception as error:  # NumPy lets through whatever zipfile, ast and tokenize raise for a damaged file
+        if isinstance(error, zipfile.BadZipFile):
+            error = f"{error}: cut off or damaged: write it again"
+        if "allow_pickle" in str(error):
+            error = f"it holds Python's objects, not numbers: {HOW[-1][1]}, with a dtype such as np.float32"
         raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read as .npy or .npz: {error}") from None
     for name, array in arrays.items():
         if array.dtype.kind == "f" and np.isnan(array).any():
@@ -34,6 +50,21 @@ def load_arrays(file):
             message = f"{file}: {name or 'the array'} has {count} NaN among {array.size} values"
             raise ranks.Stop(ranks.REFUSED, message)
     return arrays
+
+
+def _check_form(file):
+    """Raise Stop (status 2) where a file of arrays is something else, by its first bytes."""
+    try:
+        with open(file, "rb") as opened:
+            first = opened.read(mindir.foreign.FIRST)
+    except OSError as error:
+        raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read: {error.strerror}") from None
+    if first.startswith(ARRAYS):
+        return
+    kind = mindir.foreign.kind(first) or f"{os.path.getsize(file)} bytes without a form, as tofile() writes them"
+    delimiter = next((mark for mark in ",;\t" if mark.encode() in first), None)
+    how = next(advice for part, advice in HOW if part in kind).format(file, delimiter)
+    raise ranks.Stop(ranks.REFUSED, f"{file}: isn't .npy or .npz, but {kind}{'' if ': ' in kind else f': {how}'}")
 
 
 def check_readable(file):

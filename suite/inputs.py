@@ -55,6 +55,7 @@ def check_kind(name, array, dtype, shape, source):
     fits = len(shape) == array.ndim and all(want in (-1, got) for want, got in zip(shape, array.shape))
     if dtype_name(array.dtype) != dtype or not fits or not array.size:
         given = f"{array.dtype} {list(array.shape)}"
+        given += " (bfloat16, as NumPy without ml_dtypes has it? Save it as float32)" * (array.dtype.str == "|V2")
         raise ranks.Stop(ranks.REFUSED, f"{source}: {name} is {given}, the model takes {dtype} {list(shape)}")
 
 

@@ -9,7 +9,7 @@ import os
 import re
 
 import ranks
-from suite import backends, batches
+from suite import backends, batches, near
 
 
 def at_least(least):
@@ -89,6 +89,9 @@ def take_rank(args, refuse):
 
 def check_options(args, backend):
     """Raise Stop (status 2) where the options don't go together on this back end; `backend` is no longer "auto"."""
+    pattern = near.pattern_near(args.model_path) if os.path.isdir(args.model_path) else ""
+    if pattern:
+        raise ranks.Stop(ranks.REFUSED, f"--model_path {args.model_path}: is a folder: write --model_path={pattern}")
     ranks.insert(args.model_path, 0)
     batches.check_options(args)
     if backend != "gpu":
