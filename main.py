@@ -63,11 +63,11 @@ def check_files(args, comm):
         files.check_writable(file)
     model_path = shards.find_shard(args.model_path, comm.rank, comm.size)
     wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
-    reference = reading.load(args.model_path).summary() if wanted and hub.is_first(comm) else None
+    reference = reading.load(args.model_path, args.backend).summary() if wanted and hub.is_first(comm) else None
     everyone = None
     if args.backend != "cpu":  # whose model does this as it cuts the shard
         shards.check_count(args.model_path, comm.size)
-        everyone = shards.check_set(comm, args.model_path, model_path)
+        everyone = shards.check_set(comm, args.model_path, model_path, args.backend)
     return model_path, arrays, comm.bcast(reference), everyone
 
 
@@ -185,7 +185,8 @@ def build(args, comm, context, model, model_path):
             shards.check_count(args.model_path, comm.size)  # which shards are missing says more
             raise
         except RuntimeError as error:
-            message = f"{model_path}: {error} ([ERROR] lines above say why)"
+            producer = mindir.load(model_path).producer
+            message = f"{model_path}: {error} ([ERROR] lines above say why; mindspore_lite {mslite.__version__}, {producer})"
             raise ranks.Stop(ranks.FAILED, message) from None
     return (time.perf_counter() - start) * 1e3
 

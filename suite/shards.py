@@ -35,15 +35,15 @@ def check_count(model_path, size):
     raise ranks.Stop(ranks.REFUSED, f"{path} says it's one of {count} shards, {message}")
 
 
-def check_set(comm, model_path, path):
+def check_set(comm, model_path, path, backend):
     """Make sure that the shards of all ranks are one set; return their summaries in rank order; raises MindIRError.
 
     All ranks call this together.
     """
-    summaries = dict(comm.allgather((comm.rank, reading.load(path).summary())))
+    summaries = dict(comm.allgather((comm.rank, reading.load(path, backend).summary())))
     for rank in range(comm.size):
         if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
-            summaries[rank] = reading.load(ranks.insert(model_path, rank)).summary()
+            summaries[rank] = reading.load(ranks.insert(model_path, rank), backend).summary()
     everyone = [summaries[rank] for rank in range(comm.size)]
     mindir.check_set(everyone)
     return everyone
