@@ -71,6 +71,8 @@ def start(args, job, screen, caught):
 
         here, size, elsewhere = on_ascend.find_ranks(args, screen.say)
         ranks, text = [rank for rank, _ in here], f"{len(here)} of {size} ranks"
+        for server, theirs in elsewhere[:4]:
+            text += f", rank{'s'[: len(theirs) > 1]} {', '.join(map(str, theirs))} on {server}"
     else:
         size = command.count_ranks(args)
         ranks, text = list(range(size)), f"{size} rank{'s'[: size != 1]}"

@@ -11,7 +11,7 @@ from launch.command import mpirun, run
 from launch.processes import signal_name
 from ranks import FAILED, REFUSED, TIMEOUT, Stop
 
-SCRIPT = 'for path; do [ -e "$path" ] || echo "missing $(uname -n) $path"; done; echo here'
+SCRIPT = 'for path; do [ -e "$path" ] || echo "missing $(uname -n) $path"; done; echo "here $(uname -n)"'
 
 
 def check(args, environment, job, caught):
@@ -30,14 +30,17 @@ def check(args, environment, job, caught):
             if caught:
                 raise Stop(128 + caught[0], f"interrupted ({signal_name(caught[0])})") from None
             if time.monotonic() > deadline:
+                process.terminate()
+                said = process.communicate()[0].decode(errors="replace").splitlines()
+                answered = ", ".join(line[len("here ") :] for line in said if line.startswith("here ")) or "none"
                 message = f"not all servers of {servers} answered in {args.start_timeout:g} s (--start_timeout)"
-                raise Stop(TIMEOUT, message) from None
+                raise Stop(TIMEOUT, f"{message}, these did: {answered}") from None
     for line in said:
         if line.startswith("missing "):
             raise Stop(
                 REFUSED, "{1}: {2}: no such file: copy it there, under the same path".format(*line.split(" ", 2))
             )
-    if process.returncode or "here" not in said:
+    if process.returncode or not any(line.startswith("here ") for line in said):
         first = next((number for number, line in enumerate(said) if number and line.startswith("----")), None)
         reason = " ".join(word for line in said[:first] for word in line.split())  # Open MPI's general advice follows
         advice = "ssh to each must work without a password, and Python must be under the same path"

@@ -217,6 +217,7 @@ class Watch:
             steps = {number: each.step or "start" for number, each in self.ranks.items() if each.is_heard_of}
             steps.update((failure["on"], failure["step"]) for failure in late if self.ranks[failure["on"]].is_heard_of)
             self.screen.say("last steps: " + ", ".join(f"rank {number}: {steps[number]}" for number in sorted(steps)))
+            self.name_others()
             rank = first["on"]
         elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # its step would add nothing
             # all ranks may know, and say, which one of them it is about
@@ -251,6 +252,12 @@ class Watch:
             for number, step in idle.items()
         ]
 
+    def name_others(self):
+        """Say which ranks are started on which other servers: whether they are there can't be seen from here."""
+        for server, theirs in self.elsewhere:
+            them = f"rank{'s'[: len(theirs) > 1]} {', '.join(map(str, theirs))} of server {server}"
+            self.screen.line(f"  {them} must take part: has run.sh been started there?")
+
     def is_quiet(self, step):
         """Return whether nothing is shown of ranks that are long in a step: a Session's program knows that it waits."""
         return is_idle(step) or bool(self.args.session) and step.startswith("predict")
@@ -268,9 +275,7 @@ class Watch:
             who = f"rank{'s'[: len(numbers) > 1]} {', '.join(map(str, numbers))}"
             self.screen.line(f"{who}: {step}... {seconds:.0f} s")
             self.said_at = now
-            for server, theirs in self.elsewhere:
-                them = f"rank{'s'[: len(theirs) > 1]} {', '.join(map(str, theirs))} of server {server}"
-                self.screen.line(f"  {them} must take part: has run.sh been started there?")
+            self.name_others()
         missing = [number for number, rank in self.ranks.items() if not rank.is_heard_of]
         if missing and now - self.started > PROGRESS:
             self.screen.line(f"not heard from yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
