@@ -79,7 +79,7 @@ install() (
 
 # Set $python to the interpreter that runs the ranks; make .venv if nothing here has mindspore_lite yet.
 set_up() {
-  local found reason
+  local found reason machine
   if [ -n "${PYTHON:-}" ]; then
     runs "$PYTHON" || die 3 "PYTHON=$PYTHON doesn't run: $(why_not "$PYTHON"): correct or unset it"
     if has_lite "$PYTHON"; then
@@ -106,6 +106,10 @@ set_up() {
     [ -z "$reason" ] || [ "${backend:-}" != ascend ] || die 3 "python3 can't import its mindspore_lite: $reason"
     [ -z "$reason" ] || say "python3 can't import its mindspore_lite ($reason): .venv's is taken"
   fi
+  machine=$(uname -m 2>/dev/null) || machine=${HOSTTYPE:-}
+  [ "$machine" = x86_64 ] ||
+    die 3 "this is $machine, and PyPI has Open MPI 4.1.8 for x86_64 alone: set PYTHON to a Python that has mindspore_lite:" \
+      "the vendor's for Ascend, for CPU ranks also mpi4py with an MPI of your own"
   [ -w "$here" ] || die 3 "$here can't be written by $(me), and .venv has to be made there"
   [[ $here != *[[:space:]]* ]] || die 3 "'$here' has a space in it, where mpi4py can't be built: move the suite"
   exec 9<"$here" # two starts at once: one of them installs, the other waits

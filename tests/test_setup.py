@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, command, lines
+from conftest import ENVIRONMENT, ROOT, assert_refused, command, lines
+from test_ascend import Server
 
 NAMES = (
     *("run.sh", "requirements.txt", "main.py", "ranks.py", "cpu_mpi_distributed.py"),
@@ -30,6 +31,55 @@ def test_a_python_that_has_mindspore_lite_is_used_and_nothing_is_installed(clone
     assert done.returncode == 0, done.stderr
     assert "check: PASS" in done.stdout
     assert sorted(each.name for each in clone.iterdir() if each.name not in ("__pycache__", "logs")) == sorted(NAMES)
+
+
+AARCH64 = """
+import os, platform, sysconfig
+found = os.uname()
+os.uname = lambda: type(found)((*found[:4], "aarch64"))
+platform.machine = lambda: "aarch64"
+sysconfig.get_platform = lambda: "linux-aarch64"
+"""
+
+
+@pytest.fixture
+def aarch64(clone):
+    """What makes an Ascend server's processor of this one, for the shell and for Python: the environment."""
+    tools, folder = clone.parent / "tools", clone.parent / "python"
+    for made in (tools, folder):
+        made.mkdir()
+    (folder / "sitecustomize.py").write_text(AARCH64)
+    (tools / "uname").write_text("#!/bin/sh\n[ \"$1\" = -m ] && echo aarch64 || exec /bin/uname \"$@\"\n")
+    (tools / "pip").write_text("#!/bin/sh\nexit 9\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    return {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": str(folder)}
+
+
+def test_on_aarch64_the_vendors_python_is_taken_and_nothing_is_installed(clone, aarch64):
+    server = Server(clone.parent)
+    server.table(2)
+    shutil.copy(str(ROOT / "ascend_ge_distributed.py"), str(clone))
+    python = clone.parent / "tools" / "python3"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    path = f"{aarch64['PYTHONPATH']}:{server.environment['PYTHONPATH']}"
+    done = command(
+        *("./run.sh", "--backend=ascend", f"--config_file={server.config}"),
+        cwd=clone,
+        **{**server.environment, **aarch64, "PYTHONPATH": path},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
+    assert not (clone / ".venv").exists()
+    done = command(python, "-c", "import platform; print(platform.machine())", **aarch64)
+    assert done.stdout == "aarch64\n"
+
+
+def test_on_aarch64_nothing_is_installed_that_pypi_has_not(clone, aarch64):
+    done = command("./run.sh", "--backend=cpu", cwd=clone, **aarch64)
+    assert_refused(done, 3, "aarch64", "PYTHON")
+    assert not (clone / ".venv").exists()
 
 
 def test_without_any_python_37_one_message_names_the_ways_to_get_one(clone):
