@@ -185,8 +185,8 @@ def build(args, comm, context, model, model_path):
             shards.check_count(args.model_path, comm.size)  # which shards are missing says more
             raise
         except RuntimeError as error:
-            producer = mindir.load(model_path).producer
-            message = f"{model_path}: {error} ([ERROR] lines above say why; mindspore_lite {mslite.__version__}, {producer})"
+            versions = f"mindspore_lite {mslite.__version__}, {mindir.load(model_path).producer}"
+            message = f"{model_path}: {error} ([ERROR] lines above say why; {versions})"
             raise ranks.Stop(ranks.FAILED, message) from None
     return (time.perf_counter() - start) * 1e3
 

@@ -10,6 +10,7 @@
 # has mindspore_lite; launch/ then starts the ranks. Exit status: 0 right, 1 a rank failed, 2 wrong arguments or files,
 # 3 back end not available, 4 wrong result, 124 a step took too long, 128 + N signal N ended a rank or this script.
 set -euo pipefail
+unset CDPATH # or cd would print
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 say() { echo "run.sh: $*" >&2; }

@@ -167,7 +167,7 @@ def rank_table_file(path):
 
 
 def main():
-    idea, usage = __doc__.split("\n\n")[:2]
+    idea, usage = (__doc__ or "\n\n").split("\n\n")[:2]
     parser = argparse.ArgumentParser(
         description=idea,
         epilog=f"example:\n{usage}",

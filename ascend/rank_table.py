@@ -63,7 +63,7 @@ def parse_arguments():
 
     parser = argparse.ArgumentParser(
         description="Write an Ascend rank table to the standard output, or check one.",
-        epilog="examples:\n" + __doc__.split("\n\n")[1],
+        epilog="examples:\n" + (__doc__ or "\n\n").split("\n\n")[1],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

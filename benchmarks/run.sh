@@ -7,6 +7,7 @@
 # and the first time as much again to install PyTorch, ONNX Runtime and MindSpore, into .venv-peers and .venv-export.
 # $PEERS is a Python that has benchmarks/requirements.txt already, $MODELS a folder with what is exported here.
 set -euo pipefail
+unset CDPATH
 cd "$(dirname "$0")/.."
 # shellcheck source=run.sh
 . ./run.sh

@@ -61,4 +61,5 @@ def check(backend):
         raise SystemExit(REFUSED)
     started = f"{launcher} has started run.sh {size} time{'s'[: size != 1]}, and run.sh starts the ranks itself"
     other = f"mpirun -n {max(size, 2)} python3 main.py" if backend != "ascend" else "one run.sh per server"
+    other = "./run.sh --launcher=srun" if launcher == "srun" and backend != "ascend" else other
     raise Stop(REFUSED, f"{started}: leave {launcher} out, or take {other}")

@@ -7,6 +7,7 @@ writes the back end to file descriptor 3, or refuses what can't be right, before
 
 import argparse
 import os
+import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -14,8 +15,8 @@ if __name__ == "__main__":
     sys.path.insert(0, ROOT)
 
 # ruff: noqa: E402  (found from there, where run as a script)
-from ranks import OK, REFUSED, Stop
 from launch import around, hostfile
+from ranks import OK, REFUSED, Stop
 from suite import backends, options
 
 USAGE = """./run.sh [option]...
@@ -29,6 +30,10 @@ EXAMPLES = """examples:
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
+        dashed = re.match(r"unrecognized arguments: --([a-z]+(?:-[a-z]+)+)", message)
+        option = f"--{dashed.group(1).replace('-', '_')}" if dashed else ""
+        if option in self._option_string_actions:
+            message += f": write {option}"
         raise Stop(REFUSED, f"{message} (./run.sh --help)")
 
 
@@ -83,6 +88,7 @@ def parse(words):
     """Return the options as a namespace, the program and its words in `command`; Stop (status 2) if they're wrong."""
     made = parser()
     args = made.parse_args(words)
+    options.expand_home(args)
     check_own(args, made.error)
     args.backend, args.why = backends.find_backend(args.backend)
     around.check(args.backend)

@@ -232,7 +232,8 @@ class Watch:
         foreign = python_path.blamed(first.get("log", ()))
         if foreign and first["step"] == "start":
             self.screen.say(f"PYTHONPATH has {foreign}: is that for this Python? Leave it out")
-        if not any(each.is_heard_of for each in self.ranks.values()):
+        silent = first["step"] == "start" and not message and not first.get("log")
+        if silent or not any(each.is_heard_of for each in self.ranks.values()):  # mpirun knows more
             for word in self.words:
                 self.screen.line(f"  {word}")
             if around.settings():

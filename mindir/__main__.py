@@ -70,7 +70,7 @@ def write_picture(path, target):
 
 def arguments():
     """Return the arguments."""
-    idea, usage = __doc__.split("\n\n")[:2]
+    idea, usage = (__doc__ or "\n\n").split("\n\n")[:2]
     parser = argparse.ArgumentParser(
         prog="mindir",
         description=idea,

@@ -1,4 +1,4 @@
-"""What a file is that isn't what was wanted, by its first bytes: files that people bring in a MindIR's or an array's place.
+"""What a file is that isn't what was wanted, by its first bytes: what people bring in a MindIR's or an array's place.
 
 The numbers are those of each form's own description; those of encrypted files are what MindSpore 2.0 was seen to write.
 """

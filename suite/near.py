@@ -42,7 +42,7 @@ def pattern_near(model_path):
 
 def _numbered_otherwise(model_path):
     """Return the first names of files that are numbered from 1, or with zeros before, where shards are looked for."""
-    before, after = re.split(r"\{rank\}|(?:_graph)?\.mindir$", model_path, 1)
+    before, after = re.split(r"\{rank\}|(?:_graph)?\.mindir$", model_path, maxsplit=1)
     pattern = re.compile(re.escape(before) + r"\d+" + (re.escape(after) if after else r"(_graph)?\.mindir"))
     found = glob.glob(f"{glob.escape(before)}*{glob.escape(after) if after else '.mindir'}")
     return [os.path.basename(path) for path in sorted(found)[:MOST] if pattern.fullmatch(path)][:3]

@@ -73,6 +73,14 @@ def add_rank_options(group):
     group.add_argument("--device_id", metavar="N", type=at_least(0), help=text)
 
 
+def expand_home(args):
+    """Put the home folder for a ~ at the beginning of a path, which the shell leaves as it is behind a =."""
+    for name in ("model_path", "config_file", "input", "output", "json", "engine_cache", "hostfile", "log_dir"):
+        path = getattr(args, name, None) or ""
+        if path.startswith("~/") and not os.path.exists("~"):
+            setattr(args, name, os.path.expanduser(path))
+
+
 def take_rank(args, refuse):
     """Take the rank and the device that msrun gives a process where they aren't given as options."""
     if os.environ.get("MS_ROLE") == "MS_SCHED":  # msrun runs the same words once more, for MindSpore's own networking
@@ -89,6 +97,7 @@ def take_rank(args, refuse):
 
 def check_options(args, backend):
     """Raise Stop (status 2) where the options don't go together on this back end; `backend` is no longer "auto"."""
+    expand_home(args)
     pattern = near.pattern_near(args.model_path) if os.path.isdir(args.model_path) else ""
     if pattern:
         raise ranks.Stop(ranks.REFUSED, f"--model_path {args.model_path}: is a folder: write --model_path={pattern}")

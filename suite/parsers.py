@@ -5,6 +5,6 @@ import argparse
 
 def new_parser(text, **options):
     """Return a parser whose help has the first two paragraphs of a script's text: the idea and the usage."""
-    idea, usage = text.split("\n\n")[:2]
+    idea, usage = (text or "\n\n").split("\n\n")[:2]  # PYTHONOPTIMIZE=2 takes the text away
     options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
     return argparse.ArgumentParser(description=idea, epilog=f"example:\n{usage}", allow_abbrev=False, **options)

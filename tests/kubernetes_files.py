@@ -1,6 +1,7 @@
 """YAML as far as examples/kubernetes/ uses it, and the check of a document against a schema of Kubernetes' kind.
 
-The YAML: mappings and lists by indentation, flow lists of strings, plain and double-quoted scalars, `|` blocks, comments.
+The YAML: mappings and lists by indentation, flow lists of strings, plain and double-quoted scalars, `|` blocks,
+comments.
 """
 
 import json

@@ -5,6 +5,7 @@
 #   tests/run.sh tests/test_mindir.py -x   one file
 #   tests/run.sh -m slow                   what takes minutes
 set -euo pipefail
+unset CDPATH
 cd "$(dirname "$0")/.."
 # shellcheck source=run.sh
 . ./run.sh

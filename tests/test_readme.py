@@ -33,7 +33,10 @@ from test_servers import SRUN
 
 ENGLISH = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("options", "servers", "kubernetes", "splitting", "performance", "troubleshooting")),
+    *(
+        f"docs/{name}.md"
+        for name in ("options", "servers", "kubernetes", "splitting", "performance", "troubleshooting")
+    ),
 )
 CHINESE = {page: page.replace(".md", "_CN.md") for page in ENGLISH}
 PAGES = (*ENGLISH, *CHINESE.values())

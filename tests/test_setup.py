@@ -49,7 +49,7 @@ def aarch64(clone):
     for made in (tools, folder):
         made.mkdir()
     (folder / "sitecustomize.py").write_text(AARCH64)
-    (tools / "uname").write_text("#!/bin/sh\n[ \"$1\" = -m ] && echo aarch64 || exec /bin/uname \"$@\"\n")
+    (tools / "uname").write_text('#!/bin/sh\n[ "$1" = -m ] && echo aarch64 || exec /bin/uname "$@"\n')
     (tools / "pip").write_text("#!/bin/sh\nexit 9\n")
     for tool in tools.iterdir():
         tool.chmod(0o755)
