@@ -19,7 +19,11 @@ HOSTFILE = "OMPI_MCA_orte_default_hostfile"  # a pod of Kubeflow's mpi-operator 
 # settings of how and where ranks start, which this launcher decides; the others only with other servers
 PLACING = re.compile(r"OMPI_MCA_(ess|hwloc_base_binding_policy|odls|ras|rmaps|schizo)(_.*)?|" + HOSTFILE)
 REACHING = re.compile(r"OMPI_MCA_(orte|plm|rml|routed)(_.*)?")
-SIGNS = {"torchrun": "LOCAL_RANK", "msrun": "MS_ROLE"}  # some pods have the sizes for programs that start ranks
+SIGNS = {
+    "srun": "SLURM_PROCID",
+    "torchrun": "LOCAL_RANK",
+    "msrun": "MS_ROLE",
+}  # some pods have the sizes for programs that start ranks
 
 
 def find(environment=os.environ):

@@ -6,6 +6,7 @@ import re
 
 import ranks
 
+NUMBERED = "shards are numbered 0, 1, 2, ...: rename them so"
 MOST = 1000  # files that are looked at
 
 
@@ -18,7 +19,7 @@ def hint(model_path):
         return f": write --model_path={pattern}"
     numbered = _numbered_otherwise(model_path)
     if numbered:
-        return f": there are {', '.join(numbered)}: shards are numbered 0, 1, 2, ...: rename them so"
+        return f": there are {', '.join(numbered)}: {NUMBERED}"
     return f": export one shard per rank, or correct --model_path ({model_path})"
 
 

@@ -26,7 +26,10 @@ def check_count(model_path, size):
         return
     count = made_for.pop()
     missing = [name for name in (ranks.insert(model_path, number) for number in range(count)) if not ranks.find(name)]
-    if missing:
+    beyond = ranks.insert(model_path, count)
+    if missing and missing[0] == ranks.insert(model_path, 0) and ranks.find(beyond):
+        message = f"{missing[0]} isn't there, but {beyond} is: {near.NUMBERED}"
+    elif missing:
         message = f"{missing[0]} isn't there: copy it beside the others or export it again"
     elif count != size:
         message = f"{size} rank{'s were' if size > 1 else ' was'} started: start {count}"
