@@ -82,7 +82,7 @@ install() (
 set_up() {
   local found reason machine
   if [ -n "${PYTHON:-}" ]; then
-    runs "$PYTHON" || die 3 "PYTHON=$PYTHON doesn't run: $(why_not "$PYTHON"): correct or unset it"
+    runs "$PYTHON" || die 3 "PYTHON=$PYTHON doesn't run: $(why_not "$PYTHON")${LD_LIBRARY_PATH:+ (LD_LIBRARY_PATH=$LD_LIBRARY_PATH)}: correct or unset it"
     if has_lite "$PYTHON"; then
       python=$PYTHON
       return
@@ -94,7 +94,7 @@ set_up() {
   fi
   python=$here/.venv/bin/python
   if cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
-    runs "$python" || die 3 "$python doesn't run for $(me): $(why_not "$python"): if another" \
+    runs "$python" || die 3 "$python doesn't run for $(me): $(why_not "$python")${LD_LIBRARY_PATH:+ (LD_LIBRARY_PATH=$LD_LIBRARY_PATH)}: if another" \
       "user made .venv, its Python lies where only that user can read it: remove .venv and start again"
     return
   fi

@@ -23,8 +23,17 @@ def is_foreign(entry, version):
 
 
 def blamed(lines):
-    """Return the entries of PYTHONPATH that a traceback leads through, as text: "" for none."""
-    return os.pathsep.join(entry for entry in entries() if any(f'File "{entry}/' in line for line in lines))
+    """Return which variable may have broken an import, by the end of its traceback, as a sentence: "" for none.
+
+    That is PYTHONPATH where the traceback leads through one of its entries, LD_LIBRARY_PATH where a library is wrong.
+    """
+    found = os.pathsep.join(entry for entry in entries() if any(f'File "{entry}/' in line for line in lines))
+    if found:
+        return f"{VARIABLE} has {found}: is that for this Python? Leave it out"
+    libraries = os.environ.get("LD_LIBRARY_PATH", "")
+    if libraries and lines and re.search(r"ImportError: .*\.so\b", lines[-1]):
+        return f"LD_LIBRARY_PATH is {libraries}: do these libraries fit? Leave out what doesn't"
+    return ""
 
 
 def main():

@@ -231,7 +231,7 @@ class Watch:
             self.screen.line(f"  rank {rank} | {line}")
         foreign = python_path.blamed(first.get("log", ()))
         if foreign and first["step"] == "start":
-            self.screen.say(f"PYTHONPATH has {foreign}: is that for this Python? Leave it out")
+            self.screen.say(foreign)
         silent = first["step"] == "start" and not message and not first.get("log")
         if silent or not any(each.is_heard_of for each in self.ranks.values()):  # mpirun knows more
             for word in self.words:

@@ -1,12 +1,13 @@
 """What people bring for Ascend: cases/, out of public reports. Each case's README has its source and what is right."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import MODEL, ROOT, assert_refused, command, lines
-from test_ascend import PAGE, Server
+from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines
+from test_ascend import PAGE, Server, ended
 
 from ascend import Refused, devices, table
 from ascend.make import convert
@@ -302,3 +303,65 @@ def test_the_double_refuses_other_numbers_in_a_container(container):
     assert done.returncode == 1
     assert "rank table config devId[0],but local devId[4]" in done.stderr
     assert_refused(container.run(), 2, "device 0, but there is no", "davinci0", "4, 7")
+
+
+# what starts ranks beside run.sh
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("main.py", "--backend=ascend", "--model_path=models/Matmul.mindir"),
+        (PAGE, "--model_path=models/Matmul{rank}.mindir"),
+    ],
+)
+def test_msruns_rank_and_device_are_taken(tmp_path, words):
+    """msrun starts the same words for its scheduler, too, which has nothing to do here. Rank 0 is on device 1."""
+    server = Server(tmp_path)
+    server.table(2)
+    content = json.loads((tmp_path / "rank_table.json").read_text())
+    for device in content["server_list"][0]["device"]:
+        device["device_id"] = str(1 - int(device["rank_id"]))
+    (tmp_path / "rank_table.json").write_text(json.dumps(content))
+    started = []
+    for number in (None, 0, 1):
+        given = {"MS_ROLE": "MS_SCHED" if number is None else "MS_WORKER", "MS_WORKER_NUM": "2"}
+        given.update({} if number is None else {"RANK_ID": str(number), "DEVICE_ID": str(1 - number)})
+        started.append(
+            subprocess.Popen(
+                [sys.executable, *words, f"--config_file={server.config}"],
+                cwd=str(ROOT),
+                env={**ENVIRONMENT, **server.environment, **given},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                universal_newlines=True,
+            )
+        )
+    scheduler, *others = [ended(process) for process in started]
+    assert (scheduler.returncode, scheduler.stdout, scheduler.stderr) == (0, "", "")
+    for number, done in enumerate(others):
+        assert done.returncode == 0, done.stderr
+        assert "data size is:2048" in done.stdout
+        calls = [json.loads(line) for line in (server.calls / f"rank{number}.jsonl").read_text().splitlines()]
+        given = [call["arguments"]["value"] for call in calls if call["call"] == "Context.ascend.device_id"]
+        assert given == [1 - number]
+
+
+def test_one_run_sh_per_server_may_be_started_by_another_launcher(tmp_path):
+    server = Server(tmp_path)
+    server.table(1)
+    around = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}
+    done = server.run(SLURM_STEP_TASKS_PER_NODE="1(x2)", **around, timeout=60)
+    assert done.returncode == 2  # the model has two shards, the table one rank
+    assert "srun" not in done.stderr
+    assert "1 of 1 ranks" in done.stderr
+    done = server.run(SLURM_STEP_TASKS_PER_NODE="2", **{**around, "SLURM_PROCID": "0"}, timeout=60)
+    assert_refused(done, 2, "srun", "one run.sh per server")
+
+
+def test_bfloat16_runs_on_ascend(tmp_path):
+    server = Server(tmp_path)
+    server.table(1)
+    done = server.run(f"--model_path={ROOT / 'tests' / 'fixtures' / 'lower' / 'ranks' / 'Bfloat.mindir'}", timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "tensor's name is:" in done.stdout
