@@ -1,6 +1,9 @@
 """Start one process per rank, watch over all of them, and end them together: the second half of run.sh.
 
     options    the command line; python3 launch/options.py WORDS... refuses what can't be right before anything is made
+    around     what run.sh is started in: another launcher, Open MPI's variables
+    hostfile   lists of servers, in whatever form
+    python_path  PYTHONPATH, without what is another Python's
     command    what starts the ranks: mpirun, srun, or (Ascend) this launcher itself
     guard      one rank's parent: it sees how the rank ends, whatever happens in it, and keeps a limit for each step
     stream     how a guard's messages get through mpirun to the launcher in one piece
