@@ -1,8 +1,8 @@
 """Serve a sharded model over the Open Inference Protocol: REST on port 8080, gRPC on 8081, metrics at /metrics.
 
-    examples/serve --model_path=models/MiniLM.mindir        # makes an environment, .venv-serve, the first time
+    examples/serve --model_path=models/MiniLM.mindir        # examples/serve.py in .venv-serve, which it makes once
     curl localhost:8080/v2/models/MiniLM/ready
-    curl localhost:8080/v2/models/MiniLM/infer -d '{"inputs": [{"name": ..., "datatype": "INT32", "shape": [1, 128], ...
+    curl localhost:8080/v2/models/MiniLM                    # what it takes and gives
 
 Requests that come together go through the model as one batch. When a rank fails, what is under way is answered with
 503, the model isn't ready, and its ranks start again. Options that aren't listed here are run.sh's.
@@ -13,9 +13,11 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
-from kserve import InferOutput, InferResponse, Model, ModelServer
+import numpy as np
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
 from kserve.errors import InvalidInput, ModelNotReady
 from kserve.utils.numpy_codec import from_np_dtype
 from kserve.utils.utils import generate_uuid
@@ -54,12 +56,14 @@ class Sharded(Model):
         return [described(value) for value in self.service.outputs]
 
     async def predict(self, payload, headers=None, response_headers=None):
+        if not isinstance(payload, InferRequest):
+            raise InvalidInput(f"POST to /v2/models/{self.name}/infer, with Content-Type: application/json")
         try:
             arrays = {given.name: given.as_numpy() for given in payload.inputs}
             outputs = await asyncio.wrap_future(self.service.submit(arrays))
         except RankError as error:
             raise NotReady(self.name, str(error).splitlines()[-1]) from None
-        except (AttributeError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise InvalidInput(str(error)) from None
         is_binary, answers = payload.use_binary_outputs, []
         for name, array in outputs.items():
@@ -70,7 +74,7 @@ class Sharded(Model):
 
 
 def described(value):
-    return {"name": value.name, "datatype": from_np_dtype(value.dtype), "shape": list(value.shape)}
+    return {"name": value.name, "datatype": from_np_dtype(np.dtype(value.dtype)), "shape": list(value.shape)}
 
 
 def main():
@@ -96,6 +100,7 @@ def main():
         print(error, file=sys.stderr)
         sys.exit(error.status)
     with service:
+        warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # the server's own, of which it will learn
         server = ModelServer(http_port=args.http_port, grpc_port=args.grpc_port, enable_latency_logging=False)
         for chatty in ("kserve", "kserve.trace", "uvicorn.access"):  # a line and more for each request
             logging.getLogger(chatty).setLevel(logging.CRITICAL)

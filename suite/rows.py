@@ -72,25 +72,41 @@ def of_ones(model):
 def batch_of(model):
     """Return how many rows a Session's model takes, each of them by itself; None where rows can't be told apart.
 
-    All inputs and outputs need to have that many rows, and what comes out for a row must not depend on the others,
-    which is tried: the first and the last row of ones have to give the same among ones and among zeros.
+    All inputs and outputs need to have that many rows, and what comes out for a row may depend neither on its place nor
+    on the other rows. That is tried with rows of two kinds: for any two places, there is a predict in which one kind
+    is in the one and the other in the other.
     """
     shapes = [value.shape for value in (*model.inputs, *model.outputs)]
-    ones = of_ones(model)
-    if ones is None or not all(shapes) or len({shape[0] for shape in shapes}) > 1:
+    if any(-1 in shape for shape in shapes) or not all(shapes) or len({shape[0] for shape in shapes}) > 1:
         return None
-    count, among_ones = shapes[0][0], model.predict(ones)
-    for row in {0, count - 1}:
-        alone = [np.zeros_like(array) for array in ones]
-        for array in alone:
-            array[row] = 1
-        for name, found in model.predict(alone).items():
-            if not _is_near(found[row], among_ones[name][row], backends.BACKENDS[model.backend].tolerances):
+    count, kinds = shapes[0][0], _two_kinds(model)
+    places = np.arange(count)
+    first, second = (model.predict([array[np.full(count, kind)] for array in kinds]) for kind in (0, 1))
+    right = {name: np.stack([first[name][0], second[name][0]]) for name in first}
+    if not any(_is_near(right[name][:1], right[name][1:], model.backend) for name in right):
+        masks = [np.zeros(count, int), np.ones(count, int)]
+        masks += [places >> bit & 1 for bit in range(max(count - 1, 0).bit_length())]
+        for mask in masks:
+            found = model.predict([array[mask] for array in kinds])
+            if not all(_is_near(found[name], right[name][mask], model.backend) for name in right):
                 return None
-    return count
+        return count
+    return None
 
 
-def _is_near(found, expected, tolerances):
-    tolerance = tolerances.get(found.dtype.name, 0)
+def _two_kinds(model):
+    """Return for each input two rows: ones, and values from 0 to 1 (0 and 1 for integers, as they may be indices)."""
+    draw, kinds = np.random.RandomState(1), []
+    for value in model.inputs:
+        dtype = np.dtype(value.dtype)
+        other = draw.random_sample(value.shape[1:]) if dtype.kind == "f" else draw.randint(0, 2, value.shape[1:])
+        kinds.append(np.stack([np.ones(value.shape[1:], dtype), other.astype(dtype)]))
+    return kinds
+
+
+def _is_near(found, expected, backend):
+    """Return whether they are the same within the back end's tolerance; where both are NaN they are."""
+    tolerance = backends.BACKENDS[backend].tolerances.get(found.dtype.name, 0)
+    found, expected = (np.where(np.isnan(found) & np.isnan(expected), 0, one) for one in (found, expected))
     found, expected = found.astype(np.float64), expected.astype(np.float64)
     return np.max(np.abs(found - expected)) <= tolerance * np.max(np.abs(expected))

@@ -94,7 +94,7 @@ class Service:
         self.close()
 
     def _open(self):
-        """Return a Session that has predicted: its result is compared with the unsharded model's before anybody asks."""
+        """Return a Session that has predicted: so its result has been compared, if it is at all."""
         model = Session(**self._options)
         try:
             ones = rows.of_ones(model)
