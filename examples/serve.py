@@ -102,12 +102,14 @@ def main():
     with service:
         warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # the server's own, of which it will learn
         server = ModelServer(http_port=args.http_port, grpc_port=args.grpc_port, enable_latency_logging=False)
-        for chatty in ("kserve", "kserve.trace", "uvicorn.access"):  # a line and more for each request
-            logging.getLogger(chatty).setLevel(logging.CRITICAL)
+        levels = {"kserve": "CRITICAL", "kserve.trace": "ERROR", "uvicorn.access": "ERROR", "uvicorn.error": "ERROR"}
+        for logger, level in levels.items():  # or there are lines for each request, and a trace for each 503
+            logging.getLogger(logger).setLevel(level)
         model = Sharded(name, service)
         server.dataplane.ready = model.healthy  # it says yes, whatever its models say
         batch = f"batches of {service.rows} rows" if service.rows else "one request at a time"
-        print(f"serve: {name}, {service.ranks} ranks on {service.backend}, {batch}", file=sys.stderr, flush=True)
+        what = f"{name}, {service.ranks} ranks on {service.backend}, {batch}"
+        print(f"serve: {what}; REST on port {args.http_port}, gRPC on {args.grpc_port}", file=sys.stderr, flush=True)
         server.start([model])
     if service.error:
         print(f"{service.error}\nserve: {args.starts} starts in a row have failed", file=sys.stderr)

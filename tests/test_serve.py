@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT, command
+from test_readme import blocks, compare, normalised
 from test_session import nothing_left, of_ranks, product, product_weight  # noqa: F401  (a fixture)
 
 PYTHON = ROOT / ".venv-serve" / "bin" / "python"  # tests/run.sh makes it
@@ -70,6 +71,20 @@ def served(nothing_left):  # noqa: F811
     finally:
         said = server.end()
     assert "Traceback" not in said
+    (_, shown), _ = in_readme(server)
+    compare(shown, normalised(said, ROOT)[:1])
+
+
+def in_readme(server):
+    """Return README's two commands, how to start a server and how to ask it, each with what it shows, for this one."""
+    found = []
+    for block in blocks("README.md"):
+        code = block.code.replace("8080", str(server.http)).replace("8081", str(server.grpc))
+        if block.detail.startswith("tests/test_serve.py"):
+            found.append([code])
+        elif found and len(found[-1]) == 1:
+            found[-1].append(block._replace(code=code))
+    return found
 
 
 def clients_of(server, folder):
@@ -124,6 +139,9 @@ def test_curl_eight_clients_and_a_rank_that_dies(served, tmp_path, nothing_left)
     for status, text in (served.infer(x, "y"), served.infer(x[:, 1:]), served.infer(x, datatype="FP64")):
         assert (status, "x" in json.loads(text)["error"]) == (400, True)
     assert served.get("models/Other/infer", "-H", "Content-Type: application/json", "-d", '{"inputs": []}')[0] == 404
+
+    _, (asked, shown) = in_readme(served)
+    compare(shown, normalised(command("bash", "-c", asked, PATH=os.environ["PATH"]).stdout, ROOT))
 
     clients = clients_of(served, tmp_path)
     time.sleep(1)
