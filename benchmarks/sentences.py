@@ -1,6 +1,7 @@
 """How long do 1,000 sentences take? examples/embed.py, as it was before it had a Session, and sentence-transformers.
 
-    python3 benchmarks/sentences.py --model=models/MiniLM.mindir --package=FOLDER --peers=PEERS
+    python3 benchmarks/sentences.py --model=models/MiniLM.mindir --earlier_model=OLD/MiniLM.mindir \\
+        --package=FOLDER --peers=PEERS
 
 PEERS is a Python with sentence-transformers and PyTorch; FOLDER is the model that the exporter takes from PyPI,
 unpacked. Whole commands are timed, from the start of Python to the file with the embeddings, in turns. The earlier
@@ -73,6 +74,8 @@ def embeddings(file):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("--model", required=True, metavar="X.mindir", help="the sharded MiniLM")
+    what = "the same, as the earlier exporter made it"
+    parser.add_argument("--earlier_model", required=True, metavar="X.mindir", help=what)
     parser.add_argument("--package", required=True, metavar="FOLDER", help="sentence-transformers' form of it")
     parser.add_argument("--peers", required=True, metavar="PYTHON", help="what has sentence-transformers")
     parser.add_argument("--length", type=int, default=128, metavar="N", help="the model's tokens (default: 128)")
@@ -86,12 +89,15 @@ def main():
         (Path(folder) / "all.txt").write_text("\n".join(sentences), encoding="utf-8")
         (Path(folder) / "few.txt").write_text("\n".join(sentences[:FEW]), encoding="utf-8")
         rank = {"PYTHON": sys.executable}  # the ranks', for both: nothing is installed
-        model = [f"--model_path={Path(args.model).resolve()}", "--backend=cpu", "--check=off"]
+        now_model, old_model = (
+            [f"--model_path={Path(path).resolve()}", "--backend=cpu", "--check=off"]
+            for path in (args.model, args.earlier_model)
+        )
         now, old = [sys.executable, root / "examples" / "embed.py"], [sys.executable, earlier(before)]
         for _ in range(args.rounds):
-            words = [*now, "--file=all.txt", "--output=now.npz", *model]
+            words = [*now, "--file=all.txt", "--output=now.npz", *now_model]
             found["embed"].append(timed(words, folder, **rank) / args.count)
-            words = [*old, "--file=few.txt", "--output=old.npz", *model]
+            words = [*old, "--file=few.txt", "--output=old.npz", *old_model]
             found["earlier"].append(timed(words, folder, **rank) / FEW)
             words = [args.peers, "-c", PEER, args.package, "all.txt", "peer.npz", args.length]
             found["peer"].append(timed(words, folder) / args.count)
