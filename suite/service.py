@@ -26,9 +26,9 @@ class Service:
 
     Requests that come within `wait` seconds go through the model together, up to the number of `rows` that it takes;
     `rows` is None where its rows can't be told apart, and each request goes alone. When a rank fails, the requests that
-    are under way or wait fail with the RankError, and the ranks are started again: `starts` times until a request has
-    been answered; after that `error` is set and `at_end` called. `options` are those of Session; raises RankError
-    where the first start fails.
+    are under way fail with the RankError, and the ranks are started again, to go on with those that wait: `starts`
+    times until a request has been answered; after that `error` is set and `at_end` called. `options` are those of
+    Session; raises RankError where the first start fails.
     """
 
     def __init__(self, model_path, wait=0.005, starts=3, at_end=None, **options):
@@ -173,9 +173,11 @@ class Service:
             self._failures += 1
             with self._changed:
                 self._down = error
-            self._fail_waiting(error)
+                waiting = [request for request in self._waiting if not request.future.done()]  # parts may have failed
+                self._waiting = collections.deque(waiting)
             if self._failures > self._starts:
                 self.error = error
+                self._fail_waiting(error)
                 if self._at_end:
                     self._at_end()
                 return False

@@ -38,7 +38,9 @@ def test_rows_of_requests_of_any_size_find_their_way_back():
             assert np.array_equal(found["sum"], request.arrays[0].sum(1) + request.arrays[1].sum(1))
 
 
-@pytest.mark.parametrize("name, count", [("transposed", None), ("dynamic", None), ("mlp-all_reduce", 12)])
+@pytest.mark.parametrize(
+    "name, count", [("transposed", None), pytest.param("dynamic", None, marks=pytest.mark.slow), ("mlp-all_reduce", 12)]
+)
 def test_rows_that_depend_on_each_other_are_never_put_together(name, count):
     """`transposed` gives row 1 what is row 2's; such a model takes each request as it is."""
     with Service(FIXTURES / name / "2" / "Net.mindir", backend="cpu") as service:
@@ -111,9 +113,9 @@ def wait_until(is_so, seconds=30):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("is_idle", [True, False])
+@pytest.mark.parametrize("is_idle", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_rank_that_dies(capfd, nothing_left, is_idle):  # noqa: F811
-    """What is under way or waits fails, later requests are refused, and then all is as before."""
+    """What is under way fails, requests that come later are refused, and then all is as before."""
     over = threading.Event()
 
     def work(draw, ask):
