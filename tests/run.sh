@@ -39,7 +39,7 @@ exec 9<&-
 
 .venv/bin/ruff check --quiet .
 .venv/bin/ruff format --quiet --check .
-.venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/run.sh examples/serve .ci/run
+.venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/run.sh benchmarks/session_and_server.sh examples/serve .ci/run
 mark=(-m 'not slow and not gpu')
 case " $* " in *' -m '*) mark=() ;; esac
 # a file on one worker; they wait more than they compute
