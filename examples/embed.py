@@ -22,7 +22,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads and the process th
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root))
 from suite import RankError, Session  # noqa: E402  (found only now)
-from suite.parsers import new_parser  # noqa: E402  (found only now)
+from suite.parsers import as_options, new_parser  # noqa: E402  (found only now)
 
 
 def read_sentences(arguments, file):
@@ -58,17 +58,6 @@ def embed(model, ids, mask):
     for future in futures:
         found.extend(future.result().values())
     return np.concatenate(found)[: len(ids)]
-
-
-def as_options(words):
-    """Return {name: value} of words such as --backend=gpu and --verbose; raise ValueError for others."""
-    options = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        if not name.startswith("--"):
-            raise ValueError(f"{word}: options for the Session are written --name=value")
-        options[name[2:]] = value or True
-    return options
 
 
 def print_pairs(sentences, similarity, most=10):

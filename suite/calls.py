@@ -93,6 +93,13 @@ class Calls:
             raise _again(call.error)
         return call.outputs
 
+    def look(self):
+        """Return the RankError that the ranks have ended with, None while they live; while nobody calls, too."""
+        if not self.error and not self.is_closed and self.job.process.poll() is not None:
+            with self.receiving:
+                self._fail()
+        return self.error
+
     def start_collector(self):
         """Return a queue of (Call, Future): a thread waits for each, in order."""
         self.queue = queue.Queue()

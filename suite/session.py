@@ -62,6 +62,11 @@ class Session:
         """How the first predict compared with the unsharded model, as run.sh's --json says it; None before."""
         return self._calls.found
 
+    @property
+    def error(self):
+        """The RankError that later predicts raise, or None: a rank that fails while nobody predicts is seen here."""
+        return self._calls.look()
+
     def predict(self, arrays, out=None):
         """Return the outputs, {name: array}, for the inputs: a dict of arrays by name, or a list of them in order.
 

@@ -30,12 +30,17 @@ if ! cmp -s requirements-gpu.txt .venv/gpu/installed; then
   "$python" -m pip --disable-pip-version-check install -q --prefix .venv/gpu -r requirements-gpu.txt
   cp requirements-gpu.txt .venv/gpu/installed
 fi
+examples/serve --only_install
+if ! cmp -s tests/requirements-serve.txt .venv-serve/installed-client; then
+  .venv-serve/bin/uv pip install -q --python .venv-serve/bin/python -r tests/requirements-serve.txt
+  cp tests/requirements-serve.txt .venv-serve/installed-client
+fi
 wait $! || die 3 "installing tests/requirements-export.txt failed, for the reason above"
 exec 9<&-
 
 .venv/bin/ruff check --quiet .
 .venv/bin/ruff format --quiet --check .
-.venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/run.sh .ci/run
+.venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/run.sh benchmarks/session_and_server.sh examples/serve .ci/run
 mark=(-m 'not slow and not gpu')
 case " $* " in *' -m '*) mark=() ;; esac
 # a file on one worker; they wait more than they compute

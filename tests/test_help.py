@@ -16,6 +16,7 @@ SCRIPTS = {
         ),
         sys.executable,
     ),
+    "examples/serve.py": ROOT / ".venv-serve" / "bin" / "python",  # which has kserve
     "models/auto_parallel.py": EXPORT,
     "models/export_matmul.py": EXPORT,
     "models/export_minilm.py": EXPORT,

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# All of benchmarks/results/session-and-server.md that is a ratio, one after the other; about 15 minutes on an idle machine.
+#
+#   PEERS=PYTHON PACKAGE=FOLDER MODELS=FOLDER benchmarks/session_and_server.sh
+#
+# PEERS is a Python with kserve, tritonclient[http], sentence-transformers and PyTorch, PACKAGE the model that the exporter
+# takes from PyPI, unpacked; MODELS has 32/MiniLM.mindir and 128/MiniLM.mindir, eight sentences of so many tokens, and in
+# earlier/ the same by the exporter of commit 8560e34.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=.venv/bin/python
+: "${PEERS:?}" "${PACKAGE:?}" "${MODELS:?}"
+
+date --utc +%FT%R && uptime
+$python benchmarks/session.py --minilm="$MODELS/128/MiniLM.mindir" --rounds="${ROUNDS:-3}"
+for length in 128 32; do
+  echo "the server, sentences of $length tokens"
+  "$PEERS" benchmarks/server.py --model="$MODELS/$length/MiniLM.mindir" --package="$PACKAGE" --length="$length" \
+    --seconds="${SECONDS_OF_A_TURN:-10}" --rounds="${ROUNDS:-3}"
+done
+for length in 32 128; do
+  echo "${COUNT:-1000} sentences, $length tokens"
+  long=()
+  [ "$length" = 32 ] || long=(--long)
+  $python benchmarks/sentences.py --model="$MODELS/$length/MiniLM.mindir" --earlier_model="$MODELS/earlier/$length/MiniLM.mindir" \
+    --length="$length" --package="$PACKAGE" --peers="$PEERS" --count="${COUNT:-1000}" --rounds="${ROUNDS:-3}" "${long[@]}"
+done
+date --utc +%FT%R && uptime

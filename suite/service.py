@@ -1,0 +1,201 @@
+"""A model that answers many callers at once, and whose ranks start again when one of them fails.
+
+    from suite import Service
+
+    with Service("models/Matmul.mindir") as service:
+        future = service.submit({"x": rows})        # any number of rows
+        outputs = future.result()
+
+What a server needs of it, whatever protocol it speaks: examples/serve.py.
+"""
+
+import collections
+import sys
+import threading
+import time
+
+import ranks
+from suite import inputs, rows
+from suite.session import RankError, Session, Value, as_arrays
+
+LOOK = 0.2  # seconds after which an idle service looks whether its ranks live
+
+
+class Service:
+    """A Session's model: `inputs`, `outputs`, submit() from any thread, `is_ready`, and `error`, once it has given up.
+
+    Requests that come within `wait` seconds go through the model together, up to the number of `rows` that it takes;
+    `rows` is None where its rows can't be told apart, and each request goes alone. When a rank fails, the requests that
+    are under way fail with the RankError, and the ranks are started again, to go on with those that wait: `starts`
+    times until a request has been answered; after that `error` is set and `at_end` called. `options` are those of
+    Session; raises RankError where the first start fails.
+    """
+
+    def __init__(self, model_path, wait=0.005, starts=3, at_end=None, **options):
+        self._options, self._wait, self._starts = {"model_path": model_path, **options}, wait, starts
+        self._at_end = at_end
+        self._model = self._open()
+        try:
+            self.rows = rows.batch_of(self._model)
+        except BaseException:
+            self._model.close()
+            raise
+        self.inputs, self.outputs = map(self._with_any_rows, (self._model.inputs, self._model.outputs))
+        self.backend, self.ranks = self._model.backend, self._model.ranks
+        self._values = {value.name: value for value in self.inputs}
+        self._waiting, self._changed, self._is_closed = collections.deque(), threading.Condition(), False
+        self._under_way, self._answered, self._failures = 0, 0.0, 0
+        self._down, self.error = None, None  # the RankError while the ranks start again, and that of the end
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_ready(self):
+        """Whether the ranks live and answer."""
+        return not self._is_closed and not self._down and not self._model.error
+
+    def submit(self, arrays):
+        """Return a concurrent.futures.Future of the outputs, {name: array}, for a dict of arrays by name or a list.
+
+        Where the model has `rows`, arrays may have any number of them. Raises ValueError where something doesn't fit
+        what the model takes, and RankError while no ranks are there; the future raises RankError where they fail.
+        """
+        try:
+            given = as_arrays(arrays, self._values, "inputs")
+            given = list(inputs.match_values(self._values, given, "predict").values())
+        except ranks.Stop as error:
+            raise ValueError(str(error)) from None
+        if self.rows and len({len(array) for array in given}) > 1:
+            raise ValueError(f"predict: inputs of {', '.join(str(len(array)) for array in given)} rows: of one number")
+        request = rows.Request(given, len(given[0]) if self.rows else None)
+        with self._changed:
+            if self._is_closed:
+                raise RuntimeError("this Service is closed")
+            if self._down:
+                raise RankError(*self._down.args)
+            self._waiting.append(request)
+            self._changed.notify_all()
+        return request.future
+
+    def close(self):
+        """End the ranks; what is under way or waits fails."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        self._model.close()
+        self._thread.join()
+        self._model.close()  # another one, that has just been started
+        self._fail_waiting(RuntimeError("this Service was closed before the predict ended"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _open(self):
+        """Return a Session that has predicted: so its result has been compared, if it is at all."""
+        model = Session(**self._options)
+        try:
+            ones = rows.of_ones(model)
+            if ones:
+                model.predict(ones)
+        except BaseException:
+            model.close()
+            raise
+        return model
+
+    def _with_any_rows(self, values):
+        return [Value(name, dtype, (-1, *shape[1:]) if self.rows else shape) for name, dtype, shape in values]
+
+    def _work(self):
+        """Send batch after batch, and start the ranks again where they have failed: a thread's whole life."""
+        while not self._is_closed:
+            parts = self._next_parts()
+            if parts:
+                self._send(parts)
+            error = self._model.error
+            if error and not self._is_closed and not self._start_again(error):
+                return
+
+    def _next_parts(self):
+        """Wait for requests; return what goes through the model together, [] where there is nothing yet."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_closed, LOOK)
+            if not self._waiting:
+                return []
+            if not self.rows:
+                return [(self._waiting.popleft(), None, None)]
+            until = time.monotonic() + LOOK
+            while time.monotonic() < until and not self._is_full() and not self._is_closed:
+                # a batch costs the same however full it is: while one is under way, the next one fills
+                since = max(self._waiting[0].came, self._answered) + self._wait
+                if not self._under_way and since <= time.monotonic():
+                    break
+                self._changed.wait((until if self._under_way else min(since, until)) - time.monotonic())
+            else:
+                if not self._is_full():
+                    return []
+            return rows.take(self._waiting, self.rows)
+
+    def _is_full(self):
+        return sum(request.count - request.sent for request in self._waiting) >= self.rows
+
+    def _send(self, parts):
+        with self._changed:
+            self._under_way += 1
+        try:
+            future = self._model.predict_async(rows.join(parts, self.rows) if self.rows else parts[0][0].arrays)
+        except Exception as error:
+            self._answer(parts, error, None)
+        else:
+            future.add_done_callback(lambda done: self._answer(parts, done.exception(), done))
+
+    def _answer(self, parts, error, done):
+        with self._changed:
+            self._under_way, self._answered = self._under_way - 1, time.monotonic()
+            self._failures = self._failures if error else 0
+            self._changed.notify_all()
+        try:
+            if not error and self.rows:
+                rows.split(parts, done.result())
+            elif not error:
+                parts[0][0].future.set_result(done.result())
+        except Exception as found:
+            error = found
+        for request, *_ in parts if error else ():
+            request.fail(error)
+
+    def _start_again(self, error):
+        """Start the ranks until they answer; return whether they do."""
+        while not self._is_closed:
+            self._model.close()
+            self._failures += 1
+            with self._changed:
+                self._down = error
+                waiting = [request for request in self._waiting if not request.future.done()]  # parts may have failed
+                self._waiting = collections.deque(waiting)
+            if self._failures > self._starts:
+                self.error = error
+                self._fail_waiting(error)
+                if self._at_end:
+                    self._at_end()
+                return False
+            print(f"{error}\nstarting the ranks again, {self._failures} of {self._starts}", file=sys.stderr, flush=True)
+            try:
+                self._model = self._open()
+                with self._changed:
+                    self._down = None
+                return True
+            except RankError as found:
+                error = found
+            except Exception as found:  # no memory, no process to be had
+                error = RankError(f"starting the ranks again: {type(found).__name__}: {found}", ranks.FAILED)
+        return False
+
+    def _fail_waiting(self, error):
+        with self._changed:
+            failed = list(self._waiting)
+            self._waiting.clear()
+        for request in failed:
+            request.fail(error)

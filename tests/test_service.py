@@ -1,0 +1,179 @@
+"""A Service: requests of many callers in batches of the model's size, and ranks that start again; no server here."""
+
+import collections
+import os
+import signal
+import threading
+import time
+
+import nets
+import numpy as np
+import pytest
+from conftest import MODEL
+from test_session import FIXTURES, is_near, nothing_left, of_ranks, product  # noqa: F401  (a fixture)
+
+from suite import RankError, Service, Session, rows
+
+
+def test_rows_of_requests_of_any_size_find_their_way_back():
+    """Each batch has the model's rows; what doesn't fit goes with the next one."""
+    draw = np.random.RandomState(1)
+    for size in (1, 4, 7):
+        waiting, requests = collections.deque(), []
+        for count in draw.randint(1, 20, 30):
+            arrays = [draw.standard_normal((count, 3)), draw.randint(0, 99, (count, 2))]
+            requests.append(rows.Request(arrays, count))
+        waiting.extend(requests)
+        batches = 0
+        while waiting:
+            parts = rows.take(waiting, size)
+            x, ids = rows.join(parts, size)
+            assert (x.shape, ids.shape, ids.dtype.kind) == ((size, 3), (size, 2), "i")
+            rows.split(parts, {"sum": x.sum(1) + ids.sum(1), "x": x})
+            batches += 1
+        assert batches == -(-sum(request.count for request in requests) // size)
+        for request in requests:
+            found = request.future.result(0)
+            assert np.array_equal(found["x"], request.arrays[0])
+            assert np.array_equal(found["sum"], request.arrays[0].sum(1) + request.arrays[1].sum(1))
+
+
+@pytest.mark.parametrize(
+    "name, count", [("transposed", None), pytest.param("dynamic", None, marks=pytest.mark.slow), ("mlp-all_reduce", 12)]
+)
+def test_rows_that_depend_on_each_other_are_never_put_together(name, count):
+    """`transposed` gives row 1 what is row 2's; such a model takes each request as it is."""
+    with Service(FIXTURES / name / "2" / "Net.mindir", backend="cpu") as service:
+        assert service.rows == count
+        given = nets.inputs(name)
+        (found,) = service.submit(given).result(60).values()
+        assert is_near(found, nets.expected(name, given, 2)[0])
+        few = {key: array[:5] for key, array in given.items()}
+        if count:
+            (found,) = service.submit(few).result(60).values()
+            assert is_near(found, nets.expected(name, given, 2)[0][:5])
+        elif name == "transposed":
+            with pytest.raises(ValueError, match="5, 8"):
+                service.submit(few)
+
+
+def callers(service, work, count=8):
+    """Have `count` threads do work(a random state, a function that asks); return what each of them returned."""
+
+    def ask(x):
+        return next(iter(service.submit([x]).result(60).values()))
+
+    found = [None] * count
+
+    def call(number):
+        found[number] = work(np.random.RandomState(number), ask)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def random_rows(draw, most=7):
+    return draw.standard_normal((draw.randint(1, most), 256)).astype(np.float32)
+
+
+def test_many_callers_at_once_share_batches(monkeypatch, nothing_left):  # noqa: F811
+    sent = []
+    submit = Session.predict_async
+    monkeypatch.setattr(Session, "predict_async", lambda self, arrays: sent.append(arrays) or submit(self, arrays))
+
+    def work(draw, ask):
+        asked = [random_rows(draw) for _ in range(40)]
+        assert all(is_near(ask(x), product(x)) for x in asked)
+        return sum(map(len, asked)), len(asked)
+
+    with Service(MODEL, backend="cpu") as service:
+        assert (service.rows, service.ranks, service.inputs[0].shape, service.is_ready) == (4, 2, (-1, 256), True)
+        asked = callers(service, work)
+        assert None not in asked
+        total, requests = (sum(numbers) for numbers in zip(*asked))
+        assert {batch[0].shape for batch in sent} == {(4, 256)}
+        assert total / 4 <= len(sent) < 1.25 * total / 4 < requests * 1.25, (len(sent), total, requests)
+        x = np.ones((2, 256), np.float32)
+        for wrong in ({"y": x}, [x, x], [x[:, 1:]], [x.astype(np.float64)], [x[:0]], x):
+            with pytest.raises(ValueError):
+                service.submit(wrong)
+        assert is_near(next(iter(service.submit({"x": x}).result(60).values())), product(x))
+    with pytest.raises(RuntimeError, match="closed"):
+        service.submit([x])
+
+
+def wait_until(is_so, seconds=30):
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_idle", [pytest.param(True, marks=pytest.mark.slow), False])
+def test_a_rank_that_dies(capfd, nothing_left, is_idle):  # noqa: F811
+    """What is under way fails, requests that come later are refused, and then all is as before."""
+    over = threading.Event()
+
+    def work(draw, ask):
+        failed = []
+        while not over.is_set():
+            x, began = random_rows(draw), time.monotonic()
+            try:
+                assert is_near(ask(x), product(x))
+            except RankError as error:
+                failed.append((began, time.monotonic(), error.status))
+                time.sleep(0.05)
+        return failed
+
+    with Service(MODEL, backend="cpu") as service:
+        before = of_ranks(nothing_left)
+        found = []
+        calling = threading.Thread(target=lambda: found.extend(callers(service, work)))
+        if not is_idle:
+            calling.start()
+            time.sleep(0.5)
+        killed = time.monotonic()
+        os.kill(before[1], signal.SIGKILL)
+        wait_until(lambda: not service.is_ready, 10)
+        wait_until(lambda: service.is_ready)
+        ready = time.monotonic()
+        assert not set(of_ranks(nothing_left)) & set(before)
+        if not is_idle:
+            time.sleep(0.5)
+            over.set()
+            calling.join()
+            assert len(found) == 8
+            assert None not in found
+            failed = sum(found, [])
+            assert failed
+            assert all(end > killed and begin < ready and status == 137 for begin, end, status in failed), failed
+        x = random_rows(np.random.RandomState(1))
+        assert is_near(next(iter(service.submit([x]).result(60).values())), product(x))
+        assert service.error is None
+    assert "SIGKILL" in capfd.readouterr().err
+
+
+def test_ranks_that_cannot_start_again(model, nothing_left):  # noqa: F811
+    """As often as allowed, then it's the end, with the status of the last try; an answer makes the count begin anew."""
+    ended = threading.Event()
+    x = np.ones((1, 256), np.float32)
+    with Service(model, backend="cpu", starts=1, at_end=ended.set) as service:
+        for _ in range(2):
+            os.kill(of_ranks(nothing_left)[0], signal.SIGKILL)
+            wait_until(lambda: not service.is_ready)
+            wait_until(lambda: service.is_ready)
+            service.submit([x]).result(60)
+        assert not ended.is_set()
+        model.with_name("Matmul1.mindir").unlink()
+        os.kill(of_ranks(nothing_left)[0], signal.SIGKILL)
+        assert ended.wait(30)
+        assert service.error.status == 2
+        assert "Matmul1.mindir" in str(service.error)
+        assert not service.is_ready
+        with pytest.raises(RankError) as refused:
+            service.submit([x])
+        assert refused.value.status == 2
