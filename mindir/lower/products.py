@@ -32,12 +32,16 @@ def dense(net, x, weight, bias=None):
     shape = net.shape(x)
     if len(net.shape(weight)) != 2 or not shape:
         net.refuse(f"of {shape} and {net.shape(weight)}", "export it with a weight of two dimensions")
+    if shape.count(-1) > 1:  # not as MindSpore 2.0 has it, but as engines do
+        made = net.make("MatMul", x, weight, kind=net.out, **transposes("MatMul", False, True))
+        biased = bias and net.known(bias) is not None
+        return net.result("Add", made, bias) if biased else net.give(made)
     flat = rows_of(net, x)
     kind = net.dtype(x), (net.shape(flat)[0], net.shape(weight)[0])
     made = net.make("MatMul", flat, weight, kind=kind, **transposes("MatMul", False, True))
     if bias and net.known(bias) is not None:
         made = net.make("BiasAdd", made, bias, kind=kind, **BIAS)
-    net.result_reshaped(made)
+    return net.result_reshaped(made)
 
 
 @of("Addmm", "Baddbmm", "Addmv")
