@@ -84,8 +84,11 @@ def shape_of(net, x):
 
 @of("ExpandDims")
 def expand_dims(net, x, axis):
+    """With an open dimension the engine's converter takes the axis as a tensor only."""
     if not net.shape(x):
         net.result("Reshape", x, (1,))
+    elif min(net.shape(x)) < 0:
+        net.result("ExpandDims", x, np.array(net.ints(axis)[0], np.int32))
 
 
 @of("OnesLike", "ZerosLike")
