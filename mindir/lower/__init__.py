@@ -17,7 +17,6 @@ from mindir.lower import (
     makers,
     norms,
     products,
-    recurrent,
     reductions,
     resizing,
     shapes,
@@ -27,11 +26,11 @@ from mindir.lower.inline import inline
 from mindir.lower.table import TABLE, by_table, read_names
 from mindir.rewriting import Rewriter
 
-NEVER_IN_2_0 = ("LSTM", "EmbeddingLookup")  # as MindSpore's CPU has them: with attributes, and made of others
+WITH_ATTRIBUTES = ("EmbeddingLookup",)  # made of others, though the file has them as it did before
 NEWEST = 3  # mind_ir_version of MindSpore 2.10
 RULES = {}  # primitive of a newer MindSpore: the function that makes it of those of 2.0
 for _module in (
-    activations, arithmetic, functions, images, indexing, losses, makers, norms, products, recurrent, reductions,
+    activations, arithmetic, functions, images, indexing, losses, makers, norms, products, reductions,
     resizing, shapes, sorting,
 ):  # fmt: skip
     RULES.update(_module.RULES)
@@ -70,7 +69,7 @@ def lower(path, model):
 def rule_of(net, primitive):
     """Return the function that lowers the node that the Rewriter is at; None where it stays as it is."""
     if net.op in MADE_OF:
-        return MADE_OF[net.op] if primitive.prim_type == 2 or net.op in NEVER_IN_2_0 else None
+        return MADE_OF[net.op] if primitive.prim_type == 2 or net.op in WITH_ATTRIBUTES else None
     if net.op in TABLE and (primitive.prim_type != 2 or net.op not in RULES):
         return by_table if primitive.prim_type == 2 else None
     if net.op in ("MakeTuple", "make_list", "TupleGetItem", "UpdateState", "Depend", "Load"):

@@ -6,7 +6,6 @@ from mindir.lower.windows import mix, pick
 from mindir.rules import rules
 
 RULES, of = rules()
-CUBIC = -0.75  # of the kernel's four pieces, as most libraries have it
 
 
 def sources(size, results, align, half, scale=None):
@@ -39,20 +38,6 @@ def linear(size, results, align, half, scale=None):
     return matrix
 
 
-def cubic(size, results, align, half, scale=None):
-    """Return the matrix (size, results) of cubic convolution (Keys 1981); the outermost values go on for ever."""
-    at = sources(size, results, align, half, scale).astype(np.float64)
-    matrix = np.zeros((size, results))
-    for index, place in enumerate(at):
-        low = int(np.floor(place))
-        for step in range(-1, 3):
-            d = abs(place - low - step)
-            inner = (CUBIC + 2) * d**3 - (CUBIC + 3) * d**2 + 1
-            outer = CUBIC * (d**3 - 5 * d**2 + 8 * d - 4)
-            matrix[min(max(low + step, 0), size - 1), index] += inner if d <= 1 else outer
-    return matrix
-
-
 def resized(net, x, how, align, half, scales=None):
     """Return x with the last dimensions of the result's shape."""
     shape, wanted = net.fixed(x), net.out[1]
@@ -75,20 +60,11 @@ def resize_linear(net, x, _, align, half):
     net.give(resized(net, x, linear, *net.numbers(align, half)))
 
 
-@of("ResizeBicubic")
-def resize_cubic(net, x, _, align, half):
-    align, half = net.numbers(align, half)
-    if not align and not half:
-        net.refuse("without half_pixel_centers", "set it or align_corners")
-    net.give(resized(net, x, cubic, align, half))
-
-
 @of("UpsampleNearest1D", "UpsampleNearest2D", "UpsampleNearest3D")
 def upsample_nearest(net, x, _, scales):
     net.give(resized(net, x, nearest, False, False, net.number(scales)))
 
 
-@of("UpsampleLinear1D", "UpsampleBilinear2D", "UpsampleTrilinear3D", "UpsampleBicubic2D")
+@of("UpsampleLinear1D", "UpsampleBilinear2D", "UpsampleTrilinear3D")
 def upsample(net, x, _, scales, align):
-    how = cubic if "cubic" in net.op else linear
-    net.give(resized(net, x, how, bool(net.number(align)), True, net.number(scales)))
+    net.give(resized(net, x, linear, bool(net.number(align)), True, net.number(scales)))

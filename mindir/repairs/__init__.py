@@ -56,4 +56,6 @@ def repair(shard, back_end="cpu"):
 def is_pure(net, primitive):
     """Return whether the node changes no state, as the primitive's attributes say."""
     effects = ("side_effect_mem", "side_effect_io")
-    return net.op in ("BatchNorm", "InstanceNorm") or not any(each.name in effects and each.i for each in primitive.attribute)
+    return net.op in ("BatchNorm", "InstanceNorm") or not any(
+        each.name in effects and each.i for each in primitive.attribute
+    )

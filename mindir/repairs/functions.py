@@ -10,6 +10,16 @@ from mindir.shapes import product
 RULES, of = rules()
 
 
+@of("Rint", "Round")
+def round_half_to_even(net, x, *_):
+    """(x + 1.5 * 2^23) - 1.5 * 2^23 below 2^22: the engine rounds the last few values of a tensor in another way."""
+    if not net.dtype(x).startswith("float"):
+        return net.give(x)
+    large = net.like(x, 1.5 * 2**23)
+    small = net.make("Less", net.make("Abs", x), net.like(x, 2**22), kind=("bool", net.shape(x)))
+    return net.result("Select", small, net.make("Sub", net.make("Add", x, large), large), x)
+
+
 @of("FillV2")
 def fill(net, _, value):
     dtype, shape = net.out

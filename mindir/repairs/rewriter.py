@@ -87,7 +87,9 @@ class EngineRewriter(Rewriter):
         """Give both arguments the dtype of the result: the engine mixes none, and a plain number is of its own type."""
         known = [self.known(each) for each in self.args]
         plain = [isinstance(each, (bool, int, float)) for each in known]
-        dtypes = [type(each).__name__ if number else self.dtype(value) for value, each, number in zip(self.args, known, plain)]
+        dtypes = [
+            type(each).__name__ if number else self.dtype(value) for value, each, number in zip(self.args, known, plain)
+        ]
         if len(set(dtypes)) == 1 and not any(plain):
             return
         dtype = self.numpy_dtype(self.out[0])

@@ -1,8 +1,7 @@
-"""Functions of angles and their inverses, hyperbolic ones, too, of what the engine has: sin, sqrt, log, and polynomials."""
+"""Functions of angles and their inverses, hyperbolic ones, too, of what the engine has: sin, sqrt, log, polynomials."""
 
 import math
 
-from mindir.constants import Type
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -93,7 +92,7 @@ def atanh(net, x):
 @of("Tan")
 def tan(net, x):
     """sin(r) / cos(r) for r = x - k pi / 2 between -pi / 4 and pi / 4, -cos(r) / sin(r) where k is odd."""
-    k = net.make("Round", times(net, x, net.like(x, 2 / math.pi)))
+    k = net.make("Floor", plus(net, times(net, x, net.like(x, 2 / math.pi)), net.like(x, 0.5)))
     r = x
     for part in (1.5703125, 4.837512969970703e-04, 7.549789948768648e-08):  # pi / 2, in parts of few bits
         r = net.make("Sub", r, times(net, k, net.like(x, part)))
