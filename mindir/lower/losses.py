@@ -31,7 +31,7 @@ def squared(net, x, y, reduction):
 
 @of("SmoothL1Loss")
 def smooth(net, x, y, beta, reduction):
-    """d^2 / (2 beta) where d = |x - y| < beta, d - beta / 2 elsewhere. With m = min(d, beta): m^2 / (2 beta) + d - m."""
+    """d^2 / (2 beta) where d = |x - y| < beta, d - beta / 2 elsewhere: m^2 / (2 beta) + d - m for m = min(d, beta)."""
     beta = float(net.number(beta))
     apart = net.make("Abs", net.make("Sub", x, y))
     if beta == 0:

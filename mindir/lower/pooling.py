@@ -4,7 +4,7 @@ from mindir.lower.windows import adaptive_windows, extreme, mean, pool_windows
 
 
 def pooled(net, x, kernel, strides, pads, dilation=None, ceil=False, counted=None):
-    """Return the maxima of windows over the last dimensions; their means where `counted` says whether padding counts."""
+    """Return the maxima of windows over the last dimensions, or the means: `counted` says whether padding counts."""
     shape, many = net.fixed(x), len(kernel)
     for place in range(many):
         axis, (before, after) = len(shape) - many + place, pads[place]

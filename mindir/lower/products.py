@@ -48,6 +48,7 @@ def dense(net, x, weight, bias=None):
 def add_product(net, b, x, y, beta, alpha):
     """beta b + alpha x y."""
     made = multiply(net, x, y, inside=True)
+    made = net.reshape(made, net.out[1]) if net.op == "Addmv" else made
     beta, alpha = net.numbers(beta, alpha)
     made = made if alpha == 1 else net.make("Mul", made, net.like(made, alpha))
     net.result("Add", made, b if beta == 1 else net.make("Mul", b, net.like(b, beta)))

@@ -1,7 +1,7 @@
 """Steps along one axis that are the same for all values: picked places, sums by a matrix, extremes of windows.
 
-Poolings, paddings and resizings of every kind are made of them, an axis after the other: the maximum of a window is that
-of its rows' maxima, and a mean or a linear interpolation is a product with a constant matrix.
+Poolings, paddings and resizings of all kinds are made of them, an axis after the other: a window's maximum is that of
+its rows' maxima, and a mean or a linear interpolation is a product with a constant matrix.
 """
 
 import numpy as np

@@ -34,7 +34,7 @@ def primitives(net):
 
 
 def refuse_unknown(shard):
-    """Raise MindIRError for a node that takes or makes no values and, of a lowered file, for one that isn't known to be right.
+    """Raise MindIRError for a node that takes or makes no values and, of a lowered file, for one that isn't known.
 
     Of a file of its own version, the engine knows itself what it can't build.
     """
