@@ -150,7 +150,7 @@ class Graph:
             visits += 1
             if visits > MOST_OUTPUTS:
                 raise MindIRError(f"{self.path}: its outputs are tuples of more than {MOST_OUTPUTS} values: damaged?")
-            if self.op.get(value) == "MakeTuple":
+            if self.op.get(value) in ("MakeTuple", "make_list"):
                 todo.append(iter(self.inputs[value]))
             else:
                 found.append(value)

@@ -19,7 +19,7 @@ def part_outputs(model):
         if op is None or value in seen:
             continue
         seen.add(value)
-        if op == "MakeTuple":
+        if op in ("MakeTuple", "make_list"):
             found += node.input
         elif op in ("Load", "Depend") and node.input:
             found.append(node.input[0])

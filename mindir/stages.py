@@ -57,22 +57,28 @@ def cut(shard, in_order=None):
         steps.append(_stage(net, inside, sorted(inputs), sorted(handed_on[here])))
         size -= steps[-1].model.ByteSize()
     constants = {
-        collective.input: _constant(net, collective)
+        collective.input: _constant(net, collective.input)
         for collective in collectives.values()
-        if collective.input in net.parameters or net.op.get(collective.input) == "Constant"
+        if _is_stored(net, collective.input)
     }
+    constants.update((value, _constant(net, value)) for value in outputs if _is_stored(net, value))
     return Plan([value.name for value in shard.model.graph.input], steps[::-1], outputs, constants)
 
 
-def _constant(net, collective):
-    """Return, as an array, the weight or constant that a collective takes: no stage makes it."""
-    value, (dtype, shape) = collective.input, net.kind[collective.input]
+def _is_stored(net, value):
+    """Return whether the file holds the value: a weight or a constant."""
+    return value in net.parameters or net.op.get(value) == "Constant"
+
+
+def _constant(net, value):
+    """Return, as an array, a weight or a constant that a collective takes or the graph gives: no stage makes it."""
+    dtype, shape = net.kind[value]
     if value in net.parameters:
         data = values(net.path, net.parameters[value])
     else:
         data = attribute(net.nodes[value], "value").tensors[0].raw_data
     if len(data) != nbytes(dtype, shape):
-        raise MindIRError(f"{net.path}: node {collective.node}: {collective.op} of a constant that isn't there in full")
+        raise MindIRError(f"{net.path}: {net.full_name(value)}: a constant that isn't there in full: damaged file")
     return np.frombuffer(data, dtype).reshape(shape) if len(data) else np.empty(shape, dtype)
 
 
@@ -134,8 +140,8 @@ def _checked_collectives(net):
     if not net.outputs:
         raise MindIRError(f"{net.path}: gives no output")
     for value in [] if net.passes_on() else net.outputs:
-        if value in net.parameters or net.op.get(value) == "Constant" or value not in net.kind:
-            raise MindIRError(f"{net.path}: output {net.full_name(value)} isn't a computed tensor")
+        if value not in net.kind:
+            raise MindIRError(f"{net.path}: output {net.full_name(value)} isn't a tensor")
     taken = times_taken(net)
     found = {collective.output: collective for collective in net.collectives}
     for collective in net.collectives:

@@ -11,7 +11,8 @@ Net0.mindir, Net1.mindir, ... and the unsharded Net.mindir, to check them agains
     export_split(make_net, [x], ranks=4, path="Net.mindir")
 
 MindSpore splits for GPUs and Ascend devices only. Here it compiles for a GPU that isn't there: device_double/ stands in
-for CUDA, NCCL and the others while the net is compiled, computes nothing, and ends the process of whoever tries.
+for CUDA, NCCL and the others while the net is compiled, computes nothing, and ends the process of whoever tries. That
+takes MindSpore 2.0.0: from a Python that hasn't got it the command goes on in .venv-split, which it makes once (3 GB).
 """
 
 import ctypes
@@ -28,6 +29,7 @@ import tempfile
 import time
 
 import device_double
+import split_environment
 from shard_files import new_set
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
@@ -229,7 +231,7 @@ def main():
     how.add_argument("--timeout", type=float, default=TIME, metavar="S", help=what)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # nothing half-written is left then, either
-    device_double.plugin()  # whether MindSpore is here
+    split_environment.enter()  # where MindSpore 2.0.0 is
     arrays = parse_inputs(args.input)
     stages, seed, timeout = args.pipeline_stages, args.seed, args.timeout
     export_split(args.net, arrays, args.ranks, args.output, args.mode, stages, seed, timeout)

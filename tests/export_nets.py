@@ -1,7 +1,8 @@
 # ruff: noqa: E501  (a net per line)
 """Export small nets, one or a few primitives each, with inputs and what comes out of them: for nets_table.py.
 
-    python3 tests/export_nets.py FOLDER          # with a MindSpore of 2.3 or later; X.mindir and X.npz
+    python3 tests/export_nets.py FOLDER                    # with a MindSpore of 2.3 or later; X.mindir and X.npz
+    python3 tests/export_nets.py FOLDER cells functions    # of newer/cells.py and newer/functions.py alone
 
 A net that this MindSpore can't run on a CPU is left out, and named.
 """
@@ -139,6 +140,20 @@ NETS = {  # name: (what construct returns, inputs x, y, z, ...)
     "rsub": ("(2 % y, 7 // y, 2 ** x, x != 1)", X, P),
     "views": ("(x.view(4, 3), x.expand_as(y), x.view_as(x), x.unsqueeze(0), x.squeeze())", X, S),
     "unstack": ("(ops.unstack(x, 1), ops.addn([x, x]))", X),
+    "inverse_trigs": ("(mint.acos(x), mint.asin(x), mint.atan(y), mint.asinh(y), mint.acosh(z))", X / 3.1, X * 9, P + 1),
+    "logs": ("(mint.log2(x), mint.log10(x), mint.exp2(y), mint.frac(y), mint.fmod(y, x), mint.logaddexp(x, y))", P, Y),
+    "fmod_scalar": ("mint.fmod(x, 1.5)", X),
+    "selu_mint": ("mint.nn.functional.selu(x)", X),
+    "threshold_mint": ("mint.nn.functional.threshold(x, 0.5, 2.0)", X),
+    "softplus_threshold": ("mint.nn.functional.softplus(x, 2, 3)", X),
+    "addbmm": ("mint.addbmm(x, y, z, beta=0.5, alpha=2)", X[:, :3].copy(), S, S.transpose(0, 2, 1).copy()),
+    "addmv": ("mint.addmv(x, y, z)", W[:3].copy(), X, V),
+    "trace": ("mint.trace(x)", X[:, :3].copy()),
+    "diagonals": ("(mint.diag(x), mint.diag(y), mint.diag(y, 1), mint.diag(y, -1))", V, X),
+    "count_nonzero": ("(mint.count_nonzero(x), mint.count_nonzero(x, 1))", N % 3),
+    "normalize": ("(mint.nn.functional.normalize(x), mint.norm(x, 3, 1), mint.norm(x, 1, 1))", X),
+    "pad_value": ("(mint.nn.functional.pad(x, (1, 2), value=1.5), mint.nn.functional.pad(x, (-1, 1)))", X),
+    "rounded_divisions": ("(mint.div(x, y, rounding_mode='floor'), mint.div(x, y, rounding_mode='trunc'))", X, P),
 }  # fmt: skip
 
 
@@ -226,9 +241,35 @@ WANTED = {  # what MindSpore has on accelerators only, in NumPy, float64
     "conv_same": lambda x, y: conv(x, y, 1, 1, 1),
     "conv_valid": lambda x, y: conv(x, y, dilation=2),
     "conv_bias": lambda x, y, z: conv(x, y, 1, 1, 0) + z[:, None, None],
+    "inverse_trigs": lambda x, y, z: (np.arccos(x), np.arcsin(x), np.arctan(y), np.arcsinh(y), np.arccosh(z)),
+    "logs": lambda x, y: (np.log2(x), np.log10(x), 2**y, y - np.trunc(y), np.fmod(y, x), np.logaddexp(x, y)),
+    "fmod_scalar": lambda x: np.fmod(x, 1.5),
+    "selu_mint": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
+    "threshold_mint": lambda x: np.where(x > 0.5, x, 2),
+    "softplus_threshold": lambda x: np.where(2 * x > 3, x, np.logaddexp(0, 2 * x) / 2),
+    "addbmm": lambda x, y, z: 0.5 * x + 2 * (y @ z).sum(0),
+    "addmv": lambda x, y, z: x + y @ z,
+    "trace": np.trace,
+    "diagonals": lambda x, y: (np.diag(x), np.diag(y), np.diag(y, 1), np.diag(y, -1)),
+    "count_nonzero": lambda x: (np.count_nonzero(x), np.count_nonzero(x, axis=1)),
+    "normalize": lambda x: (
+        x / np.sqrt((x * x).sum(1, keepdims=True)), (np.abs(x) ** 3).sum(1) ** (1 / 3), np.abs(x).sum(1),
+    ),
+    "pad_value": lambda x: (np.pad(x, ((0, 0), (1, 2)), constant_values=1.5), np.pad(x[:, 1:], ((0, 0), (0, 1)))),
     "pools": lambda x: (pool(x, np.max), pool(x, np.mean), x.reshape(2, 4, 2, 4, 2, 4).mean((3, 5))),
 }  # fmt: skip
-SOURCE = "import mindspore as ms\nfrom mindspore import mint, nn, ops\n\n\nclass Net(nn.Cell):\n    def construct(self, {}):\n        return {}\n"
+HEAD = """\
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, mint, nn, ops
+
+F = mint.nn.functional
+
+
+class Net(nn.Cell):
+    def __init__(self):
+        super().__init__()
+"""
 
 
 def flat(outputs):
@@ -236,37 +277,79 @@ def flat(outputs):
         if isinstance(output, (tuple, list)):
             yield from flat(output)
         else:
-            yield output.asnumpy()
+            yield (output.astype(ms.float32) if output.dtype == ms.bfloat16 else output).asnumpy()
 
 
-def export(folder, name, expression, inputs):
-    """Write the net's source, model and arrays to the folder: MindSpore compiles only what lies in a file."""
+def source_of(net, count):
+    """Return the Python source of "a = nn.Dense(4, 8) -> u = self.a(x); u * 2", or of an expression alone."""
+    setup, _, body = net.rpartition(" -> ")
+    *steps, result = body.split("; ")
+    made = "".join(f"        self.{line.strip()}\n" for line in setup.split(";") if line.strip())
+    steps = "".join(f"        {step}\n" for step in steps)
+    return f"{HEAD}{made}\n    def construct(self, {', '.join('xyzw'[:count])}):\n{steps}        return {result}\n"
+
+
+def export(folder, name, net, inputs, options):
+    """Write the net's source, model and arrays to the folder: MindSpore compiles only what lies in a file.
+
+    Options: "half", the cells compute in float16; "bf16", which inputs are bfloat16; "open", their shapes with None.
+    """
     source = os.path.join(folder, f"{name}.py")
     with open(source, "w") as file:
-        file.write(SOURCE.format(", ".join("xyzw"[: len(inputs)]), expression))
+        file.write(source_of(net, len(inputs)))
     spec = importlib.util.spec_from_file_location(f"net_{name}", source)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    net, tensors = module.Net().set_train(False), [ms.Tensor(array) for array in inputs]
+
+    def make():
+        ms.set_seed(3)
+        np.random.seed(3)
+        made = module.Net().set_train(False)
+        return made.to_float(ms.float16) if options.get("half") else made
+
+    tensors = [
+        ms.Tensor(array).astype(ms.bfloat16) if index in options.get("bf16", ()) else ms.Tensor(array)
+        for index, array in enumerate(inputs)
+    ]
     if name in WANTED:
         outputs = WANTED[name](*(array.astype(np.float64) if array.dtype == np.float32 else array for array in inputs))
         outputs = [np.asarray(output) for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
     else:
-        outputs = list(flat(net(*tensors)))
-    ms.export(net, *tensors, file_name=os.path.join(folder, name), file_format="MINDIR")
+        outputs = list(flat(make()(*tensors)))
+    made = make()
+    if "open" in options:
+        tensors = [ms.Tensor(shape=list(s), dtype=t.dtype) for s, t in zip(options["open"], tensors)]
+        made.set_inputs(*tensors)
+    ms.export(made, *tensors, file_name=os.path.join(folder, name), file_format="MINDIR")
     arrays = {f"in{index}": array for index, array in enumerate(inputs)}
     np.savez(os.path.join(folder, name), **arrays, **{f"out{index}": array for index, array in enumerate(outputs)})
 
 
+def nets(names):
+    """Yield (name, net, inputs, options): of this file, and of the files named in newer/."""
+    for file in names or ("here", "cells", "functions", "mint", "variants"):
+        found = NETS if file == "here" else importlib.import_module(f"newer.{file}").NETS
+        for name, (net, *inputs) in found.items():
+            options = inputs.pop() if inputs and isinstance(inputs[-1], dict) else {}
+            yield name, net, inputs, options
+
+
 def main():
-    folder = sys.argv[1]
+    folder, *names = sys.argv[1:]
     os.makedirs(folder, exist_ok=True)
+    tried = os.path.join(folder, "tried")  # MindSpore may crash: start again, and it goes on behind that net
     ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
-    for name, (expression, *inputs) in NETS.items():
-        try:
-            export(folder, name, expression, inputs)
-        except Exception as error:
-            print(f"{name}: {' '.join(str(error).split())[:200]}", flush=True)
+    with open(tried, "a+") as file:
+        file.seek(0)
+        done = set(file.read().split("\n"))
+        for name, net, inputs, options in nets(names):
+            if name in done:
+                continue
+            print(name, file=file, flush=True)
+            try:
+                export(folder, name, net, inputs, options)
+            except Exception as error:
+                print(f"{name}: {' '.join(str(error).split())[:200]}", flush=True)
 
 
 if __name__ == "__main__":

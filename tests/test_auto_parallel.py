@@ -328,10 +328,30 @@ def test_a_net_that_cannot_be_built(before):
 
 
 def test_without_mindspore(before):
-    """As in the ranks' environment, and in the system's Python, which may have no NumPy either."""
+    """Where it is to go on, as in the ranks' environment and in the system's Python, which may have no NumPy either."""
     for start in (sys.executable, shutil.which("python3", path="/usr/bin:/usr/local/bin")):
         if start:
-            assert_refused(split("dense", before, start=start), 3, "no MindSpore for", "requirements-export.txt")
+            done = split("dense", before, start=start, SPLIT_ENVIRONMENT="1")
+            assert_refused(done, 3, "no MindSpore for", "requirements-export.txt")
+
+
+def test_another_python_goes_on_in_the_environment_of_its_own(scripts, before):
+    """The one that is here is MindSpore 2.0.0's, under the name and with the mark of one that was made."""
+    made = scripts / ".venv-split"
+    made.mkdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (made / name).symlink_to(PYTHON.parent.parent / name)
+    for name in ("run.sh", "requirements-export.txt"):
+        shutil.copy(str(ROOT / name), str(scripts))
+    shutil.copy(str(ROOT / "requirements-export.txt"), str(made / "installed"))
+    done = split("dense", before, "--timeout=1", start=sys.executable, scripts=scripts)
+    assert done.returncode == 124 and "exporting" in done.stdout, done.stderr
+
+
+def test_an_environment_that_cannot_be_made(scripts, before):
+    (scripts / "run.sh").write_text("environment() { return 1; }; find_python37() { echo python3; }")
+    done = split("dense", before, start=sys.executable, scripts=scripts)
+    assert_refused(done, 3, ".venv-split", "2.0.0")
 
 
 @pytest.fixture

@@ -37,13 +37,13 @@ def elu(net, x, alpha):
 def softplus(net, x, beta, threshold):
     """log(1 + exp(beta x)) / beta; beyond the threshold, x, which that is by then."""
     beta, threshold = net.numbers(beta, threshold)
-    if beta * threshold < 20 and threshold < 20:
-        net.refuse(f"with the threshold {threshold}", "take 20, the default")
-    if beta == 1:
-        return net.result("Softplus", x)
-    made = net.make("Softplus", net.make("Mul", x, net.like(x, beta)))
-    net.result("RealDiv", made, net.like(x, beta))
-    return None
+    scaled = x if beta == 1 else net.make("Mul", x, net.like(x, beta))
+    made = net.make("Softplus", scaled)
+    made = made if beta == 1 else net.make("RealDiv", made, net.like(x, beta))
+    if threshold >= 20:  # where the formula is x by then
+        return net.give(made)
+    above = net.make("Greater", scaled, net.like(x, threshold), kind=("bool", net.shape(x)))
+    return net.result("Select", above, x, made)
 
 
 @of("MishExt")

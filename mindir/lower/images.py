@@ -1,6 +1,9 @@
 """Convolutions, poolings and paddings, of images in NCHW."""
 
+from mindir.lower.padding import filled, padded
+from mindir.lower.pooling import adaptive, pooled
 from mindir.lower.table import split
+from mindir.lower.windows import extreme, mean
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -52,19 +55,44 @@ def window(net, kernel, stride):
     return {"kernel_size": (1, 1, *kernel), "strides": (1, 1, *stride), "pad_mode": "VALID", "format": "NCHW"}
 
 
-@of("AvgPool2D")
-def average_pool(net, x, kernel, stride, padding, ceil, include, divisor):
-    if any(net.ints(padding)) or net.number(ceil) or net.number(divisor) is not None:
-        net.refuse("with padding, ceil_mode or a divisor", "pad before it")
-    net.result("AvgPool", x, **window(net, kernel, stride))
+def windows_of(net, x, kernel, stride, padding, many):
+    """Return the kernel, the strides and the pads [(before, after)] of a pooling over the last `many` axes."""
+    kernel = last(net.ints(kernel), many)
+    given = net.known(stride)
+    stride = kernel if given is None or given == () else last(net.ints(stride), many)
+    return kernel, stride, [(each, each) for each in last(net.ints(padding), many)]
+
+
+def last(numbers, many):
+    return tuple(numbers) * many if len(numbers) == 1 else tuple(numbers)
+
+
+@of("AvgPool1D", "AvgPool2D", "AvgPool3DExt")
+def average_pool(net, x, kernel, stride, padding, ceil, include, divisor=None):
+    if divisor is not None and net.number(divisor) is not None:
+        net.refuse("with a divisor", "multiply after it")
+    many = {"AvgPool1D": 1, "AvgPool2D": 2, "AvgPool3DExt": 3}[net.op]
+    if many == 2 and not any(net.ints(padding)) and not net.number(ceil):
+        return net.result("AvgPool", x, **window(net, kernel, stride))
+    found = windows_of(net, x, kernel, stride, padding, many)
+    return net.give(pooled(net, x, *found, ceil=bool(net.number(ceil)), counted=bool(net.number(include))))
 
 
 @of("MaxPoolWithMask", "MaxPoolWithIndices")
 def max_pool(net, x, kernel, stride, padding, dilation, ceil, *_):
     """(values, places); the places are refused where something takes them, as they aren't made."""
-    if any(net.ints(padding)) or set(net.ints(dilation)) != {1} or net.number(ceil):
-        net.refuse("with padding, dilation or ceil_mode", "pad before it")
-    net.give_first(net.make("MaxPool", x, kind=net.out[0], **window(net, kernel, stride)))
+    if not any(net.ints(padding)) and set(net.ints(dilation)) == {1} and not net.number(ceil):
+        return net.give_first(net.make("MaxPool", x, kind=net.out[0], **window(net, kernel, stride)))
+    found = windows_of(net, x, kernel, stride, padding, 2)
+    how = {"dilation": last(net.ints(dilation), 2), "ceil": bool(net.number(ceil))}
+    return net.give_first(pooled(net, x, *found, **how))
+
+
+@of("AdaptiveAvgPool1D", "AdaptiveAvgPool3DExt", "AdaptiveMaxPool1D", "AdaptiveMaxPool2DExt")
+def adaptive_windows_of_all(net, x, _):
+    many = {"1": 1, "2": 2, "3": 3}[net.op.replace("Ext", "")[-2]]
+    made = adaptive(net, x, extreme if "Max" in net.op else mean, many)
+    net.give_first(made) if isinstance(net.out, list) else net.give(made)
 
 
 @of("AdaptiveAvgPool2DExt")
@@ -76,12 +104,22 @@ def adaptive_pool(net, x, _):
 def pad(net, x, pads, value):
     """The pads come in pairs, the last axis first."""
     pads, number = net.ints(pads), net.number(value)
-    if number != 0:
-        net.refuse(f"with the value {number}", "pad with 0")
-    net.result("Pad", x, paddings=pairs(net, x, pads))
+    if number == 0 and min(pads) >= 0:
+        net.result("Pad", x, paddings=tuple(pairs(net, x, pads)))
+    else:
+        net.give(filled(net, x, pairs(net, x, pads), number))
+
+
+PADS = {"Reflection": "reflect", "Replication": "edge", "Circular": "circular"}
+
+
+@of(*(f"{name}Pad{many}D" for name in PADS for many in (1, 2, 3)))
+def pad_with_values(net, x, pads):
+    mode = next(mode for name, mode in PADS.items() if net.op.startswith(name))
+    net.give(padded(net, x, mode, pairs(net, x, net.ints(pads))))
 
 
 def pairs(net, x, pads):
-    """Return ((before, after), ...) for each axis, of a list that has the last axis's first."""
+    """Return [(before, after), ...] for each axis, of a list that has the last axis's first."""
     found = [(pads[index], pads[index + 1]) for index in range(0, len(pads), 2)][::-1]
-    return tuple([(0, 0)] * (len(net.shape(x)) - len(found)) + found)
+    return [(0, 0)] * (len(net.shape(x)) - len(found)) + found

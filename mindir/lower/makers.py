@@ -7,22 +7,24 @@ from mindir.rules import rules
 RULES, of = rules()
 
 
-def full(net, number):
+def full(net, number, x=None):
     dtype, shape = net.out
+    if min(shape, default=1) < 0 and x is not None and net.kind.get(x) == net.out:
+        return net.result("OnesLike" if number else "ZerosLike", x)
     if min(shape, default=1) < 0:
         net.refuse(f"of the open shape {shape}", "export it with a fixed shape")
     net.room(shape)
-    net.give(np.full(shape, number, net.numpy_dtype(dtype)))
+    return net.give(np.full(shape, number, net.numpy_dtype(dtype)))
 
 
 @of("ZerosLikeExt", "Zeros", "ZerosLike")
-def zeros(net, *_):
-    full(net, 0)
+def zeros(net, x, *_):
+    full(net, 0, x)
 
 
 @of("OnesLikeExt", "Ones", "OnesLike")
-def ones(net, *_):
-    full(net, 1)
+def ones(net, x, *_):
+    full(net, 1, x)
 
 
 @of("FillScalar", "FullLike", "FillTensor")

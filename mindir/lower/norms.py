@@ -54,7 +54,9 @@ def layer_norm(net, x, shape, gamma, beta, epsilon):
 
 @of("GroupNorm")
 def group_norm(net, x, groups, gamma, beta, epsilon):
-    shape, groups, dtype = net.fixed(x), net.number(groups), net.dtype(x)
+    shape, groups, dtype = net.shape(x), net.number(groups), net.dtype(x)
+    if min(shape[1:]) < 0:
+        net.fixed(x)
     flat = (shape[0], groups, product(shape[1:]) // groups)
     y = net.reshape(x, flat)
     mean, var = variance(net, y, (2,), flat[2])

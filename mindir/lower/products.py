@@ -32,18 +32,23 @@ def dense(net, x, weight, bias=None):
     shape = net.shape(x)
     if len(net.shape(weight)) != 2 or not shape:
         net.refuse(f"of {shape} and {net.shape(weight)}", "export it with a weight of two dimensions")
+    if shape.count(-1) > 1:  # not as MindSpore 2.0 has it, but as engines do
+        made = net.make("MatMul", x, weight, kind=net.out, **transposes("MatMul", False, True))
+        biased = bias and net.known(bias) is not None
+        return net.result("Add", made, bias) if biased else net.give(made)
     flat = rows_of(net, x)
     kind = net.dtype(x), (net.shape(flat)[0], net.shape(weight)[0])
     made = net.make("MatMul", flat, weight, kind=kind, **transposes("MatMul", False, True))
     if bias and net.known(bias) is not None:
         made = net.make("BiasAdd", made, bias, kind=kind, **BIAS)
-    net.result_reshaped(made)
+    return net.result_reshaped(made)
 
 
 @of("Addmm", "Baddbmm", "Addmv")
 def add_product(net, b, x, y, beta, alpha):
     """beta b + alpha x y."""
     made = multiply(net, x, y, inside=True)
+    made = net.reshape(made, net.out[1]) if net.op == "Addmv" else made
     beta, alpha = net.numbers(beta, alpha)
     made = made if alpha == 1 else net.make("Mul", made, net.like(made, alpha))
     net.result("Add", made, b if beta == 1 else net.make("Mul", b, net.like(b, beta)))

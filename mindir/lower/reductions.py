@@ -24,6 +24,7 @@ def result_reduced(net, op, x, axes, keep):
 
 @of("ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum", "ReduceProd", "ReduceAll", "ReduceAny")
 def of_both(net, x, axis, keep, *_):
+    x = net.cast(x, "bool") if net.op in ("ReduceAll", "ReduceAny") else x
     result_reduced(net, net.op, x, net.axes(axis, len(net.shape(x))), bool(net.number(keep)))
 
 
@@ -56,6 +57,14 @@ def spread(net, x, axis, correction, keep):
         net.result_reshaped(made)
 
 
+def count_along(net, x, axes):
+    """Return how many values a reduction over the axes brings together, which must not be open."""
+    sizes = [net.shape(x)[each] for each in axes]
+    if min(sizes, default=1) < 0:
+        net.refuse(f"over an open dimension of {net.shape(x)}", "export it with a fixed shape")
+    return product(sizes)
+
+
 def variance(net, x, axes, count):
     """Return the mean and the variance, which divides by `count`, with all dimensions kept."""
     mean = reduce(net, "ReduceMean", x, axes, True)
@@ -68,8 +77,8 @@ def variance(net, x, axes, count):
 
 @of("ReduceStd")
 def standard_deviation(net, x, axis, unbiased, keep):
-    shape, axes = net.fixed(x), net.axes(axis, len(net.shape(x)))
-    count = product(shape[each] for each in axes) - bool(net.number(unbiased))
+    axes = net.axes(axis, len(net.shape(x)))
+    count = count_along(net, x, axes) - bool(net.number(unbiased))
     mean, made = variance(net, x, axes, count)
     net.give_all(*(net.reshape(each, kind[1]) for each, kind in zip((net.make("Sqrt", made), mean), net.out)))
 
@@ -83,7 +92,7 @@ def log_sum_exp(net, x, axis, *_):
     net.result_reshaped(net.make("Add", net.make("Log", reduce(net, "ReduceSum", exp, axes, True)), top))
 
 
-@of("LinalgVectorNorm", "Norm")
+@of("LinalgVectorNorm", "Norm", "LpNormV2")
 def vector_norm(net, x, order, axis, keep, *_):
     axes, keep, order = net.axes(axis, len(net.shape(x))), bool(net.number(keep)), net.number(order)
     x = net.cast(x, net.out[0])
@@ -93,8 +102,11 @@ def vector_norm(net, x, order, axis, keep, *_):
         result_reduced(net, "ReduceSum", net.make("Abs", x), axes, keep)
     elif order in (float("inf"), float("-inf")):
         result_reduced(net, "ReduceMax" if order > 0 else "ReduceMin", net.make("Abs", x), axes, keep)
+    elif order == 0:
+        net.refuse("of the order 0", "count what isn't 0")
     else:
-        net.refuse(f"of the order {order}", "take 1, 2 or infinity")
+        power = net.make("Pow", net.make("Abs", x), net.like(x, order))
+        net.result("Pow", reduce(net, "ReduceSum", power, axes, keep), net.like(x, 1 / order))
 
 
 @of("ArgMaxWithValue", "ArgMinWithValue")

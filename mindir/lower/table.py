@@ -7,6 +7,7 @@ from mindir.constants import Type
 ENUMS = {  # numbers for names, from include/mindspore/ops/include/op_enum.h of MindSpore 2.10
     "format": {0: "NCHW", 1: "NHWC"},
     "pad_mode": {0: "PAD", 1: "SAME", 2: "VALID"},
+    "reduction": {0: "sum", 1: "mean", 2: "none"},
 }
 
 

@@ -5,7 +5,21 @@ right: of lowered files, no others go through. The repairs are for files of ever
 """
 
 from mindir.errors import understood
-from mindir.repairs import activations, arithmetic, erf, images, indexing, products, reductions, shapes, types
+from mindir.repairs import (
+    activations,
+    arithmetic,
+    erf,
+    functions,
+    images,
+    indexing,
+    padding,
+    pooling,
+    products,
+    reductions,
+    shapes,
+    trigonometry,
+    types,
+)
 from mindir.repairs.erf import GeLUs
 from mindir.repairs.known import refuse_unknown
 from mindir.repairs.products import Products
@@ -13,7 +27,9 @@ from mindir.repairs.rewriter import EngineRewriter
 from mindir.rewriting import Rewriter
 
 ON_CPUS = {}  # primitive: the function that rewrites it for the CPU's engine
-for _module in (activations, arithmetic, images, indexing, products, reductions, shapes):
+for _module in (
+    activations, arithmetic, functions, images, indexing, padding, pooling, products, reductions, shapes, trigonometry,
+):  # fmt: skip
     ON_CPUS.update(_module.RULES)
 ON_GPUS = {**products.RULES, **erf.RULES, "Transpose": shapes.transpose}  # what both get wrong, as both read a file
 
@@ -40,4 +56,6 @@ def repair(shard, back_end="cpu"):
 def is_pure(net, primitive):
     """Return whether the node changes no state, as the primitive's attributes say."""
     effects = ("side_effect_mem", "side_effect_io")
-    return net.op == "BatchNorm" or not any(each.name in effects and each.i for each in primitive.attribute)
+    return net.op in ("BatchNorm", "InstanceNorm") or not any(
+        each.name in effects and each.i for each in primitive.attribute
+    )

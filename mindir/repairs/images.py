@@ -1,42 +1,17 @@
-"""Pooling and padding."""
+"""Convolutions and their normalisation."""
 
+from mindir.lower.reductions import variance
+from mindir.lower.windows import mean
 from mindir.rules import rules
+from mindir.shapes import product
 
 RULES, of = rules()
 
 
-@of("AdaptiveAvgPool2D")
-def adaptive_pool(net, x):
-    rank, shape = len(net.shape(x)), net.fixed(x)
-    rows, columns = net.out[1][-2:]
-    if (rows, columns) == (1, 1):
-        return net.result("ReduceMean", x, (rank - 2, rank - 1), keep_dims=True)
-    if shape[-2] % rows or shape[-1] % columns or rank != 4:
-        net.refuse(f"of {shape} to {(rows, columns)}", "export it with a size that divides the image's")
-    size = (1, 1, shape[-2] // rows, shape[-1] // columns)
-    net.result("AvgPool", x, kernel_size=size, strides=size, pad_mode="VALID", format="NCHW")
-    return None
-
-
-@of("PadV3")
-def pad(net, x, pads, value=None):
-    given, numbers = net.attributes(), net.ints(pads)
-    number = 0 if value is None or net.known(value) is None else float(net.number(value))
-    if given.get("mode", "constant") != "constant" or number != 0:
-        net.refuse(f"with the mode {given.get('mode')} or the value {number}", "pad with 0")
-    if given.get("paddings_contiguous", True):
-        found = [(numbers[index], numbers[index + 1]) for index in range(0, len(numbers), 2)][::-1]
-    else:
-        half = len(numbers) // 2
-        found = list(zip(numbers[:half], numbers[half:]))[::-1]
-    pairs = [(0, 0)] * (len(net.shape(x)) - len(found)) + found
-    net.result("Pad", x, paddings=tuple(pairs))
-
-
 @of("BiasAdd")
 def bias_add(net, x, bias):
-    """Of three dimensions the engine has none."""
-    if len(net.shape(x)) not in (2, 4):
+    """Of three dimensions the engine has none, and with an open one its converter puts a Transpose around it."""
+    if len(net.shape(x)) not in (2, 4) or min(net.shape(x)) < 0:
         one = (1, *net.shape(bias)) + (1,) * (len(net.shape(x)) - 2)
         net.result("Add", x, net.reshape(bias, one))
 
@@ -65,3 +40,35 @@ def convolution(net, x, weight):
     group = given.get("group", given.get("groups", 1))
     if group > 1 and net.shape(weight)[1] != 1 and weight not in net.products.parameters:
         net.refuse(f"of {group} groups with a weight that is computed as the model runs", "make it a Parameter")
+
+
+@of("Conv2DTranspose", "Conv2DBackpropInput")
+def transposed_convolution(net, x, weight, *_):
+    """The engine has it for one group, and under one of its names."""
+    given = net.attributes()
+    group = given.get("group", given.get("groups", 1))
+    if group > 1:
+        net.refuse(f"of {group} groups isn't in mindspore_lite 2.0", "convolve each group on its own")
+
+
+@of("InstanceNorm")
+def instance_norm(net, x, gamma, beta, *_):
+    """(x - mean) / sqrt(variance + epsilon) gamma + beta, of each channel of each image; in a tuple with both."""
+    shape, epsilon = net.fixed(x), net.attributes().get("epsilon", 1e-5)
+    axes = tuple(range(2, len(shape)))
+    average, square = variance(net, x, axes, product(shape[2:]))
+    root = net.make("Sqrt", net.make("Add", square, net.like(x, epsilon)))
+    one = (1, shape[1]) + (1,) * len(axes)
+    y = net.make("Mul", net.make("RealDiv", net.make("Sub", x, average), root), net.reshape(gamma, one))
+    net.give_first(net.make("Add", y, net.reshape(beta, one)))
+
+
+@of("LRN")
+def across_channels(net, x):
+    """x / (bias + alpha * the sum of the squares of 2 * depth_radius + 1 channels)^beta."""
+    given, channels = net.attributes(), net.fixed(x)[1]
+    reach = range(channels)
+    near = [[other for other in reach if abs(other - each) <= given["depth_radius"]] for each in reach]
+    total = mean(net, net.make("Square", x), 1, near, [1] * channels)
+    base = net.make("Add", net.make("Mul", total, net.like(x, given["alpha"])), net.like(x, given["bias"]))
+    net.result("RealDiv", x, net.make("Pow", base, net.like(x, given["beta"])))

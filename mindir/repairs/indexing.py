@@ -22,13 +22,38 @@ def select(net, mask, x, y):
     """The engine broadcasts nothing here."""
     shape = net.out[1]
     if any(net.shape(each) != shape for each in (mask, x, y)):
-        net.result("Select", *(expand(net, each, shape) for each in (mask, x, y)))
+        net.result("Select", *expand_all(net, (mask, x, y), shape))
 
 
 @of("MaskedFill")
 def masked_fill(net, x, mask, value):
     dtype, shape = net.out
-    net.result("Select", expand(net, mask, shape), expand(net, net.cast(value, dtype), shape), expand(net, x, shape))
+    net.result("Select", *expand_all(net, (mask, net.cast(value, dtype), x), shape))
+
+
+def expand_all(net, values, shape):
+    """Return the values broadcast to the shape; to an open one as products with ones, which one of them gives."""
+    whole = next((each for each in values if net.shape(each) == shape), None)
+    if min(shape, default=1) >= 0 or whole is None:
+        return [expand(net, each, shape) for each in values]
+    return [each if net.shape(each) == shape else spread(net, each, ones_of(net, whole)) for each in values]
+
+
+def ones_of(net, x):
+    """Return float32 ones in the shape of x: of what is true or isn't."""
+    true = x if net.dtype(x) == "bool" else net.make("Greater", x, net.like(x, 0), kind=("bool", net.shape(x)))
+    always = net.make("LogicalOr", true, net.make("LogicalNot", true))
+    return net.make("Cast", always, Type("float32"), kind=("float32", net.shape(x)))
+
+
+def spread(net, value, ones):
+    """Return the value, float32 or bool, in the shape of the ones."""
+    if net.dtype(value) not in ("float32", "bool"):
+        net.refuse(f"broadcasts {net.dtype(value)} to an open shape", "export it with a fixed shape")
+    wide = net.make("Mul", net.cast(value, "float32"), ones)
+    if net.dtype(value) == "float32":
+        return wide
+    return net.make("NotEqual", wide, np.array(0, np.float32), kind=("bool", net.shape(ones)))
 
 
 def expand(net, value, shape):

@@ -34,18 +34,18 @@ def primitives(net):
 
 
 def refuse_unknown(shard):
-    """Raise MindIRError for a node that makes no values and, of a lowered file, for one that isn't known to be right.
+    """Raise MindIRError for a node that takes or makes no values and, of a lowered file, for one that isn't known.
 
     Of a file of its own version, the engine knows itself what it can't build.
     """
     net = Graph(shard.path, shard.model)
     for value, op, dtype in primitives(net):
         where = f"{shard.path}: node {label(net.nodes[value])}"
-        shape, inputs = net.kind.get(value, ("", ()))[1], net.inputs[value]
-        if 0 in shape and not any(0 in net.kind[each][1] for each in inputs if each in net.kind):
-            raise MindIRError(
-                f"{where}: {op} makes {shape}, no values, on which mindspore_lite 2.0 crashes: leave it out"
-            )
+        shapes = [net.kind[each][1] for each in (value, *net.inputs[value]) if each in net.kind]
+        empty = next((each for each in shapes if 0 in each), None)
+        if empty is not None:
+            why = f"{op} of the shape {empty}, no values, on which mindspore_lite 2.0 crashes"
+            raise MindIRError(f"{where}: {why}: leave it out")
         if dtype in KNOWN.get(op, ()) or not shard.is_lowered:
             continue
         if op in KNOWN:

@@ -1,10 +1,10 @@
 """Sums, extremes and their places."""
 
 from mindir.constants import Type
-from mindir.lower.reductions import variance
+from mindir.lower.reductions import count_along, variance
 from mindir.lower.sorting import top
 from mindir.rules import rules
-from mindir.shapes import product, reduced
+from mindir.shapes import reduced
 
 RULES, of = rules()
 REDUCTIONS = ("ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum", "ReduceProd", "ReduceAll", "ReduceAny")
@@ -51,11 +51,11 @@ def write_axes_out(net, x, axis):
 def standard_deviation(net, x):
     """(standard deviation, mean): the engine's have wrong shapes."""
     given = net.attributes()
-    rank, shape = len(net.shape(x)), net.fixed(x)
+    rank = len(net.shape(x))
     axes = given.get("axis", ())
     axes = (axes,) if isinstance(axes, int) else tuple(axes)
     axes = tuple(sorted({each % rank for each in axes})) or tuple(range(rank))
-    count = product(shape[each] for each in axes) - bool(given.get("unbiased", True))
+    count = count_along(net, x, axes) - bool(given.get("unbiased", True))
     mean, square = variance(net, x, axes, count)
     net.give_all(*(net.reshape(each, kind[1]) for each, kind in zip((net.make("Sqrt", square), mean), net.out)))
 

@@ -11,6 +11,10 @@ from mindir.schema import TENSORS
 
 COMPUTED_AS = {"float16": "float32", "bfloat16": "float32", "float64": "float32", "int64": "int32"}
 BEYOND = "has values beyond int32, in which mindspore_lite 2.0 computes int64"
+OF_TENSORS = (
+    "Add", "Sub", "Mul", "Div", "RealDiv", "FloorDiv", "FloorMod", "Mod", "Pow", "Maximum", "Minimum",
+    "SquaredDifference", "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual",
+)  # fmt: skip
 
 
 class EngineRewriter(Rewriter):
@@ -69,6 +73,38 @@ class EngineRewriter(Rewriter):
             value.CopyFrom(encode("value", converted))
             self.in_file[node.output[0]] = dtype
         super().see_constant(node)
+
+    def _step(self, node, primitive, rule_of):
+        if self.op in OF_TENSORS:
+            self._of_one_dtype(node)
+        if self.op == "make_list":  # which the engine doesn't know
+            self.op = "MakeTuple"
+            self._fill(node, self.op, list(node.input), None, {})
+            return
+        super()._step(node, primitive, rule_of)
+
+    def _of_one_dtype(self, node):
+        """Give both arguments the dtype of the result: the engine mixes none, and a plain number is of its own type."""
+        known = [self.known(each) for each in self.args]
+        plain = [isinstance(each, (bool, int, float)) for each in known]
+        dtypes = [
+            type(each).__name__ if number else self.dtype(value) for value, each, number in zip(self.args, known, plain)
+        ]
+        if len(set(dtypes)) == 1 and not any(plain):
+            return
+        dtype = self.numpy_dtype(self.out[0])
+        if dtype == "bool":  # a comparison's
+            dtype = "float32" if any(each.startswith("float") for each in dtypes) else "int32"
+        for place, number in enumerate(known):
+            constant = number is not UNKNOWN and np.ndim(number) == 0
+            made = self.constant(np.array(number, dtype)) if constant else self.cast_in_engine(self.args[place], dtype)
+            self.args[place] = node.input[place] = made
+
+    def cast_in_engine(self, value, dtype):
+        """Return the value in a dtype that the engine computes in, by way of those that it casts from."""
+        if self.dtype(value) in ("bool", "uint8") and dtype == "int32":
+            value = self.cast(value, "float32") if self.dtype(value) == "uint8" else value
+        return self.cast(value, dtype)
 
     def cast(self, value, dtype):
         if self.numpy_dtype(self.dtype(value)) == self.numpy_dtype(dtype):

@@ -4,6 +4,8 @@ import numpy as np
 
 from mindir.constants import UNKNOWN
 from mindir.lower.shapes import rolled
+from mindir.repairs.functions import truth_values
+from mindir.repairs.indexing import ones_of
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -82,15 +84,21 @@ def shape_of(net, x):
 
 @of("ExpandDims")
 def expand_dims(net, x, axis):
+    """With an open dimension the engine's converter takes the axis as a tensor only."""
     if not net.shape(x):
         net.result("Reshape", x, (1,))
+    elif min(net.shape(x)) < 0:
+        net.result("ExpandDims", x, np.array(net.ints(axis)[0], np.int32))
 
 
 @of("OnesLike", "ZerosLike")
 def constant_like(net, x):
     number = int(net.op == "OnesLike")
+    if min(net.shape(x), default=1) < 0 and net.dtype(x) == "float32":
+        ones = ones_of(net, x)
+        return net.give(ones if number else net.make("Sub", ones, ones))
     net.room(net.fixed(x))
-    net.give(np.full(net.fixed(x), number, net.numpy_dtype(net.dtype(x))))
+    return net.give(np.full(net.fixed(x), number, net.numpy_dtype(net.dtype(x))))
 
 
 @of("Roll")
@@ -102,6 +110,22 @@ def roll(net, x):
 @of("Split")
 def split(net, x):
     """The engine makes Split, Sigmoid and Mul one, and crashes if the axis is counted from the end."""
+    if net.dtype(x) == "bool":
+        truth_values(net, x)
+        return
     given = net.attributes()
     if given.get("axis", 0) < 0:
         net.result("Split", x, **{**given, "axis": given["axis"] % len(net.shape(x))}, kind=net.out)
+
+
+@of("Softmax", "LogSoftmax")
+def axis_from_the_front(net, x):
+    """Of a negative axis the engine has the last alone."""
+    given = net.attributes()
+    axis = given.get("axis", -1)
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+    if isinstance(axis, tuple):
+        net.refuse(f"over the axes {axis}", "take one axis")
+    if axis < -1:
+        axis %= len(net.shape(x))
+        net.result(net.op, x, **{**given, "axis": (axis,) if net.op == "Softmax" else axis})

@@ -1,0 +1,61 @@
+"""Poolings that mindspore_lite 2.0.0's CPU hasn't: of three dimensions, padded, adaptive. An axis after the other."""
+
+from mindir.lower.pooling import adaptive, pooled
+from mindir.lower.windows import extreme, mean
+from mindir.rules import rules
+
+RULES, of = rules()
+
+
+def pads_of(mode, pads, sizes, kernel, strides):
+    """Return [(before, after)] for each axis, as a pad_mode says."""
+    if mode.upper() == "VALID":
+        return [(0, 0)] * len(sizes)
+    if mode.upper() == "SAME":
+        missing = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(sizes, kernel, strides)]
+        return [(each // 2, each - each // 2) for each in missing]
+    return list(zip(pads[::2], pads[1::2]))
+
+
+def last(numbers, many):
+    """Return what an attribute says of the last axes: a number for all of them, or one each."""
+    return (numbers,) * many if isinstance(numbers, int) else tuple(numbers)[-many:]
+
+
+@of("MaxPool3D", "MaxPool3DWithArgmax", "AvgPool3D")
+def pool_3d(net, x):
+    """Of MaxPool3DWithArgmax the first item of (values, places) alone."""
+    given, sizes = net.attributes(), net.fixed(x)[-3:]
+    kernel, strides = last(given.get("kernel_size", given.get("ksize")), 3), last(given["strides"], 3)
+    if given.get("divisor_override"):
+        net.refuse("with a divisor", "multiply after it")
+    if net.op == "MaxPool3DWithArgmax":
+        pads = [(each, each) for each in last(given["pads"], 3)]
+        how = {"dilation": last(given["dilation"], 3)}
+    else:
+        pads = pads_of(given.get("pad_mode", "VALID"), last(given.get("pad_list", 0), 6), sizes, kernel, strides)
+        padded = given.get("pad_mode", "VALID").upper() == "PAD"
+        counted = bool(given.get("count_include_pad", True)) and padded  # of "same", MindSpore counts what is there
+        how = {"counted": counted if net.op == "AvgPool3D" else None}
+    made = pooled(net, x, kernel, strides, pads, ceil=bool(given.get("ceil_mode", False)), **how)
+    net.give_first(made) if isinstance(net.out, list) else net.give(made)
+
+
+@of("AdaptiveAvgPool2D", "AdaptiveAvgPool3D", "AdaptiveMaxPool2D")
+def adaptive_pool(net, x):
+    """Each result's window is what its share of the axis touches. Of several outputs the first alone."""
+    shape, many = net.fixed(x), 3 if net.op.endswith("3D") else 2
+    first = net.out[0] if isinstance(net.out, list) else net.out
+    if net.op == "AdaptiveAvgPool2D" and first[1][-2:] == (1, 1):
+        return net.result("ReduceMean", x, (len(shape) - 2, len(shape) - 1), keep_dims=True)
+    made = adaptive(net, x, extreme if "Max" in net.op else mean, many)
+    return net.give_first(made) if isinstance(net.out, list) else net.give(made)
+
+
+@of("MaxPoolWithArgmaxV2")
+def max_pool(net, x):
+    """Of (values, places) the first alone. Its pads are (1, 1, rows, columns)."""
+    given = net.attributes()
+    kernel, strides, pads, dilation = (last(given[name], 2) for name in ("kernel_size", "strides", "pads", "dilation"))
+    how = {"dilation": dilation, "ceil": bool(given.get("ceil_mode", False))}
+    net.give_first(pooled(net, x, kernel, strides, [(each, each) for each in pads], **how))
