@@ -36,17 +36,19 @@ class Writer:
         self.blocks = [(self.cache[f"cache{2 * index}"], self.cache[f"cache{2 * index + 1}"]) for index in range(pairs)]
         self.sentences, self.context = self.blocks[0][1].shape[0], self.blocks[0][1].shape[2]
         self.filled = np.zeros(self.sentences, np.int32)  # how many tokens of each sentence the cache holds
+        self.predicts = 0
+
+    def check(self, prompts):
+        """Raise Stop (status 2) for a prompt that is empty or longer than the context."""
+        for prompt in prompts:
+            if not 1 <= len(prompt) <= self.context:
+                message = f"a prompt of {len(prompt)} tokens, and the context takes 1 to {self.context}"
+                raise ranks.Stop(ranks.REFUSED, f"{message}: change it, or export with another --context")
 
     def read(self, prompts):
-        """Forget what was before and take in B prompts, lists of tokens; return the logits after each, (B, V).
-
-        Raises Stop (status 2) for a prompt that is empty or longer than the context.
-        """
+        """Forget what was before and take in B prompts, lists of tokens; return the logits after each, (B, V)."""
+        self.check(prompts)
         lengths = np.array([len(prompt) for prompt in prompts], np.int32)
-        if lengths.min() < 1 or lengths.max() > self.context:
-            found = f"a prompt has {lengths.max() if lengths.max() > self.context else 0} tokens"
-            advice = "shorten it, or export with another --context"
-            raise ranks.Stop(ranks.REFUSED, f"{found}, the model takes 1 to {self.context}: {advice}")
         self.filled[:], logits, start = 0, None, 0
         while start < lengths.max():
             length = 1 if lengths.max() - start == 1 else self.chunk
@@ -70,6 +72,8 @@ class Writer:
         arrays["ids"][:] = tokens
         arrays["positions"][:] = self.filled[:, None] + np.arange(tokens.shape[1], dtype=np.int32)
         arrays["last"][:] = self.filled + np.maximum(counts, 1) - 1
+        self.predicts += 1
+        ranks.step(f"predict {self.predicts}")  # each has a time limit of its own
         logits, *added = (output.get_data_to_numpy() for output in model.predict(tensors))
         for row, (start, count) in enumerate(zip(self.filled.tolist(), counts.tolist())):
             for (keys, values), new in zip(self.blocks, added) if count else ():

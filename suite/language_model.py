@@ -1,6 +1,7 @@
 """The nets of a language model on this rank's CPU, and the check of what they write against the unsharded one."""
 
 import os
+import sys
 import tempfile
 
 import mindspore_lite as mslite
@@ -21,6 +22,33 @@ def part_of(model_path, net):
     if not model_path.endswith(".mindir"):
         raise ranks.Stop(ranks.REFUSED, f"--model_path {model_path}: must end in .mindir")
     return f"{model_path[: -len('.mindir')]}.{net}.mindir"
+
+
+def tokenizer(model_path):
+    """Return the tokenizer of the file beside the model, X.tokenizer.json for X.mindir."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        advice = f"{sys.executable} -m pip install tokenizers"
+        raise ranks.Stop(ranks.UNAVAILABLE, f"the tokenizers package isn't there: {advice}") from None
+    path = part_of(model_path, "tokenizer")[: -len("mindir")] + "json"
+    try:
+        return Tokenizer.from_file(path)
+    except Exception as error:  # tokenizers raises no class of its own
+        advice = "models/export_smollm.py writes it beside the model"
+        raise ranks.Stop(ranks.REFUSED, f"{path}: {error}: {advice}") from None
+
+
+def read_lines(file):
+    """Return the lines of a text file, in UTF-8, that aren't blank; raise Stop (status 2) where there are none."""
+    try:
+        with open(file, encoding="utf-8") as opened:
+            lines = [line.strip() for line in opened if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read: {error}") from None
+    if not lines:
+        raise ranks.Stop(ranks.REFUSED, f"{file}: no prompt in it: one per line")
+    return lines
 
 
 def load(model_path, comm):

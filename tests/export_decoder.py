@@ -2,7 +2,7 @@
 
     .venv-export/bin/python tests/export_decoder.py FOLDER
 
-2 blocks, 72 wide, 6 heads of queries and 3 of keys and values, 203 words: neither words nor groups can be dealt out
+2 blocks, 72 wide, 6 heads of queries and 3 of keys and values, 263 words: neither words nor groups can be dealt out
 evenly to 2 ranks.
 """
 
@@ -19,7 +19,7 @@ from export_smollm import Config  # noqa: E402
 from tensor_parallel import export_shards  # noqa: E402
 
 CONFIG = Config(2, 72, 6, 3, 16, 1e4, 1e-5, 64)
-BATCH, CONTEXT, CHUNK, WORDS, INNER = 2, 32, 5, 203, 96
+BATCH, CONTEXT, CHUNK, WORDS, INNER = 2, 32, 5, 263, 96
 
 
 def weights():

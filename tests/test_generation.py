@@ -1,11 +1,13 @@
 """A language model: a tiny decoder on real ranks against NumPy in float64, and how tokens are chosen and shown."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 from conftest import ROOT, assert_refused, command, ranks
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from suite.generation import Choice, Text
 
@@ -20,7 +22,14 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny")
     done = command(EXPORT, "tests/export_decoder.py", folder)
     assert done.returncode == 0, done.stderr
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: 7 + index for index, letter in enumerate(letters)}  # 263 words: the bytes, and 7 names
+    vocabulary.update((f"<{index}>", index) for index in range(7))
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     (folder / "1").mkdir()
+    for count in "123":
+        tokenizer.save(str(folder / count / "Tiny.tokenizer.json"))
     for net in ("prefill", "decode"):
         for name in (f"Tiny.{net}.mindir", f"Tiny.{net}0.mindir"):
             shutil.copy(str(folder / "2" / f"Tiny.{net}.mindir"), str(folder / "1" / name))
@@ -89,9 +98,10 @@ def test_a_sharded_decoder_writes_what_numpy_does(tiny, count):
             error = np.abs(logits[step, row] - right).max() / np.abs(right).max()
             assert not (error > 1e-5 or np.isnan(error)), (row, step, error)
             assert tokens[step, row] == right.argmax()
-    assert logits.shape == (12, 2, 203)  # no padding of the words
+    assert logits.shape == (12, 2, 263)  # no padding of the words
 
 
+@pytest.mark.slow
 def test_without_prefill_the_prompt_is_read_token_by_token(tiny, tmp_path):
     """To the same text, and to the last place of the context."""
     for rank in range(2):
@@ -108,6 +118,47 @@ def test_a_prompt_that_the_context_has_no_room_for(tiny):
     long = json.dumps([[1] * 33, [2]])
     done = ranks(1, ROOT / "tests" / "rank_writer.py", tiny / "1" / "Tiny.mindir", tiny / "x.npz", long, 1)
     assert_refused(done, 2, "33 tokens", "32")
+
+
+# The example
+
+
+def generated(folder, count, *words):
+    start = ("./run.sh", "--backend=cpu", f"--ranks={count}", "--untagged", f"--log_dir={folder / 'logs'}")
+    page = ("examples/generate.py", "--model_path", folder / "Tiny.mindir", "--prompt", "né", "--tokens", 12)
+    return command(*start, *page, *words)
+
+
+def test_a_seed_gives_the_same_text_on_any_number_of_ranks(tiny):
+    words = ("--temperature=1.5", "--top_p=0.9", "--seed=3")
+    one, three = (generated(tiny / str(count), count, *words) for count in (1, 3))
+    assert (one.returncode, three.returncode) == (0, 0), one.stderr + three.stderr
+    text, figures = one.stdout.split("\nfirst token", 1)
+    assert text
+    assert three.stdout.startswith(f"{text}\nfirst token")
+    for done in (one, three):
+        assert re.search(r"first token [\d.]+ s, then [\d.]+ tokens/s, \d+ in all\ncheck: PASS", done.stdout)
+
+
+def test_the_first_tokens_are_compared_with_the_unsharded_model(tiny, tmp_path):
+    """With rank 0's shard a second time the text is another one."""
+    folder = tmp_path / "wrong"
+    shutil.copytree(str(tiny / "2"), str(folder))
+    shutil.copy(str(folder / "Tiny.decode0.mindir"), str(folder / "Tiny.decode1.mindir"))
+    done = generated(folder, 2)
+    assert done.returncode == 4, done.stderr
+    assert str(folder / "Tiny.decode.mindir") in done.stderr
+
+
+def test_prompts_of_a_file_and_one_that_is_too_long(tiny, tmp_path):
+    file = tmp_path / "prompts.txt"
+    file.write_text("one\n\ntwo\nthree\n", encoding="utf-8")
+    done = generated(tiny / "1", 1, "--batch", file, "--check=off")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"^> (.*)$", done.stdout, re.M) == ["one", "two", "three"]
+    done = generated(tiny / "1", 1, "--prompt", "x" * 33)
+    assert done.returncode == 2
+    assert re.search("33 tokens.* 32", done.stderr)
 
 
 # Tokens and text, without any model
