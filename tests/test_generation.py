@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, command, ranks
+from conftest import ROOT, assert_refused, command, lines, ranks
 from test_ascend import SHARED, Server, ended
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -242,3 +242,11 @@ def test_smollm_writes_the_tokens_that_transformers_does(tmp_path, count):
         done = ranks(count, ROOT / "tests" / "rank_writer.py", *words, timeout=1200)
         assert done.returncode == 0, done.stderr
         assert np.load(str(tmp_path / "made.npz"))["tokens"][:, 0].tolist() == each["made"][:24]
+
+
+def test_a_chunk_that_the_context_has_no_room_for_cannot_be_exported(tmp_path):
+    words = ("--ranks=1", "--chunk=64", "--context=32", "--output", tmp_path / "X.mindir")
+    done = command(EXPORT, "models/export_smollm.py", *words)
+    assert done.returncode == 2
+    assert "chunk: 64" in lines(done.stderr)[-1]
+    assert not list(tmp_path.iterdir())
