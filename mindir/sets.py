@@ -41,18 +41,19 @@ def check_set(summaries):
 
 
 def check_shared(one, other):
-    """Raise MindIRError unless two models have the same weights: names, dtypes, shapes and values.
+    """Raise MindIRError unless two models have weights in common, by name, of the same dtypes, shapes and values.
 
-    A device that shares them by name takes those of the model built first, whatever the other file has.
+    A device that shares them by name takes those of the model built first, whatever the other file has. Weights that
+    only one of the two has, such as the head of a net that writes, are that one's own.
     """
     mine, theirs = (
         {short_name(tensor.name): tensor for tensor in shard.model.graph.parameter} for shard in (one, other)
     )
-    for name in sorted({*mine, *theirs}):
-        if name not in mine or name not in theirs:
-            here, there = (one, other) if name in mine else (other, one)
-            advice = "export both from the same network"
-            raise MindIRError(f"{there.path}: has no weight {name}, which {here.path} has: {advice}")
+    common = sorted({*mine} & {*theirs})
+    if not common:
+        advice = "export both from the same network"
+        raise MindIRError(f"{other.path}: none of its {len(theirs)} weights has a name that {one.path} has: {advice}")
+    for name in common:
         first, second = mine[name], theirs[name]
         kinds = [f"{DTYPES[tensor.data_type]} {list(tensor.dims)}" for tensor in (first, second)]
         if kinds[0] != kinds[1]:

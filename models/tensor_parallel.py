@@ -61,7 +61,10 @@ def parameter(array, name):
 
 
 class Sum(nn.Cell):
-    """The sum over the ranks of x (M, ...), on all of them. ReduceScatter needs M to be a multiple of the ranks."""
+    """The sum over the ranks of x (M, ...), on all of them.
+
+    Rows that can't be scattered evenly are scattered as numbers: the size of x has to be a multiple of the ranks.
+    """
 
     def __init__(self, collective=COLLECTIVES[0]):
         super().__init__()
@@ -69,15 +72,19 @@ class Sum(nn.Cell):
         if self.ranks > 1:
             self.all_reduce = ops.AllReduce(group=GROUP)
             self.reduce_scatter, self.all_gather = ops.ReduceScatter(group=GROUP), ops.AllGather(group=GROUP)
+        self.reshape = ops.Reshape()
 
     def construct(self, x):
         if self.ranks == 1:
             return x
         if self.at_once:
             return self.all_reduce(x)
-        if x.shape[0] % self.ranks:
-            raise ValueError(f"{x.shape[0]} rows can't be scattered evenly over {self.ranks} ranks: change either")
-        return self.all_gather(self.reduce_scatter(x))
+        if x.shape[0] % self.ranks == 0:
+            return self.all_gather(self.reduce_scatter(x))
+        if x.size % self.ranks:
+            raise ValueError(f"{x.size} numbers can't be scattered evenly over {self.ranks} ranks: change either")
+        flat = self.reshape(x, (self.ranks, -1))
+        return self.reshape(self.all_gather(self.reduce_scatter(flat)), x.shape)
 
 
 class GatherColumns(nn.Cell):
@@ -198,14 +205,17 @@ class SelfAttention(nn.Cell):
 def export_shards(make_net, inputs, ranks, path):
     """Export what make_net() builds, for `ranks` ranks as X0.mindir, X1.mindir, ... and unsharded as `path`, X.mindir.
 
-    `inputs` are Tensors such as the net takes. The files take the place of an earlier set's together, when all are
-    done. Over 1 GB, MindSpore writes X_graph.mindir and the folder X_variables. Raises ValueError for what can't be
-    split and ranks.Stop for a path that can't be written.
+    `inputs` are Tensors such as the net takes, or a function that returns them, called for each file as make_net() is:
+    what the shards take may depend on `here`.
+
+    The files take the place of an earlier set's together, when all are done. Over 1 GB, MindSpore writes X_graph.mindir
+    and the folder X_variables. Raises ValueError for what can't be split and ranks.Stop for a path that can't be
+    written.
     """
     name = os.path.basename(path)
     with new_set(path, ranks) as folder:
         for each, size, rank in (*((insert(name, rank), ranks, rank) for rank in range(ranks)), (name, 1, 0)):
             print(f"exporting {each}", flush=True)
             with group_of(size, rank):
-                net = make_net().set_train(False)
-            ms.export(net, *inputs, file_name=os.path.join(folder, each), file_format="MINDIR")
+                net, tensors = make_net().set_train(False), inputs() if callable(inputs) else inputs
+            ms.export(net, *tensors, file_name=os.path.join(folder, each), file_format="MINDIR")

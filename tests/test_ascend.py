@@ -386,7 +386,7 @@ def test_weights_that_cant_be_shared_are_refused_before_any_card_is_touched(serv
         weight.raw_data = weight.raw_data[::-1]
 
     for change, text in (
-        (other_name, "has no weight columns.another"),
+        (other_name, "none of its 1 weights"),
         (other_shape, "weight columns.weight is float32 [64, 256], in "),
         (other_values, "weight columns.weight has other values than in "),
     ):

@@ -13,6 +13,7 @@ SCRIPTS = {
         (
             *("main.py", "cpu_mpi_distributed.py", "gpu_trt_distributed.py", "ascend_ge_distributed.py"),
             *("ascend_ge_shared_weights.py", "mindir", "ascend/config.py", "ascend/rank_table.py", "examples/embed.py"),
+            "examples/generate.py",
         ),
         sys.executable,
     ),
@@ -20,6 +21,7 @@ SCRIPTS = {
     "models/auto_parallel.py": EXPORT,
     "models/export_matmul.py": EXPORT,
     "models/export_minilm.py": EXPORT,
+    "models/export_smollm.py": EXPORT,
 }
 SEEN = {}
 

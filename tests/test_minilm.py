@@ -166,7 +166,6 @@ def test_what_the_example_refuses(small, words, text):
     "words, text",
     [
         (["--ranks=5", "--batch=5"], "12 heads can't be split evenly over 5 ranks"),
-        (["--ranks=3"], "--batch 8 --length 128: 1024 tokens can't be scattered evenly over 3 ranks"),
         (["--ranks=2", "--length=513"], "a length of at most 512"),
     ],
 )
@@ -183,7 +182,7 @@ def test_without_the_weights_the_message_says_how_to_get_them(tmp_path):
     scripts.mkdir()
     shutil.copy(str(ROOT / "ranks.py"), str(tmp_path))
     shutil.copytree(str(ROOT / "suite"), str(tmp_path / "suite"))
-    names = ["export_minilm.py", "shard_files.py", "tensor_parallel.py"]
+    names = ["export_minilm.py", "from_pypi.py", "shard_files.py", "tensor_parallel.py"]
     for name in names:
         shutil.copy(str(ROOT / "models" / name), str(scripts))
     done = export(tmp_path, "--ranks=2", scripts=scripts, PIP_NO_INDEX="1", PIP_FIND_LINKS="")

@@ -1,0 +1,122 @@
+"""The nets of a language model on this rank's CPU, and the check of what they write against the unsharded one."""
+
+import os
+import sys
+import tempfile
+
+import mindspore_lite as mslite
+import numpy as np
+
+import mindir
+import ranks
+from cpu_mpi_distributed import create_context
+from suite import memory, reading, shards
+from suite.cpu_model import Model
+from suite.generation import Writer
+
+TOLERANCE = 1e-3  # largest |logits - unsharded model's| / max |unsharded model's|
+
+
+def part_of(model_path, net):
+    """Return the path of one of the model's nets: X.decode.mindir for X.mindir."""
+    if not model_path.endswith(".mindir"):
+        raise ranks.Stop(ranks.REFUSED, f"--model_path {model_path}: must end in .mindir")
+    return f"{model_path[: -len('.mindir')]}.{net}.mindir"
+
+
+def tokenizer(model_path):
+    """Return the tokenizer of the file beside the model, X.tokenizer.json for X.mindir."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        advice = f"{sys.executable} -m pip install tokenizers"
+        raise ranks.Stop(ranks.UNAVAILABLE, f"the tokenizers package isn't there: {advice}") from None
+    path = part_of(model_path, "tokenizer")[: -len("mindir")] + "json"
+    try:
+        return Tokenizer.from_file(path)
+    except Exception as error:  # tokenizers raises no class of its own
+        advice = "models/export_smollm.py writes it beside the model"
+        raise ranks.Stop(ranks.REFUSED, f"{path}: {error}: {advice}") from None
+
+
+def read_lines(file):
+    """Return the lines of a text file, in UTF-8, that aren't blank; raise Stop (status 2) where there are none."""
+    try:
+        with open(file, encoding="utf-8") as opened:
+            lines = [line.strip() for line in opened if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read: {error}") from None
+    if not lines:
+        raise ranks.Stop(ranks.REFUSED, f"{file}: no prompt in it: one per line")
+    return lines
+
+
+def load(model_path, comm):
+    """Build this rank's shards of X.decode.mindir and, where it is there, of X.prefill.mindir; return the Writer."""
+    memory.share_cores(comm)
+    context, nets = create_context(comm), []
+    for net in ("prefill", "decode"):
+        path = part_of(model_path, net)
+        if net == "prefill" and not ranks.find(ranks.insert(path, 0)):
+            continue  # the prompt is read token by token
+        ranks.step(f"build {net}")
+        nets.append(Model(comm))
+        nets[-1].build_from_file(shards.find_shard(path, comm.rank, comm.size), mslite.ModelType.MINDIR, context)
+    memory.keep_memory()
+    ranks.step("predict: the first")
+    return Writer(nets)
+
+
+class Record:
+    """What was written first, to be compared with what the unsharded model makes of the same tokens."""
+
+    def __init__(self, prompts, most=8):
+        self.prompts, self.most, self.steps = prompts, most, []  # (tokens, logits)
+
+    def add(self, tokens, logits):
+        if len(self.steps) < self.most:
+            self.steps.append((tokens, logits))
+
+    def check(self, comm, model_path):
+        """Return the largest error of the logits, on all ranks, or None where the unsharded decode net isn't there.
+
+        Raises Stop (status 4) where it is over TOLERANCE. Rank 0 builds the unsharded net for that: its weights twice
+        in memory, for as long as it takes.
+        """
+        path = part_of(model_path, "decode")
+        if not comm.bcast(comm.rank == 0 and ranks.find(path)):
+            return None
+        ranks.step("check")
+        error = comm.bcast(self._error(path) if comm.rank == 0 else None)
+        if not error <= TOLERANCE:
+            message = f"logits differ: max error {error:.1e}, tolerance {TOLERANCE:.0e} (against {path})"
+            raise ranks.Stop(ranks.DIFFERENT, message)
+        return error
+
+    def _error(self, path):
+        writer, errors = Writer([unsharded(path)]), []
+        logits = writer.read(self.prompts)
+        for tokens, mine in self.steps:
+            alive = np.array(tokens) >= 0
+            differences = np.abs(mine[alive].astype(np.float64) - logits[alive]).max()
+            errors.append(differences / np.abs(logits[alive]).max())
+            if (writer.filled >= writer.context).any():
+                break
+            logits = writer.step(tokens)
+        return float(np.max(errors))  # NaN, if there is one
+
+
+def unsharded(path):
+    """Return mindspore_lite's own Model of a file, on this process's CPU."""
+    context, model = mslite.Context(), mslite.Model()
+    context.target = ["cpu"]
+    context.cpu.thread_num = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="unsharded-") as folder:
+        try:
+            model.build_from_file(
+                mindir.save(mindir.repair(reading.load(path)), folder), mslite.ModelType.MINDIR, context
+            )
+        except RuntimeError as error:
+            message = f"{path}: {error} ([ERROR] lines above say why): correct it or --check=off"
+            raise ranks.Stop(ranks.FAILED, message) from None
+    return model
