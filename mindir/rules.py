@@ -13,3 +13,13 @@ def rules():
         return add
 
     return table, of
+
+
+def joined(modules):
+    """Return the one table of several files' RULES: a primitive has one rule."""
+    table = {}
+    for module in modules:
+        twice = sorted(set(table) & set(module.RULES))
+        assert not twice, f"{module.__name__}: {', '.join(twice)} have a rule already"
+        table.update(module.RULES)
+    return table

@@ -53,12 +53,14 @@ class Model:
             paths = _write_stages(plan, shard, folder)
             del shard  # the weights are in the files
             stages = _build_stages(model_path, plan.steps, paths, model_type, context, config_path)
-        staged = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
+        taken = {name for step, stage in zip(plan.steps, stages) if stage for name in step.inputs}
+        made = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
+        self.copies = {name: _Copy() for name in made & taken}
         self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
         moments, now = iter(mindir.moments(self.shards)[self.comm.rank]), 0  # to be compared with those of other ranks
         for step, stage in zip(plan.steps, stages):
             if stage:
-                run = _StageRun(stage, [place for place, name in enumerate(step.inputs) if name in staged])
+                run = _StageRun(stage)
                 self.steps.append((f"stage {2 * now + 1}".encode(), run, step.inputs, step.outputs))
             else:
                 now = next(moments)
@@ -113,7 +115,8 @@ class Model:
             ranks.place(place)
             if new and isinstance(run, _StageRun):
                 run.prepare([values[name] for name in names])
-            values.update(zip(made, run([values[name] for name in names])))
+            for name, tensor in zip(made, run([values[name] for name in names])):
+                values[name] = self.copies[name](tensor) if name in self.copies else tensor
             for name in done:
                 del values[name]
         self.seen = seen
@@ -139,16 +142,13 @@ def exchange(comm, collective, name):
 
 
 class _StageRun:
-    """A stage, Tensors in, Tensors out. What comes from another stage, at the places `staged`, is copied:
+    """A stage, Tensors in, Tensors out."""
 
-    mindspore_lite 2.0 never frees outputs that were another's inputs.
-    """
-
-    def __init__(self, stage, staged):
-        self.stage, self.staged = stage, staged
+    def __init__(self, stage):
+        self.stage = stage
         inputs = stage.get_inputs()
         self.dtypes, self.shapes = [ranks.dtype(tensor) for tensor in inputs], [tensor.shape for tensor in inputs]
-        self.converted, self.copies = False, []  # whether inputs come in other dtypes; [(index, array, its Tensor)]
+        self.converted = False  # whether inputs come in other dtypes
 
     def prepare(self, tensors):
         """Make ready for Tensors of these shapes and dtypes."""
@@ -157,16 +157,29 @@ class _StageRun:
         if shapes != self.shapes:
             self.stage.resize(self.stage.get_inputs(), shapes)
             self.shapes = shapes
-        arrays = [(index, np.empty(shapes[index], self.dtypes[index])) for index in self.staged]
-        self.copies = [(index, array, new_tensor(array)) for index, array in arrays]
 
     def __call__(self, tensors):
         if self.converted:
             tensors = [as_dtype(tensor, dtype) for tensor, dtype in zip(tensors, self.dtypes)]
-        for index, array, tensor in self.copies:
-            np.copyto(array, tensors[index].get_data_to_numpy())
-            tensors[index] = tensor
         return self.stage.predict(tensors)
+
+
+class _Copy:
+    """What a stage makes for stages after it, copied once, always to the same memory.
+
+    mindspore_lite 2.0 never frees outputs that were another's inputs.
+    """
+
+    def __init__(self):
+        self.array = self.tensor = None
+
+    def __call__(self, tensor):
+        data = tensor.get_data_to_numpy()
+        if self.array is None or self.array.shape != data.shape:
+            self.array = np.empty(data.shape, data.dtype)
+            self.tensor = new_tensor(self.array, tensor.name)
+        np.copyto(self.array, data)
+        return self.tensor
 
 
 def _write_stages(plan, shard, folder):

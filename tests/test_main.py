@@ -470,10 +470,10 @@ def test_ascends_ranks_look_at_all_shards(model):
     from suite import hub, shards
 
     alone, path = hub.Ranks(1, 2), str(model.with_name("Matmul1.mindir"))
-    shards.check_set(alone, str(model), path)
+    shards.check_set(alone, str(model), path, "ascend")
     shutil.copy(str(FIXTURES / "skip" / "2" / "Net0.mindir"), str(model.with_name("Matmul0.mindir")))
     with pytest.raises(mindir.MindIRError):
-        shards.check_set(alone, str(model), path)
+        shards.check_set(alone, str(model), path, "ascend")
 
 
 def test_ending_run_sh_ends_the_ranks(model):

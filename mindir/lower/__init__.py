@@ -25,15 +25,16 @@ from mindir.lower import (
 from mindir.lower.inline import inline
 from mindir.lower.table import TABLE, by_table, read_names
 from mindir.rewriting import Rewriter
+from mindir.rules import joined
 
 WITH_ATTRIBUTES = ("EmbeddingLookup",)  # made of others, though the file has them as it did before
 NEWEST = 3  # mind_ir_version of MindSpore 2.10
-RULES = {}  # primitive of a newer MindSpore: the function that makes it of those of 2.0
-for _module in (
-    activations, arithmetic, functions, images, indexing, losses, makers, norms, products, reductions,
-    resizing, shapes, sorting,
-):  # fmt: skip
-    RULES.update(_module.RULES)
+RULES = joined(  # primitive of a newer MindSpore: the function that makes it of those of 2.0
+    (
+        *(activations, arithmetic, functions, images, indexing, losses, makers),
+        *(norms, products, reductions, resizing, shapes, sorting),
+    )
+)
 MADE_OF = {name: RULES[name] for name in sorted(set(RULES) & read_names("verified.txt"))}  # what a test has seen right
 
 

@@ -25,12 +25,11 @@ from mindir.repairs.known import refuse_unknown
 from mindir.repairs.products import Products
 from mindir.repairs.rewriter import EngineRewriter
 from mindir.rewriting import Rewriter
+from mindir.rules import joined
 
-ON_CPUS = {}  # primitive: the function that rewrites it for the CPU's engine
-for _module in (
-    activations, arithmetic, functions, images, indexing, padding, pooling, products, reductions, shapes, trigonometry,
-):  # fmt: skip
-    ON_CPUS.update(_module.RULES)
+ON_CPUS = joined(  # primitive: the function that rewrites it for the CPU's engine
+    (activations, arithmetic, functions, images, indexing, padding, pooling, products, reductions, shapes, trigonometry)
+)
 ON_GPUS = {**products.RULES, **erf.RULES, "Transpose": shapes.transpose}  # what both get wrong, as both read a file
 
 

@@ -75,14 +75,6 @@ def hyperbolic(net, x):
     net.result("Mul", net.make("Sub" if net.op == "Sinh" else "Add", up, down), net.like(x, 0.5))
 
 
-@of("Tan")
-def tan(net, x):
-    """sin(x) / (1 - 2 sin(x / 2)^2)."""
-    square = net.make("Square", net.make("Sin", net.make("Mul", x, net.like(x, 0.5))))
-    cosine = net.make("Sub", net.like(x, 1), net.make("Mul", square, net.like(x, 2)))
-    net.result("RealDiv", net.make("Sin", x), cosine)
-
-
 @of("Softsign")
 def softsign(net, x):
     net.result("RealDiv", x, net.make("Add", net.make("Abs", x), net.like(x, 1)))
@@ -125,14 +117,6 @@ def trunc(net, x):
         net.result("Add", up, net.make("Minimum", net.make("Ceil", x), net.like(x, 0)))
     else:
         net.give(x)
-
-
-@of("Rint", "Round")
-def round_half_to_even(net, x, *_):
-    if not net.dtype(x).startswith(("float", "bfloat")):
-        net.give(x)
-    elif net.op == "Rint":
-        net.result("Round", x)
 
 
 @of("Floor", "Ceil")

@@ -57,13 +57,12 @@ def floor_divide(net, x, y):
         net.result("FloorDiv", net.make("Sub", x, net.make("FloorMod", x, y)), y)
 
 
-@of("Div", "RealDiv", "TruncateDiv")
+@of("Div", "RealDiv")
 def divide(net, x, y):
-    """Of whole numbers in MindSpore 2.0: Div and TruncateDiv round to 0, as the engine's FloorDiv does."""
+    """Of whole numbers in MindSpore 2.0: Div rounds to 0, as the engine's FloorDiv does."""
     if net.dtype(x) != "int32":
-        if net.op == "TruncateDiv":
-            net.refuse("isn't in mindspore_lite 2.0")
-    elif net.out[0] == "int32":
+        return
+    if net.out[0] == "int32":
         net.result("FloorDiv", x, y)
     else:
         net.result("RealDiv", to(net, x, "float32"), to(net, y, "float32"))
