@@ -128,7 +128,7 @@ class Rotary(nn.Cell):
 
 
 class Masks(nn.Cell):
-    """What is added to the scores, 0 or -1e4: exp(-1e4) is 0, in float16, too.
+    """What is added to the scores, 0 or -1e4: exp(-1e4) is 0, even in float16.
 
     positions (B, L) int32, each token's place in its sentence, one more from token to token. To the cache (B, 1, 1, T):
     what lies there before the first of these tokens counts. To the tokens themselves, (B, 1, share L, L): each sees

@@ -78,7 +78,7 @@ class MiniLM(nn.Cell):
     def construct(self, input_ids, attention_mask):
         batch, length = input_ids.shape
         real = self.reshape(self.cast(attention_mask, ms.float32), (batch, length, 1))
-        mask = self.reshape((real - 1) * 1e4, (batch, 1, 1, length))  # exp(-1e4) is 0, in float16, too
+        mask = self.reshape((real - 1) * 1e4, (batch, 1, 1, length))  # exp(-1e4) is 0, even in float16
         x = self.words(self.reshape(input_ids, (batch * length,)))
         x = self.reshape(x, (batch, length, -1)) + self.positions
         x = self.norm(self.reshape(x, (batch * length, -1)))

@@ -94,7 +94,7 @@ class Calls:
         return call.outputs
 
     def look(self):
-        """Return the RankError that the ranks have ended with, None while they live; while nobody calls, too."""
+        """Return the RankError that the ranks have ended with, even between two calls; None while they live."""
         if not self.error and not self.is_closed and self.job.process.poll() is not None:
             with self.receiving:
                 self._fail()

@@ -316,7 +316,7 @@ def test_the_double_refuses_other_numbers_in_a_container(container):
     ],
 )
 def test_msruns_rank_and_device_are_taken(tmp_path, words):
-    """msrun starts the same words for its scheduler, too, which has nothing to do here. Rank 0 is on device 1."""
+    """msrun starts the same command as its scheduler, which has nothing to do here. Rank 0 is on device 1."""
     server = Server(tmp_path)
     server.table(2)
     content = json.loads((tmp_path / "rank_table.json").read_text())

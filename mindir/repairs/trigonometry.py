@@ -1,4 +1,4 @@
-"""Functions of angles and their inverses, hyperbolic ones, too, of what the engine has: sin, sqrt, log, polynomials."""
+"""Trigonometric and hyperbolic functions and their inverses, made of sin, sqrt, log and polynomials."""
 
 import math
 

@@ -1,17 +1,8 @@
 # ruff: noqa: E501  (a net per line)
-"""The same nets with other sizes, dtypes, inputs and outputs.
-
-NETS = {name: (what the net is, inputs..., options)}: "name = a cell; ... -> what construct returns of x, y, z".
-"""
+"""The same nets with other sizes, dtypes, inputs and outputs. values.py says how a net is written."""
 
 import numpy as np
-
-D = np.random.RandomState(14)
-
-
-def U(*s, lo=-3, hi=3):
-    return D.uniform(lo, hi, s).astype(np.float32)
-
+from newer.values import U
 
 NETS = {}
 # base nets: (text, input shape)
