@@ -143,8 +143,11 @@ def test_every_link_leads_somewhere(page):
 @pytest.mark.parametrize("page", [*ENGLISH, "CONTRIBUTING.md", "tests/README.md", "docs/notes.md"])
 def test_files_that_are_named_are_there(page):
     """Names in `backticks` that look like a path of the suite."""
-    made = {"models/mlp.py", "benchmarks/results/", "models/Mlp.mindir", "logs/latest/"}
-    folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
+    made = {"models/mlp.py", "benchmarks/results/", "models/Mlp.mindir"}
+    # logs/ has what the last run has written so far, which may be another test's
+    folders = "|".join(
+        path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "." and path.name != "logs"
+    )
     for name in set(re.findall(rf"`((?:{folders})/[\w./]*)`", prose(page))) - made:
         assert (ROOT / name).exists(), name
 
