@@ -26,17 +26,19 @@ class Stop(Exception):
 
 def world():
     """Return mpi4py's COMM_WORLD; raise Stop (status 3) where mpirun is another MPI's, and every rank alone in it."""
-    lost = "OPAL_PREFIX" not in os.environ and os.path.exists(os.path.join(sys.prefix, "bin", "orted"))
-    if lost:  # PyPI's Open MPI learns where it lies from its own mpirun alone
-        os.environ["OPAL_PREFIX"] = sys.prefix
+    # Open MPI 4 sleeps for a second as it closes its component `ofi`, which only one-sided transfers use
+    settings = {} if "OMPI_MCA_btl" in os.environ else {"OMPI_MCA_btl": "^ofi"}
+    if "OPAL_PREFIX" not in os.environ and os.path.exists(os.path.join(sys.prefix, "bin", "orted")):
+        settings["OPAL_PREFIX"] = sys.prefix  # PyPI's Open MPI learns where it lies from its own mpirun alone
+    os.environ.update(settings)
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: its wheels find no MPI
         advice = f"{sys.executable} -m pip install mpi4py, with mpicc on the PATH"
         raise Stop(UNAVAILABLE, f"mpi4py can't be imported: {error}: {advice}") from None
     finally:
-        if lost:
-            del os.environ["OPAL_PREFIX"]  # not for this process's children
+        for name in settings:
+            del os.environ[name]  # not for this process's children
     names = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "LAUNCH_SIZE", "SLURM_STEP_NUM_TASKS")
     sizes = [os.environ[name] for name in names if name in os.environ]
     if sizes and int(sizes[0]) != MPI.COMM_WORLD.size:
