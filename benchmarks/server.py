@@ -21,23 +21,39 @@ import tritonclient.http
 
 root = Path(__file__).resolve().parent.parent
 PORTS = {"suite": 18180, "PyTorch": 18181}
+START, ANSWER = 180, 60  # seconds until both servers are ready, and that an answer may take
 
 
-def start(args):
-    """Start both servers; return {name: process} when both are ready."""
+def start(args, servers):
+    """Start both servers, adding them to `servers`, {name: process}; return when both are ready."""
     common = [f"--model_path={args.model}", "--model_name=MiniLM", f"--http_port={PORTS['suite']}", "--grpc_port=18182"]
     words = {
         "suite": [str(root / "examples" / "serve.py"), *common, "--backend=cpu"],
         "PyTorch": [str(root / "benchmarks" / "server_torch.py"), args.package, str(PORTS["PyTorch"]), "2"],
     }
-    servers = {name: subprocess.Popen([sys.executable, *program]) for name, program in words.items()}
+    for name, program in words.items():
+        servers[name] = subprocess.Popen([sys.executable, *program])
+    until = time.monotonic() + START
     for name, port in PORTS.items():
-        client = tritonclient.http.InferenceServerClient(f"localhost:{port}")
+        client = tritonclient.http.InferenceServerClient(f"localhost:{port}", network_timeout=5, connection_timeout=5)
         while not is_ready(client):
             if servers[name].poll() is not None:
                 sys.exit(f"{name}: ended with status {servers[name].returncode}")
+            if time.monotonic() > until:
+                sys.exit(f"{name}: not ready {START} s after the start")
             time.sleep(0.5)
-    return servers
+
+
+def end(servers):
+    """End both, also those that don't end when they are asked to."""
+    for server in servers.values():
+        server.terminate()
+    for server in servers.values():
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def is_ready(client):
@@ -55,7 +71,7 @@ def sentence(length, seed):
 
 def ask(port, given, until, found):
     """Ask until it's time; add (seconds, embedding) for each answer."""
-    client = tritonclient.http.InferenceServerClient(f"localhost:{port}", network_timeout=300, connection_timeout=300)
+    client = tritonclient.http.InferenceServerClient(f"localhost:{port}", network_timeout=ANSWER, connection_timeout=5)
     tensors = []
     for name, array in given.items():
         tensors.append(tritonclient.http.InferInput(name, list(array.shape), "INT32"))
@@ -103,8 +119,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=10, metavar="S", help="of a turn (default: 10)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of each (default: 3)")
     args = parser.parse_args()
-    servers, first, worst, found = start(args), {}, 0.0, {}
+    # `timeout` sends SIGTERM, which would end Python without the `finally` below
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    servers, first, worst, found = {}, {}, 0.0, {}
     try:
+        start(args, servers)
         for clients in (1, 8, 32):
             for _ in range(args.rounds):
                 for name in PORTS:
@@ -120,9 +139,7 @@ def main():
             print(f"{clients} clients: {ratio:.2f} times PyTorch's rate; {load}", flush=True)
         print(f"largest difference of any answer: {worst:.1e}")
     finally:
-        for server in servers.values():
-            server.send_signal(signal.SIGTERM)
-            server.wait(60)
+        end(servers)
 
 
 if __name__ == "__main__":
