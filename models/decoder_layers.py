@@ -106,51 +106,59 @@ class TiedEmbedding(nn.Cell):
 
 
 class Rotary(nn.Cell):
-    """Angles by which queries and keys are turned: positions (B, L) int32 -> cos and sin, (B, L, 1, W) each.
+    """Matrices by which queries and keys are turned: positions (B, L) int32 -> (B L, W, W), one for each token.
 
     Number i of a head's first half and number i of its second are turned by position * theta^(-2 i / W) (Su and others,
-    arXiv:2104.09864, with the halves as Hugging Face's Llama has them). They come from a table of the context's T
-    positions, as no engine's Cos is exact; later ones, of padding, take its last row.
+    arXiv:2104.09864, with the halves as Hugging Face's Llama has them). Cosines and sines come from tables of the
+    context's T positions, as no engine's Cos is exact; later ones, of padding, take the last row. As a matrix, made
+    once for all blocks: a block then has one product for it, and not six small nodes.
     """
 
-    def __init__(self, context, width, theta, batch):
+    def __init__(self, context, width, theta):
         super().__init__()
         angle = np.arange(context)[:, None] * theta ** (-np.arange(0, width, 2) / width)
         cos, sin = np.cos(angle), np.sin(angle)
-        self.angles = parameter(np.concatenate([cos, cos, -sin, sin], 1).astype(np.float32), "angles")
-        self.last, self.shape = context - 1, (batch, -1, 1, 2 * width)
+        self.cos = parameter(np.concatenate([cos, cos], 1).astype(np.float32), "cos")
+        self.sin = parameter(np.concatenate([-sin, sin], 1).astype(np.float32), "sin")
+        one = np.eye(width, dtype=np.float32)[None]
+        self.straight, self.crossed = ms.Tensor(one), ms.Tensor(np.roll(one, width // 2, 1))
+        self.last, self.shape = context - 1, (-1, 1, width)
         self.gather, self.minimum, self.reshape = ops.Gather(), ops.Minimum(), ops.Reshape()
-        self.cos, self.sin = Between(3, 0, width), Between(3, width)
 
     def construct(self, positions):
-        angles = self.reshape(self.gather(self.angles, self.minimum(positions, self.last), 0), self.shape)
-        return self.cos(angles), self.sin(angles)
+        places = self.reshape(self.minimum(positions, self.last), (-1,))
+        cos = self.reshape(self.gather(self.cos, places, 0), self.shape)
+        sin = self.reshape(self.gather(self.sin, places, 0), self.shape)
+        return self.straight * cos + self.crossed * sin
 
 
-class Masks(nn.Cell):
-    """What is added to the scores, 0 or -1e4: exp(-1e4) is 0, even in float16.
+class Mask(nn.Cell):
+    """What is added to the scores, (B, 1, M, T + L), by positions (B, L) int32: 0 or -1e4, as exp(-1e4) is 0.
 
-    positions (B, L) int32, each token's place in its sentence, one more from token to token. To the cache (B, 1, 1, T):
-    what lies there before the first of these tokens counts. To the tokens themselves, (B, 1, share L, L): each sees
-    itself and those before it; the rows are those of `share` heads of queries.
+    M is 1 for a single token, else share L: the rows are those of `share` heads of queries. What lies in the cache
+    before the first of these tokens counts, and of the tokens themselves each sees itself and those before it.
+    positions are each token's place in its sentence, one more from token to token.
     """
 
     def __init__(self, context, share, batch):
         super().__init__()
         self.places = ms.Tensor(np.arange(1, context + 1, dtype=np.float32)[None])
-        self.first, self.multiples = ops.ReduceMin(keep_dims=True), (1, 1, share, 1)
+        self.first, self.share = ops.ReduceMin(keep_dims=True), share
         self.row, self.column, self.batch, self.context = (batch, 1, -1, 1), (batch, 1, 1, -1), batch, context
         self.minimum, self.maximum, self.reshape = ops.Minimum(), ops.Maximum(), ops.Reshape()
-        self.cast, self.tile = ops.Cast(), ops.Tile()
+        self.cast, self.tile, self.along = ops.Cast(), ops.Tile(), ops.Concat(3)
 
     def far(self, difference):
         return self.maximum(self.minimum(difference, 0.0), -1.0) * 1e4
 
     def construct(self, positions):
+        length = positions.shape[1]
         positions = self.cast(positions, ms.float32)
         cached = self.reshape(self.far(self.first(positions, 1) - self.places), (self.batch, 1, 1, self.context))
         causal = self.far(self.reshape(positions, self.row) - self.reshape(positions, self.column))
-        return cached, self.tile(causal, self.multiples)
+        if length == 1:
+            return self.along((cached, causal))
+        return self.tile(self.along((self.tile(cached, (1, 1, length, 1)), causal)), (1, 1, self.share, 1))
 
 
 class AtPosition(nn.Cell):
@@ -175,10 +183,13 @@ class AtPosition(nn.Cell):
 class CachedAttention(nn.Cell):
     """Grouped-query attention (Ainslie and others, arXiv:2305.13245) to a cache and to the tokens themselves.
 
-    x (B L, H), cos and sin of Rotary, masks of Masks, keys (B, G, W, T) and values (B, G, T, W) of this rank's G groups
+    x (B L, H), rotation of Rotary, mask of Mask, keys (B, G, W, T) and values (B, G, T, W) of this rank's G groups
     -> (x + attention, (B L, H); what the tokens add to keys and values, (B, 2 G, L, W), keys first). Keys lie with the
     context last: that product is what a long context costs. Weights: query (H, heads W), key and value (H, kv_heads W),
     output (heads W, H); `norm` is multiplied into the first three.
+
+    Of a single token nothing has to be transposed. Queries and keys, which are turned, are one product, and values
+    another: no node has to take them apart.
     """
 
     def __init__(self, query, key, value, output, norm, batch, kv_heads, width, context, epsilon, collective):
@@ -188,51 +199,52 @@ class CachedAttention(nn.Cell):
         padded_groups = groups * here.ranks
         query = padded(query * width**-0.5, 1, padded_groups * share * width)
         key, value = (padded(weight, 1, padded_groups * width) for weight in (key, value))
-        self.norm, self.qkv = RMSNorm(epsilon), ColumnParallel(norm[:, None] * by_rank(query, key, value))
+        self.norm, self.value = RMSNorm(epsilon), ColumnParallel(norm[:, None] * value)
+        self.query_key = ColumnParallel(norm[:, None] * by_rank(query, key))
         self.output = RowParallel(padded(output, 0, padded_groups * share * width), None, collective)
-        heads = share * groups
-        self.apart, self.heads_first = (batch, -1, heads + 2 * groups, width), (0, 2, 1, 3)
-        self.by_group, self.by_head = (batch, groups, -1, width), (batch, heads, -1, width)
-        self.together = (-1, heads * width)
-        self.turned, self.new_values = Between(2, 0, heads + groups), Between(2, heads + groups)
-        self.queries, self.new_keys = Between(2, 0, heads), Between(2, heads)
+        self.batch, self.heads, self.groups, self.width = batch, share * groups, groups, width
+        self.heads_first, self.by_group = (0, 2, 1, 3), (batch, groups, -1, width)
+        self.queries, self.new_keys = (Between(1, *ends, dimensions=3) for ends in ((0, self.heads), (self.heads,)))
         self.to_cache, self.to_new = Between(3, 0, context), Between(3, context)
-        self.first_half, self.second_half = Between(3, 0, width // 2), Between(3, width // 2)
         self.along, self.across = ops.Concat(3), ops.Concat(1)
         self.multiply_t, self.multiply = ops.BatchMatMul(transpose_b=True), ops.BatchMatMul()
         self.softmax, self.reshape, self.transpose = ops.Softmax(), ops.Reshape(), ops.Transpose()
 
-    def construct(self, x, cos, sin, cached, causal, keys, values):
-        y = self.reshape(self.qkv(self.norm(x)), self.apart)
-        turned = self.turned(y)
-        turned = turned * cos + self.along((self.second_half(turned), self.first_half(turned))) * sin
-        q = self.reshape(self.transpose(self.queries(turned), self.heads_first), self.by_group)
-        k = self.transpose(self.new_keys(turned), self.heads_first)
-        v = self.transpose(self.new_values(y), self.heads_first)
-        scores = self.along((self.multiply(q, keys) + cached, self.multiply_t(q, k) + causal))
-        p = self.softmax(scores)
+    def grouped(self, x, heads):
+        """Return x, B L tokens of so many heads, by group: (B, G, heads / G L, W)."""
+        if x.shape[0] > self.batch:
+            x = self.transpose(self.reshape(x, (self.batch, -1, heads, self.width)), self.heads_first)
+        return self.reshape(x, self.by_group)
+
+    def construct(self, x, rotation, mask, keys, values):
+        y = self.norm(x)
+        turned = self.reshape(self.query_key(y), (-1, self.heads + self.groups, self.width))
+        turned = self.multiply(turned, rotation)
+        q, k = self.grouped(self.queries(turned), self.heads), self.grouped(self.new_keys(turned), self.groups)
+        v = self.grouped(self.value(y), self.groups)
+        p = self.softmax(self.along((self.multiply(q, keys), self.multiply_t(q, k))) + mask)
         y = self.multiply(self.to_cache(p), values) + self.multiply(self.to_new(p), v)
-        y = self.transpose(self.reshape(y, self.by_head), self.heads_first)
-        return self.output(self.reshape(y, self.together), x), self.across((k, v))
+        if x.shape[0] > self.batch:
+            y = self.reshape(y, (self.batch, self.heads, -1, self.width))
+            y = self.transpose(y, self.heads_first)
+        return self.output(self.reshape(y, (-1, self.heads * self.width)), x), self.across((k, v))
 
 
 class GatedFeedForward(nn.Cell):
     """x + down(silu(x gate) * x up), x (M, H), silu(y) = y sigmoid(y): SwiGLU (Shazeer, arXiv:2002.05202).
 
-    gate and up (H, N) are one product; down (N, H). `norm` (H,) of the RMSNorm before it is multiplied into them.
+    gate and up (H, N), down (N, H). `norm` (H,) of the RMSNorm before it is multiplied into the first two.
     """
 
     def __init__(self, gate, up, down, norm, epsilon, collective):
         super().__init__()
-        part(gate, 1, "columns")  # refuses what can't be split
-        self.norm, self.gate_up = RMSNorm(epsilon), ColumnParallel(norm[:, None] * by_rank(gate, up))
+        self.norm = RMSNorm(epsilon)
+        self.gate, self.up = ColumnParallel(norm[:, None] * gate), ColumnParallel(norm[:, None] * up)
         self.down = RowParallel(down, None, collective)
-        columns = gate.shape[1] // here.ranks
-        self.gate, self.up = Between(1, 0, columns, dimensions=2), Between(1, columns, dimensions=2)
         self.sigmoid = ops.Sigmoid()
 
     def construct(self, x):
-        y = self.gate_up(self.norm(x))
+        y = self.norm(x)
         gate = self.gate(y)
         return self.down(gate * self.sigmoid(gate) * self.up(y), x)
 
@@ -249,8 +261,8 @@ class Decoder(nn.Cell):
     def __init__(self, config, weights, batch, context, collective=COLLECTIVES[0]):
         super().__init__()
         self.words = TiedEmbedding(weights["token_embd"], collective)
-        self.rotary = Rotary(context, config.head, config.theta, batch)
-        self.masks = Masks(context, config.heads // config.kv_heads, batch)
+        self.rotary = Rotary(context, config.head, config.theta)
+        self.mask = Mask(context, config.heads // config.kv_heads, batch)
         self.attention, self.feed_forward = nn.CellList(), nn.CellList()
         sizes = (batch, config.kv_heads, config.head, context, config.epsilon, collective)
         for block in (f"blk.{index}." for index in range(config.blocks)):
@@ -264,12 +276,11 @@ class Decoder(nn.Cell):
         self.reshape, self.blocks = ops.Reshape(), config.blocks
 
     def construct(self, ids, positions, last, *cache):
-        cos, sin = self.rotary(positions)
-        cached, causal = self.masks(positions)
+        rotation, mask = self.rotary(positions), self.mask(positions)
         x, added = self.words(self.reshape(ids, (-1,))), ()
         for index in range(self.blocks):
             keys, values = cache[2 * index], cache[2 * index + 1]
-            x, new = self.attention[index](x, cos, sin, cached, causal, keys, values)
+            x, new = self.attention[index](x, rotation, mask, keys, values)
             added += (new,)
             x = self.feed_forward[index](x)
         return (self.words.scores(self.norm(self.at_position(x, positions, last))),) + added
