@@ -411,7 +411,7 @@ def test_faults(tmp_path):
     ]
     try:
         for (fault, status), file, process in zip(cases.items(), fired, processes):
-            until(file.exists)
+            until(lambda file=file: file.exists() and file.read_text().endswith("\n"))  # it is there before its line is
             assert file.read_text() == f"{fault}\n"
             if status in (None, 99):
                 process.send_signal(signal.SIGTERM)
