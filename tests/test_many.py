@@ -61,7 +61,7 @@ def test_stop_at_first(tmp_path):
 
 def test_progress_on_a_terminal(tmp_path):
     write(tmp_path, 2)
-    for number in range(2, 400):
+    for number in range(2, 2000):
         (tmp_path / "batches" / f"c{number}.npz").symlink_to("b0.npz")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -79,9 +79,9 @@ def test_progress_on_a_terminal(tmp_path):
             shown += os.read(ours, 1 << 16)
     except OSError:  # the end of a terminal
         os.close(ours)
-    assert b"400 of 400" in process.communicate()[0]
+    assert b"2000 of 2000" in process.communicate()[0]
     assert process.returncode == 0
-    assert b"of 400 files, " in shown, shown
+    assert b"of 2000 files, " in shown, shown
     assert b" left" in shown
     assert shown.endswith(b"\x1b[K")  # nothing stays
 
