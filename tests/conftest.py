@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["ascend_server", "double_jobs", "sessions", "split_runs"]  # fixtures of several files
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "Matmul.mindir"
 sys.path.insert(0, str(ROOT))

@@ -3,8 +3,8 @@
 import sys
 
 import pytest
+from ascend_server import Server
 from conftest import ROOT, assert_refused, command
-from test_ascend import Server
 
 from ascend import config
 

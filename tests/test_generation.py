@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
+from ascend_server import SHARED, Server, ended
 from conftest import ROOT, assert_refused, command, lines, ranks
-from test_ascend import SHARED, Server, ended
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 import mindir

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT, ranks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_untrusted import Builder
+from untrusted import Builder
 
 import mindir
 

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from ascend_server import Server, ended
 from conftest import ENVIRONMENT, ROOT, command
 from kubernetes_files import documents, problems
-from test_ascend import Server, ended
 
 EXAMPLES, SCHEMAS = ROOT / "examples" / "kubernetes", ROOT / "tests" / "fixtures" / "kubernetes"
 FILES = [("mpijob", "mpijob"), ("volcano_ascend", "volcano_job")]

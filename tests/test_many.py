@@ -7,8 +7,8 @@ import subprocess
 import nets
 import numpy as np
 import pytest
+from ascend_server import Server
 from conftest import ENVIRONMENT, ROOT, assert_refused, command, lines
-from test_ascend import Server
 
 NET = ROOT / "tests" / "fixtures" / "two_inputs" / "2" / "Net.mindir"
 

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from ascend_server import PAGE as ASCEND
+from ascend_server import SHARED, Server, ended
 from conftest import MODEL, ROOT, command, lines, ranks
-from test_ascend import PAGE as ASCEND
-from test_ascend import SHARED, Server, ended
 
 CPU, GPU = "cpu_mpi_distributed.py", "gpu_trt_distributed.py"
 NEEDS = {CPU: ("ranks.py", "mindir", "suite"), GPU: ("ranks.py",), ASCEND: ("ranks.py",)}

@@ -12,8 +12,10 @@ import time
 import numpy as np
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT, command
-from test_readme import blocks, compare, normalised
-from test_session import nothing_left, of_ranks, product, product_weight  # noqa: F401  (a fixture)
+from documents import blocks, compare, normalised
+from sessions import of_ranks, product, product_weight
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 PYTHON = ROOT / ".venv-serve" / "bin" / "python"  # tests/run.sh makes it
 
@@ -64,7 +66,7 @@ class Served:
 
 
 @pytest.fixture
-def served(nothing_left):  # noqa: F811
+def served(nothing_left):
     server = Served(MODEL)
     try:
         yield server
@@ -125,7 +127,7 @@ def assert_only_these_failed(failed, spans):
         assert any(ended > killed and began < ready for killed, ready in spans), (began, ended, spans)
 
 
-def test_curl_eight_clients_and_a_rank_that_dies(served, tmp_path, nothing_left):  # noqa: F811
+def test_curl_eight_clients_and_a_rank_that_dies(served, tmp_path, nothing_left):
     assert json.loads(served.get("health/live")[1]) == {"live": True}
     said = json.loads(served.get("models/Matmul")[1])
     assert said["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 256]}]
@@ -157,7 +159,7 @@ def test_curl_eight_clients_and_a_rank_that_dies(served, tmp_path, nothing_left)
 
 
 @pytest.mark.slow
-def test_eight_clients_for_a_minute(served, tmp_path, nothing_left):  # noqa: F811
+def test_eight_clients_for_a_minute(served, tmp_path, nothing_left):
     clients, spans, until = clients_of(served, tmp_path), [], time.time() + 60
     for _ in range(3):
         time.sleep(12)
@@ -170,7 +172,7 @@ def test_eight_clients_for_a_minute(served, tmp_path, nothing_left):  # noqa: F8
 
 
 @pytest.mark.slow
-def test_the_end_of_a_server_whose_ranks_cannot_start_again(model, nothing_left):  # noqa: F811
+def test_the_end_of_a_server_whose_ranks_cannot_start_again(model, nothing_left):
     server = Served(model, "--starts=2")
     model.with_name("Matmul0.mindir").unlink()
     os.kill(of_ranks(nothing_left)[0], signal.SIGKILL)
@@ -181,7 +183,7 @@ def test_the_end_of_a_server_whose_ranks_cannot_start_again(model, nothing_left)
 
 
 @pytest.mark.slow
-def test_what_cannot_be_served(nothing_left):  # noqa: F811
+def test_what_cannot_be_served(nothing_left):
     for words, status, text in ((("--model_path=none/X.mindir",), 2, "none/X0.mindir"), (("--wait=x",), 2, "--wait")):
         done = command(ROOT / "examples" / "serve", *words, PYTHON=sys.executable)
         assert done.returncode == status

@@ -10,9 +10,11 @@ import nets
 import numpy as np
 import pytest
 from conftest import MODEL
-from test_session import FIXTURES, is_near, nothing_left, of_ranks, product  # noqa: F401  (a fixture)
+from sessions import FIXTURES, is_near, of_ranks, product
 
 from suite import RankError, Service, Session, rows
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def test_rows_of_requests_of_any_size_find_their_way_back():
@@ -80,7 +82,7 @@ def random_rows(draw, most=7):
     return draw.standard_normal((draw.randint(1, most), 256)).astype(np.float32)
 
 
-def test_many_callers_at_once_share_batches(monkeypatch, nothing_left):  # noqa: F811
+def test_many_callers_at_once_share_batches(monkeypatch, nothing_left):
     sent = []
     submit = Session.predict_async
     monkeypatch.setattr(Session, "predict_async", lambda self, arrays: sent.append(arrays) or submit(self, arrays))
@@ -114,7 +116,7 @@ def wait_until(is_so, seconds=30):
 
 
 @pytest.mark.parametrize("is_idle", [pytest.param(True, marks=pytest.mark.slow), False])
-def test_a_rank_that_dies(capfd, nothing_left, is_idle):  # noqa: F811
+def test_a_rank_that_dies(capfd, nothing_left, is_idle):
     """What is under way fails, requests that come later are refused, and then all is as before."""
     over = threading.Event()
 
@@ -157,7 +159,7 @@ def test_a_rank_that_dies(capfd, nothing_left, is_idle):  # noqa: F811
     assert "SIGKILL" in capfd.readouterr().err
 
 
-def test_ranks_that_cannot_start_again(model, nothing_left):  # noqa: F811
+def test_ranks_that_cannot_start_again(model, nothing_left):
     """As often as allowed, then it's the end, with the status of the last try; an answer makes the count begin anew."""
     ended = threading.Event()
     x = np.ones((1, 256), np.float32)

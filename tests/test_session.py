@@ -1,83 +1,23 @@
 """A Session: ranks that start once, and a program that predicts as often as it likes, in whatever Python it runs."""
 
 import gc
-import json
 import os
-import random
-import resource
 import signal
-import subprocess
 import sys
 import threading
-import time
-import uuid
 
 import nets
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT, MODEL, ROOT, command
-from jobs import alive, cmdline
-from test_ascend import Server
+from ascend_server import Server
+from conftest import MODEL, ROOT, command
+from sessions import FIXTURES, X, is_near, net, of_ranks, product, product_weight, program
 from test_pythons import pythons
 from test_servers import servers  # noqa: F401  (a fixture)
 
 from suite import RankError, Session, backends
 
-FIXTURES = ROOT / "tests" / "fixtures"
-X = np.random.RandomState(1).standard_normal((4, 256)).astype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(tmp_path, monkeypatch):
-    """Each test's ranks carry its mark and have a TMPDIR of their own; afterwards nothing of them is left."""
-    mark, temporary, jobs, over = uuid.uuid4().hex, tmp_path / "tmp", set(), threading.Event()
-    for name, value in {**ENVIRONMENT, "MS_TEST": mark, "TMPDIR": str(temporary)}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    temporary.mkdir()
-
-    def look():
-        while not over.wait(0.02):
-            jobs.update(name for name in os.listdir(str(temporary)) if name.startswith("launch-"))
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        yield mark
-        gc.collect()
-        until = time.time() + 10
-        while alive(f"MS_TEST={mark}") and time.time() < until:
-            time.sleep(0.1)
-    finally:
-        over.set()
-        looking.join()
-    assert not [cmdline(pid) for pid in alive(f"MS_TEST={mark}")]
-    assert not list(temporary.iterdir())
-    assert not [name for name in jobs if os.path.exists(f"/dev/shm/{name}")]
-    assert not (tmp_path / "logs").exists()  # a program's own folder stays as it is
-
-
-def of_ranks(mark):
-    """Return the process ids of the ranks themselves."""
-    return sorted(pid for pid in alive(f"MS_TEST={mark}") if cmdline(pid) == bytes(ROOT / "main.py"))
-
-
-def product(x):
-    """Return what the shipped net makes of x, in float64."""
-    import mindir
-
-    shard = mindir.load(str(MODEL))
-    (tensor,) = shard.model.graph.parameter
-    weight = np.frombuffer(tensor.raw_data, np.float32).reshape(tensor.dims).astype(np.float64)
-    return x.astype(np.float64) @ weight
-
-
-def is_near(found, expected, tolerance=1e-5):
-    return np.max(np.abs(found.astype(np.float64) - expected)) <= tolerance * (np.max(np.abs(expected)) or 1)
-
-
-def net(name, count=2, **options):
-    return Session(FIXTURES / name / str(count) / "Net.mindir", backend="cpu", **options)
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def test_the_shipped_model(capfd, nothing_left):
@@ -211,41 +151,6 @@ def test_a_pipeline(name, count):
         assert model.check["result"] == "PASS"
 
 
-@pytest.mark.parametrize("is_busy", [False, True])
-def test_a_rank_that_dies(nothing_left, is_busy):
-    with net("mlp-all_reduce") as model:
-        given = nets.inputs("mlp-all_reduce")
-        model.predict(given)
-        futures = [model.predict_async(given) for _ in range(3)] if is_busy else []
-        rank = of_ranks(nothing_left)[0]
-        if is_busy:
-            os.kill(rank, signal.SIGSTOP)
-            futures.append(model.predict_async(given))
-        os.kill(rank, signal.SIGKILL)
-        for _ in range(2):
-            with pytest.raises(RankError, match=r"rank \d died.*SIGKILL") as failed:
-                model.predict(given)
-            assert failed.value.status == 137
-        if futures:
-            assert futures[-1].exception(60).status == 137
-        with pytest.raises(RankError):
-            model.predict_async(given)
-
-
-def test_limits_count_in_a_predict_and_never_while_the_session_is_idle(nothing_left):
-    given = nets.inputs("mlp-all_reduce")
-    with net("mlp-all_reduce", predict_timeout=2, straggler_timeout=1) as model:
-        model.predict(given)
-        time.sleep(8)  # the straggler's limit is 1 s and ten times as long as others took
-        model.predict(given)
-        os.kill(of_ranks(nothing_left)[0], signal.SIGSTOP)
-        start = time.time()
-        with pytest.raises(RankError, match=r"rank \d.*idle after 2") as failed:
-            model.predict(given)
-        assert failed.value.status == 124
-        assert 2 <= time.time() - start < 20
-
-
 @pytest.mark.parametrize(
     "options, status, text",
     [
@@ -284,55 +189,6 @@ def test_a_result_that_differs(model):
         assert session.check["result"] == "none"
 
 
-def product_weight():
-    import mindir
-
-    (tensor,) = mindir.load(str(MODEL)).model.graph.parameter
-    return np.frombuffer(tensor.raw_data, np.float32).reshape(tensor.dims)
-
-
-def test_a_session_that_is_forgotten_closes_and_a_copy_of_the_process_closes_nothing(nothing_left):
-    model = Session(MODEL, backend="cpu")
-    child = os.fork()
-    if not child:
-        try:
-            model.predict([X])
-        except RuntimeError:
-            model.close()
-            os._exit(3)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] >> 8 == 3
-    assert model.predict([X])
-    assert of_ranks(nothing_left)
-    del model
-    gc.collect()
-    assert not of_ranks(nothing_left)
-
-
-PROGRAM = """
-import json, sys, time
-sys.path.insert(0, sys.argv[1])
-from suite import Session
-import numpy as np
-
-options = json.loads(sys.argv[2])
-with Session(**options) as model:
-    print("open", flush=True)
-    given = [np.ones([3 if size < 0 else size for size in value.shape], value.dtype) for value in model.inputs]
-    count = int(sys.argv[3])
-    while count:
-        (found,) = model.predict(given).values()
-        count -= 1
-    assert not {name for name in sys.modules if name.split(".")[0] in ("google", "mindspore_lite", "mpi4py", "mindir")}
-    print(model.ranks, model.check["result"], float(np.abs(found).max()) > 0, flush=True)
-"""
-
-
-def program(python, count, start=(), **options):
-    words = [*start, python, "-W", "error", "-c", PROGRAM, ROOT, json.dumps(options), count]
-    return [str(word) for word in words]
-
-
 def with_numpy():
     """Return the Pythons here that have NumPy, and those that $PYTHONS names, divided by colons."""
     named = {python: python for python in os.environ.get("PYTHONS", "").split(":") if python}
@@ -347,32 +203,6 @@ def test_any_python_with_numpy_alone(version, python):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["open", "2", "PASS", "True"]
-
-
-@pytest.mark.parametrize("moment", ["start", "predict", "stopped"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
-    """The fixture looks for it."""
-    process = subprocess.Popen(
-        program(sys.executable, -1, model_path=str(MODEL), backend="cpu"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    with process:
-        if moment != "start":
-            assert process.stdout.readline() == b"open\n"
-            if moment == "stopped":  # a rank hears nothing any more
-                os.kill(of_ranks(nothing_left)[0], signal.SIGSTOP)
-        else:
-            while len(alive(f"MS_TEST={nothing_left}")) < 5:  # run.sh's launcher, mpirun, a guard, a rank
-                assert process.poll() is None
-                time.sleep(0.02)
-        process.send_signal(number)
-        assert process.wait(60)
-    until = time.time() + 4.5  # at once, and not when somebody finds that nobody reads
-    while alive(f"MS_TEST={nothing_left}") and time.time() < until:
-        time.sleep(0.1)
-    assert not alive(f"MS_TEST={nothing_left}")
 
 
 def test_on_ascend(tmp_path, nothing_left, monkeypatch):
@@ -403,40 +233,3 @@ def test_ranks_on_another_server(tmp_path, servers, nothing_left):  # noqa: F811
     done = command(*words, cwd=ROOT, **names, **{name: str(value) for name, value in environment.items()})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == ["open", "2", "PASS", "True"]
-
-
-def memory_of(pid):
-    """Return the process's memory in bytes."""
-    with open(f"/proc/{pid}/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_ten_thousand_predicts_take_no_more_memory(nothing_left):
-    """Of the program and of each rank; with outputs that are copied and with such that are lent."""
-    for rows, count in ((12, 10000), (20000, 1000)):
-        x = np.ones((rows, nets.WIDTH), np.float32)
-        with net("dynamic") as model:
-            seen = []
-            for index in range(count + 1):
-                model.predict([x])
-                if index in (count // 10, count):
-                    gc.collect()
-                    seen.append([memory_of(pid) for pid in (os.getpid(), *of_ranks(nothing_left))])
-        before, after = seen
-        print(rows, count, before, after)
-        assert len(before) == 3
-        assert all(late - early < 3 << 20 for early, late in zip(before, after)), seen
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_a_hundred_programs_that_are_killed_at_random_moments(nothing_left):
-    """The fixture looks for what is left of them."""
-    draw = random.Random(1)
-    for _ in range(100):
-        words = program(sys.executable, -1, model_path=str(MODEL), backend="cpu")
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            time.sleep(draw.uniform(0, 5))
-            process.kill()

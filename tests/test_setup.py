@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from ascend_server import Server
 from conftest import ENVIRONMENT, ROOT, assert_refused, command, lines
-from test_ascend import Server
 
 NAMES = (
     *("run.sh", "requirements.txt", "main.py", "ranks.py", "cpu_mpi_distributed.py"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import splits
 from conftest import ROOT, assert_refused, command, ranks, run_main
-from test_untrusted import Builder
+from untrusted import Builder
 
 import mindir
 

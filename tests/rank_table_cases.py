@@ -1,0 +1,11 @@
+"""The situations in cases/, and the rank table's tool, by which most are tried."""
+
+import sys
+
+from conftest import ROOT, command
+
+CASES = ROOT / "tests" / "cases"
+
+
+def rank_table(*words, **options):
+    return command(sys.executable, ROOT / "ascend" / "rank_table.py", *words, **options)

@@ -1,0 +1,137 @@
+"""However a Session ends, by a rank, a limit or the program itself, it is said and nothing is left."""
+
+import gc
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import nets
+import numpy as np
+import pytest
+from conftest import MODEL
+from jobs import alive
+from sessions import X, net, of_ranks, program
+
+from suite import RankError, Session
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_rank_that_dies(nothing_left, is_busy):
+    with net("mlp-all_reduce") as model:
+        given = nets.inputs("mlp-all_reduce")
+        model.predict(given)
+        futures = [model.predict_async(given) for _ in range(3)] if is_busy else []
+        rank = of_ranks(nothing_left)[0]
+        if is_busy:
+            os.kill(rank, signal.SIGSTOP)
+            futures.append(model.predict_async(given))
+        os.kill(rank, signal.SIGKILL)
+        for _ in range(2):
+            with pytest.raises(RankError, match=r"rank \d died.*SIGKILL") as failed:
+                model.predict(given)
+            assert failed.value.status == 137
+        if futures:
+            assert futures[-1].exception(60).status == 137
+        with pytest.raises(RankError):
+            model.predict_async(given)
+
+
+def test_limits_count_in_a_predict_and_never_while_the_session_is_idle(nothing_left):
+    given = nets.inputs("mlp-all_reduce")
+    with net("mlp-all_reduce", predict_timeout=2, straggler_timeout=1) as model:
+        model.predict(given)
+        time.sleep(8)  # the straggler's limit is 1 s and ten times as long as others took
+        model.predict(given)
+        os.kill(of_ranks(nothing_left)[0], signal.SIGSTOP)
+        start = time.time()
+        with pytest.raises(RankError, match=r"rank \d.*idle after 2") as failed:
+            model.predict(given)
+        assert failed.value.status == 124
+        assert 2 <= time.time() - start < 20
+
+
+def test_a_session_that_is_forgotten_closes_and_a_copy_of_the_process_closes_nothing(nothing_left):
+    model = Session(MODEL, backend="cpu")
+    child = os.fork()
+    if not child:
+        try:
+            model.predict([X])
+        except RuntimeError:
+            model.close()
+            os._exit(3)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] >> 8 == 3
+    assert model.predict([X])
+    assert of_ranks(nothing_left)
+    del model
+    gc.collect()
+    assert not of_ranks(nothing_left)
+
+
+@pytest.mark.parametrize("moment", ["start", "predict", "stopped"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
+    """The fixture looks for it."""
+    process = subprocess.Popen(
+        program(sys.executable, -1, model_path=str(MODEL), backend="cpu"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        if moment != "start":
+            assert process.stdout.readline() == b"open\n"
+            if moment == "stopped":  # a rank hears nothing any more
+                os.kill(of_ranks(nothing_left)[0], signal.SIGSTOP)
+        else:
+            while len(alive(f"MS_TEST={nothing_left}")) < 5:  # run.sh's launcher, mpirun, a guard, a rank
+                assert process.poll() is None
+                time.sleep(0.02)
+        process.send_signal(number)
+        assert process.wait(60)
+    until = time.time() + 4.5  # at once, and not when somebody finds that nobody reads
+    while alive(f"MS_TEST={nothing_left}") and time.time() < until:
+        time.sleep(0.1)
+    assert not alive(f"MS_TEST={nothing_left}")
+
+
+def memory_of(pid):
+    """Return the process's memory in bytes."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_ten_thousand_predicts_take_no_more_memory(nothing_left):
+    """Of the program and of each rank; with outputs that are copied and with such that are lent."""
+    for rows, count in ((12, 10000), (20000, 1000)):
+        x = np.ones((rows, nets.WIDTH), np.float32)
+        with net("dynamic") as model:
+            seen = []
+            for index in range(count + 1):
+                model.predict([x])
+                if index in (count // 10, count):
+                    gc.collect()
+                    seen.append([memory_of(pid) for pid in (os.getpid(), *of_ranks(nothing_left))])
+        before, after = seen
+        print(rows, count, before, after)
+        assert len(before) == 3
+        assert all(late - early < 3 << 20 for early, late in zip(before, after)), seen
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_hundred_programs_that_are_killed_at_random_moments(nothing_left):
+    """The fixture looks for what is left of them."""
+    draw = random.Random(1)
+    for _ in range(100):
+        words = program(sys.executable, -1, model_path=str(MODEL), backend="cpu")
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            time.sleep(draw.uniform(0, 5))
+            process.kill()
