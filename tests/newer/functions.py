@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a net per line)
-"""Functions of mindspore.ops, and indices. values.py says how a net is written."""
+"""Functions of mindspore.ops. values.py says how a net is written."""
 
 import numpy as np
 from newer.values import DRAW, I1, I2, I3, IDS, L, M, N, Nets, P, Q, S, T, U, V, X, Y, u, words
@@ -276,17 +276,6 @@ NETS.expression(
     "ops.isnan(x), ops.isinf(x), ops.isfinite(x)", np.array([[1, np.nan, np.inf], [-np.inf, 0, 2]], np.float32)
 )
 NETS.expression("ops.max(x)[0]", X)
-NETS.expression("ops.shape(x)[0] * x, x.shape[1] + x, ops.rank(x) * x, ops.size(x) * x", X)
-NETS.expression("x[0], x[1:], x[:, ::2], x[..., -1], x[:, 1], x[0, 2], x[-1], x[::2, 1:3]", X)
-NETS.expression("x[:, ::-1]", X)
-NETS.expression("x[None, ..., None]", X)
-NETS.expression("x[x > 0]", X)
-NETS.expression("x[y]", X, IDS)
-NETS.expression("x[:, y]", X, IDS[0])
-NETS.expression("x[y, z]", X, IDS[0], IDS[1])
-NETS.expression("x[[0, 2]]", X)
-NETS.expression("x[y]", X, np.array([True, False, True]))
-NETS.expression("ops.strided_slice(x, (0, 1), (3, 4), (2, 2)), ops.slice(x, (0, 1), (2, 3))", X)
 NETS.expression("ops.addn([x, y, x])", X, Y)
 NETS.expression("ops.accumulate_n([x, y])", X, Y)
 NETS.expression("ops.batch_to_space_nd(x, [2, 2], [[0, 0], [0, 0]])", U(4, 1, 2, 2))

@@ -9,7 +9,8 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from mindspore_lite._engine import Refused, physical, read_rank_table
+from mindspore_lite._configuration import physical, read_rank_table
+from mindspore_lite._engine import Refused
 
 REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 
