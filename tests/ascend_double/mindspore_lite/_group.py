@@ -53,7 +53,7 @@ class ModelGroup(Strict):
         check("model_type", model_type, ModelType)
         raise RuntimeError("ModelGroup's cal max size of workspace failed.")  # as always for provider "ge"
 
-    def check(self, program, config, device_id):
+    def _check(self, program, config, device_id):
         """Refuse a model that can't be in one session with those that are built."""
         options = session_options(config, device_id)
         if self._programs and options != self._options:
