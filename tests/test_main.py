@@ -105,6 +105,28 @@ def test_one_rank_needs_no_mpirun():
     assert_refused(command(sys.executable, "main.py", f"--model_path={MODEL}"), 2, "2 shards", "1 rank")
 
 
+ENDS = """
+import os, time
+import ranks
+before = dict(os.environ)
+ranks.world()
+assert dict(os.environ) == before
+from mpi4py import MPI
+start = time.monotonic()
+MPI.Finalize()
+print(time.monotonic() - start)
+"""
+
+
+def test_mpi_ends_at_once():
+    """Open MPI's component ofi sleeps for a second as it is closed; who asks for it by its variable has it."""
+    plain, asked = (
+        float(command(sys.executable, "-c", ENDS, **settings).stdout)
+        for settings in ({"PYTHONPATH": ROOT}, {"PYTHONPATH": ROOT, "OMPI_MCA_btl": "self,ofi"})
+    )
+    assert plain < asked / 2, (plain, asked)
+
+
 FOREIGN = """
 import main, ranks
 from suite import cpu_model

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import wait
 
 import nets
 import numpy as np
@@ -29,6 +30,7 @@ def test_a_rank_that_dies(nothing_left, is_busy):
         futures = [model.predict_async(given) for _ in range(3)] if is_busy else []
         rank = of_ranks(nothing_left)[0]
         if is_busy:
+            wait(futures, 60)  # or the next one has no place to lie in until a stopped rank has read
             os.kill(rank, signal.SIGSTOP)
             futures.append(model.predict_async(given))
         os.kill(rank, signal.SIGKILL)
