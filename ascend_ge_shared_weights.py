@@ -17,6 +17,16 @@ import mindir
 import ranks
 from ascend_ge_distributed import create_context, rank_table
 
+OPTIONS = {"ge_session_options": {"ge.externalWeight": "1"}}  # for constants: GE shares only variables by itself
+
+
+def group(models):
+    """Put Models that aren't built yet into one group: one that is built already would share nothing."""
+    if not hasattr(mslite, "ModelGroup"):
+        message = f"mindspore_lite {mslite.__version__} has no ModelGroup, which shares weights: install 2.1 or later"
+        raise ranks.Stop(ranks.UNAVAILABLE, message)
+    mslite.ModelGroup(mslite.ModelGroupFlag.SHARE_WEIGHT).add_model(models)
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -31,22 +41,17 @@ def parse_arguments():
 
 def main():
     args = parse_arguments()
-    options = rank_table(args.config_file)
-    options["ge_session_options"] = {"ge.externalWeight": "1"}  # for constants: GE shares only variables by itself
+    options = {**rank_table(args.config_file), **OPTIONS}
 
     # what can't be shared, before any card is touched
     mindir.check_shared(*map(mindir.load, args.model_path))
 
     # init context
     context = create_context(args.device_id, args.rank_id)
-    if not hasattr(mslite, "ModelGroup"):
-        message = f"mindspore_lite {mslite.__version__} has no ModelGroup, which shares weights: install 2.1 or later"
-        raise ranks.Stop(ranks.UNAVAILABLE, message)
 
-    # create both Models in one group: a model that is built already would share nothing
+    # create both Models in one group
     models = [mslite.Model(), mslite.Model()]
-    group = mslite.ModelGroup(mslite.ModelGroupFlag.SHARE_WEIGHT)
-    group.add_model(models)
+    group(models)
 
     # build both Models, with the same options: they get one session of GE
     for model, path in zip(models, args.model_path):

@@ -1,4 +1,4 @@
-"""Write text with a language model whose shards run on CPU ranks, a token at a time.
+"""Write text with a language model that is split over ranks, a token at a time.
 
     .venv-export/bin/python models/export_smollm.py --ranks 2
     .venv/bin/pip install tokenizers==0.13.3
@@ -15,6 +15,7 @@ from pathlib import Path
 root = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(root))
 import ranks  # noqa: E402  (found only now)
+from suite.hub import is_first  # noqa: E402
 from suite.options import at_least  # noqa: E402
 from suite.parsers import new_parser  # noqa: E402
 
@@ -32,6 +33,8 @@ def parse_arguments():
     add("--chat", action="store_true", help="the prompt is a question to an assistant")
     path, what = str(root / "models" / "SmolLM2.mindir"), "the sharded model (default: models/SmolLM2.mindir)"
     add("--model_path", default=path, metavar="X.mindir", help=what)
+    what = "mindspore_lite's, which names the rank table on Ascend (default: none)"
+    add("--config_file", default="", metavar="FILE", help=what)
     add = parser.add_argument_group("what comes out").add_argument
     add("--tokens", type=at_least(1), default=64, metavar="N", help="write at most N tokens (default: 64)")
     what = "draw tokens, the more freely the higher; 0: always the likeliest (default: 0)"
@@ -48,15 +51,17 @@ def parse_arguments():
 
 
 def show(comm, words, end=""):
-    if comm.rank == 0:
+    if is_first(comm):
         print(words, end=end, flush=True)
 
 
 def main():
     args = parse_arguments()
-    comm = ranks.world()
     from suite import language_model as lm
+    from suite import nets
     from suite.generation import Choice, Text, generate
+
+    comm = nets.communicator()
 
     # tokens of the prompts
     texts = lm.read_lines(args.batch) if args.batch else [args.prompt]
@@ -64,7 +69,7 @@ def main():
     prompts = [tokenizer.encode(CHAT.format(text) if args.chat else text).ids for text in texts]
 
     # this rank's shards, and the cache
-    writer = lm.load(args.model_path, comm)
+    writer = lm.load(args.model_path, comm, args.config_file)
     writer.check(prompts)
 
     size = writer.sentences

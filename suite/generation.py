@@ -7,7 +7,13 @@ each a net takes, T the context, the room in the cache, V the number of words.
 import numpy as np
 
 import ranks
+from suite import hub
 from suite.inputs import short_name
+
+
+def fill(tensors, arrays):
+    """Put the arrays, by their names, into a net's input Tensors."""
+    ranks.fill(tensors, [arrays[short_name(tensor.name)] for tensor in tensors])
 
 
 class Writer:
@@ -15,11 +21,12 @@ class Writer:
 
     `nets` are built models, each for another L, among them one for L = 1. The cache lies in arrays that all of them
     take as inputs where they are; what a net gives back are the new tokens' keys and values alone, written in place.
+    `filled_each_time`: for models that have their inputs on a device, which are told of them before every predict.
     All ranks call everything together.
     """
 
-    def __init__(self, nets):
-        self.nets, self.cache = {}, {}
+    def __init__(self, nets, filled_each_time=False):
+        self.nets, self.cache, self.filled_each_time = {}, {}, filled_each_time
         for model in nets:
             tensors = model.get_inputs()
             arrays = {}
@@ -28,7 +35,7 @@ class Writer:
                 known = self.cache if name.startswith("cache") else arrays
                 known.setdefault(name, np.zeros(shape, ranks.dtype(tensor)))
             arrays.update(self.cache)
-            ranks.fill(tensors, [arrays[short_name(tensor.name)] for tensor in tensors])
+            fill(tensors, arrays)
             model.predict(tensors)  # ranks compare inputs at first: now, while all their caches are empty
             self.nets[arrays["ids"].shape[1]] = model, tensors, arrays
         self.chunk = max(self.nets)
@@ -74,6 +81,8 @@ class Writer:
         arrays["last"][:] = self.filled + np.maximum(counts, 1) - 1
         self.predicts += 1
         ranks.step(f"predict {self.predicts}")  # each has a time limit of its own
+        if self.filled_each_time:
+            fill(tensors, arrays)
         logits, *added = (output.get_data_to_numpy() for output in model.predict(tensors))
         for row, (start, count) in enumerate(zip(self.filled.tolist(), counts.tolist())):
             for (keys, values), new in zip(self.blocks, added) if count else ():
@@ -134,11 +143,12 @@ def generate(comm, writer, prompts, count, choice, stop=()):
     """Yield (tokens, logits) for each of at most `count` further tokens: lists of B, -1 for a sentence that has ended.
 
     `prompts` are B lists of tokens; a sentence ends with a token of `stop` or with the context. The first rank of
-    `comm` chooses, for all of them; logits (B, V) are what it chose by.
+    `comm` chooses, for all of them; logits (B, V) are what it chose by. Servers that can't talk to each other choose
+    for themselves: by the same logits and draws.
     """
     logits, alive = writer.read(prompts), np.ones(len(prompts), bool)
     for _ in range(count):
-        tokens = comm.bcast(choice(logits) if comm.rank == 0 else None)
+        tokens = comm.bcast(choice(logits) if hub.is_first(comm) else None)
         tokens = [token if on else -1 for token, on in zip(tokens, alive)]
         yield tokens, logits
         alive &= [token not in stop for token in tokens]

@@ -1,4 +1,4 @@
-"""The nets of a language model on this rank's CPU, and the check of what they write against the unsharded one."""
+"""The nets of a language model on this rank, and the check of what they write against the unsharded one."""
 
 import os
 import sys
@@ -9,12 +9,10 @@ import numpy as np
 
 import mindir
 import ranks
-from cpu_mpi_distributed import create_context
-from suite import memory, reading, shards
-from suite.cpu_model import Model
+from suite import hub, nets, reading
 from suite.generation import Writer
 
-TOLERANCE = 1e-3  # largest |logits - unsharded model's| / max |unsharded model's|
+TOLERANCES = {"cpu": 1e-3, "gpu": 1e-2, "ascend": 1e-2}  # largest |logits - unsharded's| / max |unsharded's|
 
 
 def part_of(model_path, net):
@@ -51,20 +49,14 @@ def read_lines(file):
     return lines
 
 
-def load(model_path, comm):
+def load(model_path, comm, config_file=""):
     """Build this rank's shards of X.decode.mindir and, where it is there, of X.prefill.mindir; return the Writer."""
-    memory.share_cores(comm)
-    context, nets = create_context(comm), []
-    for net in ("prefill", "decode"):
-        path = part_of(model_path, net)
-        if net == "prefill" and not ranks.find(ranks.insert(path, 0)):
-            continue  # the prompt is read token by token
-        ranks.step(f"build {net}")
-        nets.append(Model(comm))
-        nets[-1].build_from_file(shards.find_shard(path, comm.rank, comm.size), mslite.ModelType.MINDIR, context)
-    memory.keep_memory()
+    paths = [part_of(model_path, net) for net in ("prefill", "decode")]
+    if not ranks.find(ranks.insert(paths[0], 0)):
+        del paths[0]  # the prompt is read token by token
+    models = nets.build(comm, paths, config_file)
     ranks.step("predict: the first")
-    return Writer(nets)
+    return Writer(models, filled_each_time=nets.backend() != "cpu")
 
 
 class Record:
@@ -80,16 +72,16 @@ class Record:
     def check(self, comm, model_path):
         """Return the largest error of the logits, on all ranks, or None where the unsharded decode net isn't there.
 
-        Raises Stop (status 4) where it is over TOLERANCE. Rank 0 builds the unsharded net for that: its weights twice
-        in memory, for as long as it takes.
+        Raises Stop (status 4) where it is over the back end's tolerance. The first rank builds the unsharded net for
+        that: its weights twice in memory, for as long as it takes.
         """
-        path = part_of(model_path, "decode")
-        if not comm.bcast(comm.rank == 0 and ranks.find(path)):
+        path, tolerance = part_of(model_path, "decode"), TOLERANCES[nets.backend()]
+        if not comm.bcast(hub.is_first(comm) and ranks.find(path)):
             return None
         ranks.step("check")
-        error = comm.bcast(self._error(path) if comm.rank == 0 else None)
-        if not error <= TOLERANCE:
-            message = f"logits differ: max error {error:.1e}, tolerance {TOLERANCE:.0e} (against {path})"
+        error = comm.bcast(self._error(path) if hub.is_first(comm) else None)
+        if not error <= tolerance:
+            message = f"logits differ: max error {error:.1e}, tolerance {tolerance:.0e} (against {path})"
             raise ranks.Stop(ranks.DIFFERENT, message)
         return error
 

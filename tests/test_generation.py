@@ -186,6 +186,18 @@ def test_prefill_and_decode_share_their_weights_on_the_double_of_ascend(tiny, tm
         )
 
 
+def test_the_same_text_on_the_double_of_ascend(tiny, tmp_path):
+    server, words = Server(tmp_path), ("--temperature=1.5", "--seed=3", "--tokens=8", "--check=off")
+    server.table(2)
+    model = tiny / "2" / "Tiny.mindir"
+    page = ("examples/generate.py", f"--model_path={model}", f"--config_file={server.config}", "--prompt=né", *words)
+    done = ended(server.start(f"--log_dir={tmp_path / 'logs'}", "--untagged", *page), 120)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.split("\nfirst token")[0]
+    assert text
+    assert generated(tiny / "2", 2, *words).stdout.split("\nfirst token")[0] == text
+
+
 # Tokens and text, without any model
 
 
