@@ -67,6 +67,8 @@ def mpirun(args, environment, job, size):
     if args.hostfile:
         command += ["--hostfile", servers_file(args, job), "--prefix", os.path.dirname(os.path.dirname(program))]
         command += [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
+    elif not args.has_servers and not (shutil.which("ssh") or shutil.which("rsh")):
+        command += ["--mca", "plm", "isolated"]  # or mpirun doesn't start without them, though it needs neither here
     return [*command, "--mca", "orte_tmpdir_base", job]  # if it is killed, its files are where they are looked for
 
 

@@ -167,3 +167,12 @@ def test_two_jobs_at_once(tmp_path):
         assert b"check: PASS" in stdout
         folders.add(re.search(rb"logs in (\S+)", stderr).group(1))
     assert len(folders) == 3
+
+
+def test_ranks_of_one_server_start_where_neither_ssh_nor_rsh_is(tmp_path):
+    for name in os.listdir("/usr/bin"):
+        if name not in ("ssh", "rsh"):
+            (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+    done = command("./run.sh", "--backend=cpu", f"--log_dir={tmp_path / 'logs'}", PATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
