@@ -28,7 +28,10 @@ ENGLISH = (
     "README.md",
     *(
         f"docs/{name}.md"
-        for name in ("options", "servers", "kubernetes", "splitting", "performance", "troubleshooting")
+        for name in (
+            *("session", "server", "language-model", "options", "servers", "kubernetes", "splitting", "performance"),
+            "troubleshooting",
+        )
     ),
 )
 CHINESE = {page: page.replace(".md", "_CN.md") for page in ENGLISH}

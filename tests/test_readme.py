@@ -203,6 +203,29 @@ def test_the_figures_of_the_performance_table_were_measured(page):
         assert re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", results), figure
 
 
+def test_the_memory_picture_shows_the_measured_figures():
+    """Bars of 0.08 a MiB, all from one line up, with their values on top: those of benchmarks/results/."""
+    rows = re.findall(
+        r"^\| (\d) \| decode alone \| (\d+) MiB \| (\d+) MiB \| (\d+) MiB \|[^|]*\| (\d+) MiB \|$",
+        text_of("benchmarks/results/language-model.md"),
+        re.M,
+    )
+    picture = text_of("docs/memory.svg")
+    bars = re.findall(r'class="bar (\w+)" .* y="([\d.]+)" .* height="([\d.]+)"', picture)
+    values = [int(value.replace(",", "")) for value in re.findall(r'class="value"[^>]*>([\d,]+)<', picture)]
+    assert len(rows) == 3
+    base = 352
+    for index, (_, file, resident, model, peak) in enumerate(rows):
+        heights = {name: float(height) / 0.08 for name, _, height in bars[4 * index : 4 * index + 4]}
+        libraries = int(resident) - int(model)
+        expected = {"file": file, "libraries": libraries, "model": model, "peak": peak}
+        assert heights == pytest.approx({name: int(value) for name, value in expected.items()}, abs=0.1)
+        feet = {name: float(y) + float(height) for name, y, height in bars[4 * index : 4 * index + 4]}
+        assert feet == pytest.approx({"file": base, "libraries": base, "model": base - libraries * 0.08, "peak": base})
+        assert values[3 * index : 3 * index + 3] == [int(file), int(resident), int(peak)]
+    assert len(bars) == 12
+
+
 def test_ten_problems_are_told_by_symptom():
     """Each with what to do about it, in both languages."""
     for page, advice in (
