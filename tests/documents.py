@@ -29,8 +29,8 @@ ENGLISH = (
     *(
         f"docs/{name}.md"
         for name in (
-            *("session", "server", "language-model", "options", "servers", "kubernetes", "splitting", "performance"),
-            "troubleshooting",
+            *("tutorial", "install", "programs", "session", "server", "language-model", "options", "servers"),
+            *("kubernetes", "splitting", "performance", "troubleshooting"),
         )
     ),
 )

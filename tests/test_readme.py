@@ -61,7 +61,7 @@ def test_links_of_a_chinese_page_lead_to_chinese_pages_where_there_are_any(page)
             assert chinese.suffix != ".md" or not chinese.exists(), target
 
 
-@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "tests/README.md", "docs/notes.md"])
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "tests/README.md"])
 def test_every_link_leads_somewhere(page):
     """Files of the suite, and headings as GitHub makes their anchors."""
     for target in links(prose(page)):
@@ -75,7 +75,7 @@ def test_every_link_leads_somewhere(page):
             assert anchor in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles], target
 
 
-@pytest.mark.parametrize("page", [*ENGLISH, "CONTRIBUTING.md", "tests/README.md", "docs/notes.md"])
+@pytest.mark.parametrize("page", [*ENGLISH, "CONTRIBUTING.md", "tests/README.md"])
 def test_files_that_are_named_are_there(page):
     """Names in `backticks` that look like a path of the suite."""
     made = {"models/mlp.py", "benchmarks/results/", "models/Mlp.mindir"}
@@ -121,9 +121,9 @@ def test_quoted_lines_are_the_scripts_own(page):
         assert there, f"{page}:{block.line}: not in {block.detail}"
 
 
-def test_readme_shows_every_step_of_every_platform():
+def test_the_tutorial_shows_every_step_of_every_platform():
     """The vendor's tutorial has these: each is quoted from a script."""
-    quoted = "".join(block.code for block in blocks("README.md") if block.kind == "from")
+    quoted = "".join(block.code for block in blocks("docs/tutorial.md") if block.kind == "from")
     for text in (
         *("mslite.Context()", 'context.target = ["Ascend"]', "context.ascend.device_id", "context.ascend.rank_id"),
         *('context.ascend.provider = "ge"', 'context.target = ["gpu"]', "context.gpu.rank_id", "context.gpu.device_id"),
@@ -175,6 +175,13 @@ def test_the_tolerances_are_those_of_the_code():
         (row,) = re.findall(r"^\|[^|]*\| 1e-2 \|.*$", prose(page), re.M)
         found = [float(cell) for cell in row.strip("|").split("|")[1:]]
         assert found == [BACKENDS[name].tolerances["float32"] for name in ("ascend", "gpu", "cpu")]
+    for page in ("docs/options.md", "docs/options_CN.md"):
+        for dtypes, *cells in re.findall(
+            r"^\| ((?:b?float\d\d(?:, )?)+) \| (.+) \| (.+) \| (.+) \|$", prose(page), re.M
+        ):
+            shown = [float((re.match(r"1e-\d", cell) or ["0"])[0]) for cell in cells]
+            for dtype in dtypes.split(", "):
+                assert shown == [BACKENDS[name].tolerances.get(dtype, 0) for name in ("ascend", "gpu", "cpu")], dtype
 
 
 def test_the_versions_are_those_that_are_installed():

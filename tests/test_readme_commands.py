@@ -126,7 +126,7 @@ def test_the_commands_for_ascend(clone, tmp_path):
     session(clone, "ascend-double", before, **environment)
 
 
-TO_ASCEND = {  # what README.md says has to be changed in its program there
+TO_ASCEND = {  # what docs/programs.md says has to be changed in README.md's program there
     "from cpu_mpi_distributed import create_context": "from ascend_ge_distributed import create_context, rank_table",
     "from suite.cpu_model import Model": "import os",
     "comm = ranks.world()": 'rank, device = int(os.environ["LAUNCH_RANK"]), int(os.environ["LAUNCH_DEVICE"])',
