@@ -68,6 +68,8 @@ def check_files(args, comm):
     if args.backend != "cpu":  # whose model does this as it cuts the shard
         shards.check_count(args.model_path, comm.size)
         everyone = shards.check_set(comm, args.model_path, model_path, args.backend)
+    if args.backend == "ascend":
+        shards.check_joined(everyone[comm.rank], args.config_file)
     return model_path, arrays, comm.bcast(reference), everyone
 
 

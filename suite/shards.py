@@ -1,5 +1,7 @@
 """Is there a shard for every rank, and are they one set? This is checked before anything is built."""
 
+import os
+
 import mindir
 import ranks
 from suite import near, reading
@@ -50,3 +52,19 @@ def check_set(comm, model_path, path, backend):
     everyone = [summaries[rank] for rank in range(comm.size)]
     mindir.check_set(everyone)
     return everyone
+
+
+def check_joined(shard, config_file):
+    """Raise Stop (status 2) where ranks on Ascend exchange values and no rank table joins them, which GE does it by."""
+    from ascend import config  # the other back ends don't pay for this import
+
+    needs = next((each for each in shard.collectives if each.ranks != 1), None)
+    if needs is None or config_file and config.rank_table_file(config_file):
+        return
+    what = f"{shard.path}: node {needs.node}: {needs.op} needs a rank table"
+    if config_file:
+        message = f"{what}, and {config_file} names none: write rank_table_file=... into [ascend_context]"
+    else:
+        starter = f", which msrun (MS_WORKER_NUM={os.environ.get('MS_WORKER_NUM')}) doesn't bring"
+        message = f"{what}{starter * ('MS_ROLE' in os.environ)}: give --config_file, which names one"
+    raise ranks.Stop(ranks.REFUSED, message)

@@ -1,6 +1,7 @@
 """Device numbers, containers and launchers that people bring for Ascend: cases/, out of public reports."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -144,6 +145,29 @@ def test_msruns_rank_and_device_are_taken(tmp_path, words):
         calls = [json.loads(line) for line in (server.calls / f"rank{number}.jsonl").read_text().splitlines()]
         given = [call["arguments"]["value"] for call in calls if call["call"] == "Context.ascend.device_id"]
         assert given == [1 - number]
+
+
+def test_ranks_that_no_rank_table_joins_are_refused(tmp_path):
+    """By msrun's words alone, or with a configuration file that names none; a shard that exchanges nothing runs."""
+    server = Server(tmp_path)
+    server.config.write_text("[ascend_context]\nprovider=ge\n")
+
+    def rank(model_path, *words, **started):
+        words = ("main.py", "--backend=ascend", f"--model_path={model_path}", *words)
+        return command(sys.executable, *words, **{**server.environment, **started})
+
+    by_msrun = {"MS_ROLE": "MS_WORKER", "MS_WORKER_NUM": "2", "RANK_ID": "1", "DEVICE_ID": "1"}
+    what = ("Matmul1.mindir: node Default/gather-GatherColumns/AllGather-op12: AllGather", "rank table")
+    assert_refused(rank(MODEL, **by_msrun), 2, *what, "msrun (MS_WORKER_NUM=2)", "--config_file")
+    assert_refused(rank(MODEL, f"--config_file={server.config}", **by_msrun), 2, *what, f"{server.config} names none")
+    done = rank(MODEL, "--rank_id=1")
+    assert_refused(done, 2, *what, "--config_file")
+    assert "msrun" not in done.stderr
+    for name in ("Net.mindir", "Net0.mindir"):
+        shutil.copy(str(MODEL), str(tmp_path / name))
+    done = rank(tmp_path / "Net.mindir", "--rank_id=0")
+    assert done.returncode == 0, done.stderr
+    assert "check: PASS" in done.stdout
 
 
 def test_one_run_sh_per_server_may_be_started_by_another_launcher(tmp_path):
