@@ -16,7 +16,7 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import backends, batches, check, files, hub, inputs, many, memory, options, parsers, reading, serving, shards
+from suite import backends, batches, check, files, hub, inputs, many, memory, options, parsers, serving, shards
 from suite.outputs import Outputs
 
 
@@ -63,7 +63,7 @@ def check_files(args, comm):
         files.check_writable(file)
     model_path = shards.find_shard(args.model_path, comm.rank, comm.size)
     wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
-    reference = reading.load(args.model_path, args.backend).summary() if wanted and hub.is_first(comm) else None
+    reference = check.unsharded(args) if wanted and hub.is_first(comm) else None
     everyone = None
     if args.backend != "cpu":  # whose model does this as it cuts the shard
         shards.check_count(args.model_path, comm.size)

@@ -9,7 +9,7 @@ from mindir import foreign
 from mindir.collectives import COLLECTIVES, PEERS, REDUCTIONS, WORLD
 from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
-from mindir.graph import Graph, label
+from mindir.graph import Graph, check_stateless, label
 from mindir.groups import check_groups, moments
 from mindir.lower import readable_by
 from mindir.parameters import data_file, narrow, short_name
@@ -39,6 +39,7 @@ __all__ = [
     "check_groups",
     "check_set",
     "check_shared",
+    "check_stateless",
     "check_tensorrt",
     "cut",
     "data_file",

@@ -184,6 +184,15 @@ def label(node):
     return node.domain or node.name
 
 
+def check_stateless(net):
+    """Raise MindIRError, naming the node, where one writes to a parameter, as Assign does that keeps a cache there."""
+    for value, op in net.op.items():
+        if op.startswith(SIDE_EFFECT) and net.inputs[value][0] in net.parameters:
+            advice = "export what it keeps, such as a cache, as an input and an output (models/decoder_layers.py does)"
+            where = f"{net.path}: node {label(net.nodes[value])}: {op[len(SIDE_EFFECT) :]}"
+            raise MindIRError(f"{where} changes state: run it on Ascend, or {advice}")
+
+
 def times_taken(net):
     """Return {value: how often nodes and outputs take it}, counting only what an output or a collective needs."""
     taken, needed = Counter(net.outputs), set()

@@ -8,7 +8,7 @@ import numpy as np
 from mindir.collectives import PEERS, check_collective
 from mindir.dtypes import describe, nbytes
 from mindir.errors import MindIRError
-from mindir.graph import SIDE_EFFECT, Graph, attribute, label, primitive_name, times_taken
+from mindir.graph import SIDE_EFFECT, Graph, attribute, check_stateless, label, primitive_name, times_taken
 from mindir.parameters import values
 from mindir.records import Plan, Stage
 from mindir.repairs import repair
@@ -133,9 +133,9 @@ def _checked_collectives(net):
         where = f"{net.path}: node {label(net.nodes[value])}"
         if op in ("Call", "Partial", "Switch") or not all(net.has(taken) for taken in net.inputs[value]):
             raise MindIRError(f"{where}: control flow ({op}) can't be cut into stages: export the net without it")
-        if op.startswith(SIDE_EFFECT):
-            advice = "export what it keeps, such as a cache, as an input and an output (models/decoder_layers.py does)"
-            raise MindIRError(f"{where}: {op[len(SIDE_EFFECT) :]} changes state: {advice}")
+        if op.startswith(SIDE_EFFECT) and net.inputs[value][0] not in net.parameters:
+            raise MindIRError(f"{where}: {op[len(SIDE_EFFECT) :]} has a side effect: export the net without it")
+    check_stateless(net)
     for collective in net.collectives:
         check_collective(net.path, collective)
     if not net.outputs:

@@ -1,7 +1,7 @@
 """Collectives that mindspore_lite's TensorRT hasn't, made of those that it has, in the shapes that it builds."""
 
 from mindir.errors import MindIRError
-from mindir.graph import Graph, attribute, label, primitive_name
+from mindir.graph import Graph, attribute, check_stateless, label, primitive_name
 from mindir.schema import INT64, PROTO, TUPLE
 
 HAS = ("AllReduce", "AllGather", "ReduceScatter")  # the first as the other two
@@ -9,10 +9,11 @@ RESHAPE = "Reshape:two dimensions"
 
 
 def check_tensorrt(shard):
-    """Raise MindIRError, naming the node, for a collective that mindspore_lite's TensorRT lacks or does otherwise.
+    """Raise MindIRError, naming the node, for what mindspore_lite's TensorRT lacks or does otherwise.
 
-    It has no Send or Receive, takes every group for that of all ranks, and every reduction for a sum.
+    It has no Assign, no Send or Receive, takes every group for that of all ranks, and every reduction for a sum.
     """
+    check_stateless(Graph(shard.path, shard.model))
     for collective in shard.collectives:
         where = f"{shard.path}: node {collective.node}: {collective.op}"
         advice = "run it on Ascend or on CPU ranks"

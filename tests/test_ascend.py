@@ -58,6 +58,22 @@ def test_the_check_can_fail_on_any_rank(server, model):
     assert "check: FAIL" in done.stdout
 
 
+def test_a_cache_that_assign_keeps_is_kept_between_predicts(server):
+    """It goes to GE as it is (here to the double, which keeps it): each predict adds x · weight to what was there."""
+    model = ROOT / "tests" / "cases" / "25-kv-cache" / "Net.mindir"
+    output = server.folder / "out.npz"
+    done = server.run(f"--model_path={model}", "--repeat=3", f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    assert "check: none" in done.stdout  # the unsharded model keeps state, too, and this machine's CPU can't
+    (weight,) = [each for each in mindir.load(str(model)).model.graph.parameter if each.name.endswith("weight")]
+    expected = 3 * np.ones((4, 16)) @ np.frombuffer(weight.raw_data, np.float32).reshape(weight.dims).astype(float)
+    (result,) = np.load(str(output)).values()
+    assert not np.max(np.abs(result - expected)) > 2e-6 * np.max(np.abs(expected))
+    done = server.run(f"--model_path={model}", "--check=on")
+    assert done.returncode == 2
+    assert re.search("Net.mindir: node .*Assign changes state", done.stderr)
+
+
 def test_two_servers_each_start_their_ranks(server):
     server.table(2, 2)
     model = FIXTURES / "mlp-reduce_scatter" / "4" / "Net.mindir"

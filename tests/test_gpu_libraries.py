@@ -201,6 +201,16 @@ def test_what_tensorrt_would_compute_wrongly_or_never_is_refused(tmp_path, name,
     assert refused.value.status == REFUSED
 
 
+def test_a_cache_that_assign_keeps_is_refused_with_what_to_export(tmp_path):
+    """mindspore_lite's TensorRT has no Assign."""
+    path, settings = (
+        str(ROOT / "tests" / "cases" / "25-kv-cache" / "Net0.mindir"),
+        tensorrt._configuration("", None, None),
+    )
+    with pytest.raises(mindir.MindIRError, match=r"Net0.mindir: node .*Assign-op9: Assign .* an input and an output"):
+        tensorrt._in_known_collectives(path, 2, settings, str(tmp_path))
+
+
 class Context:
     """What tensorrt asks of a Context: the device."""
 

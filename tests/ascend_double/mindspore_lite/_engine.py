@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mindspore_lite import _state
+
 BUILD_FAILED = "build_from_file failed! Error is Common error code."
 PREDICT_FAILED = "predict failed!"
 
@@ -155,9 +157,14 @@ class Program:
     def build(self):
         """Cut the shard and build its stages."""
         try:
-            self.plan = self.mindir.cut(self.shard)  # which adds parameters where mindir.repair() needs some
+            shard, kept = _state.opened(self.mindir, self.shard)
+            self.plan = self.mindir.cut(shard)  # which adds parameters where mindir.repair() needs some
         except self.mindir.MindIRError as error:
             raise Refused(error) from None
+        self.kept = [  # what Assign changes, as it is now
+            np.frombuffer(self.values(name.split(":", 1)[-1]), dtype).reshape(shape)
+            for name, (dtype, shape) in kept.items()
+        ]
         self.stages = []
         with tempfile.TemporaryDirectory(prefix="ascend-double-") as folder:
             for index, step in enumerate(self.plan.steps):
@@ -165,18 +172,20 @@ class Program:
                 if isinstance(step, self.mindir.Stage):
                     context, self.stages[-1] = self.real.Context(), self.real.Model()
                     context.cpu.thread_num = context.cpu.inter_op_parallel_num = 1
-                    path = self.mindir.write(step, self.shard, folder, f"stage{index}")
+                    path = self.mindir.write(step, shard, folder, f"stage{index}")
                     self.stages[-1].build_from_file(path, self.real.ModelType.MINDIR, context)
 
     def run(self, arrays, exchange):
         """Return the outputs for the inputs; exchange(Collective, array) does the collectives."""
-        values = {**self.plan.constants, **dict(zip(self.plan.inputs, arrays))}
+        values = {**self.plan.constants, **dict(zip(self.plan.inputs, [*arrays, *self.kept]))}
         for step, stage in zip(self.plan.steps, self.stages):
             if stage:
                 values.update(zip(step.outputs, _predict(stage, [values[each] for each in step.inputs])))
             else:
                 given = values[step.input].astype(step.dtype) if step.input else np.empty(step.shape, step.dtype)
                 values[step.output] = exchange(step, given)
+        given = len(self.plan.outputs) - len(self.kept)
+        self.kept = [values[name] for name in self.plan.outputs[given:]]
         if self.shard.passes_on:  # a constant of MindSpore's is what this stage of a pipeline gives
             return [np.ones(each.shape, each.dtype) for each in self.shard.outputs]
         return [values[name].astype(each.dtype) for name, each in zip(self.plan.outputs, self.shard.outputs)]
