@@ -26,7 +26,7 @@ def make_job():
         with tempfile.TemporaryFile(dir=wanted) as file:  # Python would take another folder without a word
             file.write(bytes(1 << 16))
         job = tempfile.mkdtemp(prefix="launch-", dir=wanted)
-        lock = open(os.path.join(job, "launcher"), "w")  # noqa: SIM115  (held as long as this process lives)
+        lock = open(os.path.join(job, "launcher"), "w")  # noqa: SIM115  (held as long as the job is there)
         fcntl.flock(lock, fcntl.LOCK_EX)  # by this lock guards see whether the launcher is gone
         return job, lock
     except OSError as error:
@@ -112,15 +112,17 @@ def main():
         args = options.parse(sys.argv[1:])
         # main.py's first rank on each server prints for all ranks there, and says which rank each line is from
         screen.is_tagged = lambda rank, on: not args.untagged and (on == 2 or bool(args.program))
-        job, _lock = make_job()
+        job, lock = make_job()
         status = start(args, job, screen, caught).run()
     except Stop as error:
         screen.say(str(error))
         status = error.status
     finally:
         end_all_below()
+        command.let_go()
         if job:
             remove_job(job)
+            lock.close()
     return FAILED if screen.flush_all(lambda: caught) and not status else status
 
 

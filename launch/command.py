@@ -16,6 +16,7 @@ from ranks import REFUSED, UNAVAILABLE, Stop
 PASSED_ON = re.compile(
     r"(ASCEND|CUDA|GLOG|HCCL|MALLOC|MS|NCCL|OMP|UCX)_.*|PYTHON.*|LAUNCH_BACKEND|LD_LIBRARY_PATH|RANK_TABLE_FILE"
 )
+started = []  # processes, by run()
 
 
 def environment(args):
@@ -39,8 +40,8 @@ def guarded(args, job, log_dir):
 
 
 def run(command, environment):
-    """Start a process whose output is read here."""
-    return subprocess.Popen(
+    """Start a process whose output is read here, until let_go()."""
+    process = subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -49,6 +50,15 @@ def run(command, environment):
         start_new_session=True,  # Ctrl-C is for the launcher, which ends them
         preexec_fn=lambda: die_with_parent(signal.SIGTERM),
     )
+    started.append(process)
+    return process
+
+
+def let_go():
+    """Close the pipes of the processes that run() has started, which have ended: nobody reads them any more."""
+    for process in started:
+        process.stdout.close()
+        process.poll()  # or Python would warn of it, as it doesn't know who else has waited for it
 
 
 def mpirun(args, environment, job, size):

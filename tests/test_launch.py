@@ -176,3 +176,12 @@ def test_ranks_of_one_server_start_where_neither_ssh_nor_rsh_is(tmp_path):
     done = command("./run.sh", "--backend=cpu", f"--log_dir={tmp_path / 'logs'}", PATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "check: PASS" in done.stdout
+
+
+def test_python_has_nothing_to_warn_of(tmp_path):
+    """PYTHONWARNINGS=error says what a program leaves open as it ends, well or not."""
+    for words in ((), ("--ranks=3",), ("--repeat=1000000000", "--timeout=1")):
+        done = Job(tmp_path, *words, PYTHONWARNINGS="error").end()
+        assert (done.returncode == 0) == (not words), done.stderr
+        logs = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
+        assert "Warning" not in done.stderr + logs
