@@ -32,8 +32,6 @@ def parse(path):
     text = read(path)
     if not text.strip():
         raise Refused(f"{path}: is empty: whatever should have written it failed: write it again")
-    if text.startswith("version https://git-lfs"):
-        raise Refused(f"{path}: is a Git LFS pointer, not the file itself: git lfs pull")
     try:
         return json.loads(text, object_pairs_hook=noted, parse_constant=refused)
     except (ValueError, RecursionError) as error:  # which says line and column

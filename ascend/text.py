@@ -22,6 +22,8 @@ def read(path):
             data = file.read()
     except OSError as error:
         raise Refused(f"{path}: can't be read: {error.strerror}") from None
+    if data.startswith(b"version https://git-lfs"):
+        raise Refused(f"{path}: is a Git LFS pointer, not the file itself: git lfs pull")
     advice = "save it as UTF-8 (iconv -f {} -t UTF-8)"
     for mark, encoding in MARKS:
         if data.startswith(mark):
