@@ -6,13 +6,14 @@
 # Writes benchmarks/results/NAME.md with its plots, and NAME.json, what was measured. It takes about 20 minutes on a CPU,
 # and the first time as much again to install PyTorch, ONNX Runtime and MindSpore, into .venv-peers and .venv-export.
 # $PEERS is a Python that has benchmarks/requirements.txt already, $MODELS a folder with what is exported here.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 unset CDPATH
 cd "$(dirname "$0")/.."
 # shellcheck source=run.sh
 . ./run.sh
 
-find_backend
+read_options
 set_up
 [ "$backend" != gpu ] || set_up_gpu
 name=${1:-$backend-$(uname -n)}

@@ -136,3 +136,12 @@ def test_another_users_python_that_cannot_be_read_is_named_with_the_reason(clone
     (said,) = lines(done.stderr)
     assert "12345" in said
     assert "ermission denied" in said
+
+
+def test_the_benchmarks_take_functions_that_run_sh_has():
+    text = (ROOT / "benchmarks" / "run.sh").read_text().split("\nset_up\n")[0]
+    done = command(
+        "bash", "-c", f"{text}\ndeclare -F set_up set_up_gpu environment; echo $backend", "benchmarks/run.sh"
+    )
+    assert done.returncode == 0, done.stderr
+    assert lines(done.stdout)[:3] == ["set_up", "set_up_gpu", "environment"]
