@@ -96,13 +96,14 @@ def test_srun_needs_an_allocation():
 
 
 def test_a_rank_that_never_appears_is_named(tmp_path, slurm):
-    job = Job(tmp_path, "--launcher=srun", "--start_timeout=4", NEVER="1", **slurm)
+    job = Job(tmp_path, "--launcher=srun", "--start_timeout=6", NEVER="1", **slurm)
     try:
         done = job.end()
     finally:
         job.kill()
     assert done.returncode == 124, done.stderr
     assert "rank 1: never appeared" in done.stderr
+    assert "not heard from yet: rank 1" in done.stderr  # while the others wait
 
 
 AGENT = """#!/bin/sh
