@@ -9,9 +9,13 @@
 # Everything that the ranks need is installed once, into .venv beside this file, unless $PYTHON (or python3) already
 # has mindspore_lite; launch/ then starts the ranks. Exit status: 0 right, 1 a rank failed, 2 wrong arguments or files,
 # 3 back end not available, 4 wrong result, 124 a step took too long, 128 + N signal N ended a rank or this script.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh run.sh, where sh is another shell
 set -euo pipefail
+set +o posix # sh run.sh, where sh is bash
 unset CDPATH # or cd would print
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=${BASH_SOURCE[0]}
+[ ! -L "$here" ] || here=$(readlink -f "$here") # a link to it, in a folder of the PATH
+here=$(cd "$(dirname "$here")" && pwd)
 
 say() { echo "run.sh: $*" >&2; }
 die() { # STATUS MESSAGE...
@@ -163,6 +167,7 @@ read_options() {
 
 main() {
   export PATH # in an empty environment only bash itself has it
+  unset PYTHONINSPECT # or Python would wait for what is typed
   unset LAUNCH_FOLDER LAUNCH_RANK LAUNCH_LOCAL_RANK LAUNCH_SIZE # in case a rank starts a job of its own
   [ -e /dev/fd/1 ] || die 2 "stdout is closed: there is nowhere to show the results"
   [[ ${PYTHON:-} != */* ]] || PYTHON=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")

@@ -4,6 +4,7 @@
 #   tests/run.sh                           all of it
 #   tests/run.sh tests/test_mindir.py -x   one file
 #   tests/run.sh -m slow                   what takes minutes
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 unset CDPATH
 cd "$(dirname "$0")/.."
