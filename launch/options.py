@@ -19,6 +19,7 @@ from launch import around, hostfile
 from ranks import OK, REFUSED, Stop
 from suite import backends, options
 
+DASHES = "\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}\N{NON-BREAKING HYPHEN}"
 USAGE = """./run.sh [option]...
        ./run.sh [option]... PROGRAM.py [argument]..."""
 EXAMPLES = """examples:
@@ -115,6 +116,9 @@ def parse(words):
 def check_own(args, error):
     """Refuse what the launcher's own options can't be."""
     if args.program and not os.path.isfile(args.program[0]):
+        option = args.program[0].lstrip(DASHES)
+        if option != args.program[0]:
+            error(f"{args.program[0]}: begins with a text processor's dash: write --{option}")
         error(f"{args.program[0]}: no such program")
     if args.untagged and not args.program:
         error("--untagged is for a program of yours")
