@@ -8,7 +8,13 @@ import ranks
 
 def is_pattern(path):
     """Return whether the path stands for any number of files: it has *, ? or [, and isn't a file itself."""
-    return glob.has_magic(path) and not os.path.exists(path)
+    return glob.has_magic(_parts(path)[1]) and not os.path.exists(path)
+
+
+def _parts(path):
+    """Return (a folder that is there, what may be a pattern): the folder may be called [1]."""
+    folder, name = os.path.split(path)
+    return (folder, name) if os.path.isdir(folder) else ("", path)
 
 
 def find(pattern, folder):
@@ -17,7 +23,8 @@ def find(pattern, folder):
     Raises Stop (status 2) where there is none, or two would be written to the same place, or over what was read.
     """
     found, taken = [], {}
-    for path in sorted(glob.glob(pattern, recursive=True)):
+    there, name = _parts(pattern)
+    for path in sorted(glob.glob(os.path.join(glob.escape(there), name), recursive=True)):
         if not os.path.isfile(path):
             continue
         output = os.path.join(folder, os.path.splitext(os.path.basename(path))[0] + ".npz")
