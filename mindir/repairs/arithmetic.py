@@ -70,13 +70,13 @@ def divide(net, x, y):
 
 @of("Pow")
 def power(net, base, exponent):
-    """Of one positive number, exp(log(base) exponent); the engine doesn't broadcast tensors."""
-    if net.dtype(base) == "int32" and net.known(base) is UNKNOWN:
+    """The engine doesn't broadcast tensors: a number becomes one, min(max(exponent, number), number)."""
+    if net.dtype(base) == "int32":
         return whole_power(net, base, exponent)
     number = net.known(base)
-    if number is not UNKNOWN and np.size(number) == 1 and float(np.reshape(number, -1)[0]) > 0:
-        log = float(np.log(np.float64(np.reshape(number, -1)[0])))
-        net.result("Exp", net.make("Mul", exponent, net.like(exponent, log)), base=-1.0, scale=1.0, shift=0.0)
+    if number is not UNKNOWN and np.size(number) == 1 and net.shape(exponent) == net.out[1]:
+        number = net.like(exponent, np.reshape(number, -1)[0])
+        net.result("Pow", net.make("Minimum", net.make("Maximum", exponent, number), number), exponent)
     elif net.known(exponent) is UNKNOWN or np.size(net.known(exponent)) != 1:
         net.result("Pow", *(net.expand(each, net.out[1]) for each in (base, exponent)))
     return None
