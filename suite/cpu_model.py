@@ -72,6 +72,7 @@ class Model:
             [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
             for index, (_, _, names, _) in enumerate(self.steps)
         ]
+        self.long = [(index, value.name) for index, value in enumerate(self.inputs) if value.dtype == "int64"]
         self.seen = None  # the inputs' shapes and dtypes in the last predict
         self.compared = False  # whether the ranks' inputs have been compared
 
@@ -98,13 +99,16 @@ class Model:
         inputs while later stages still work on these.
 
         As with mslite.Model, the next predict writes to the same memory: copy what has to stay. Raises Stop (status 2)
-        where an input doesn't fit and, in the first predict, where the ranks' inputs aren't the same.
+        where an input doesn't fit, or its int64 values don't fit int32, in which mindspore_lite's CPU computes them, and,
+        in the first predict, where the ranks' inputs aren't the same.
         """
         tensors = [as_tensor(value) for value in inputs]
         seen = [(tensor.shape, tensor.dtype) for tensor in tensors]
         new, self.seen = seen != self.seen, None
         if new:
             self._check(tensors)
+        for index, name in self.long:
+            model_inputs.check_range(f"input {name}", tensors[index].get_data_to_numpy(), "predict")
         if not self.compared:
             names = [value.name for value in self.inputs]
             model_inputs.check_same(self.comm, dict(zip(names, (each.get_data_to_numpy() for each in tensors))))

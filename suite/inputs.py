@@ -59,14 +59,26 @@ def check_kind(name, array, dtype, shape, source):
         raise ranks.Stop(ranks.REFUSED, f"{source}: {name} is {given}, the model takes {dtype} {list(shape)}")
 
 
-def match_values(values, arrays, source):
+def check_range(name, array, source):
+    """Raise Stop (status 2) for an int64 array with values that CPU ranks, which compute in int32, don't have."""
+    least, most = array.min(initial=0), array.max(initial=0)
+    if least < -(2**31) or most >= 2**31:
+        far = most if most >= 2**31 else least
+        advice = "beyond int32, in which CPU ranks compute int64: give smaller values"
+        raise ranks.Stop(ranks.REFUSED, f"{source}: {name} has the value {far}, {advice}")
+
+
+def match_values(values, arrays, source, backend):
     """Return {name: array} for the inputs `values` ({name: with a dtype and a shape}), in their order.
 
-    As match(), but for all inputs of the model, and without mindspore_lite.
+    As match(), but for all inputs of the model, and without mindspore_lite: what a rank would refuse as it predicts,
+    and end with, is refused here.
     """
     arrays = by_name(list(values), arrays, source)
     for name, value in values.items():
         check_kind(name, arrays[name], array_dtype(value.dtype), value.shape, source)
+        if backend == "cpu" and value.dtype == "int64":
+            check_range(name, arrays[name], source)
     return arrays
 
 

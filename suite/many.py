@@ -33,7 +33,7 @@ def predict_all(args, comm, model, reference, everyone, found):
         memory.keep_memory()
     for index, (path, target) in enumerate(found):
         ranks.step(f"predict {index + 1} of {len(found)}")
-        arrays, reason = comm.bcast(read(path, values) if hub.is_first(comm) else None)
+        arrays, reason = comm.bcast(read(path, values, args.backend) if hub.is_first(comm) else None)
         if reason:
             wrong.append(reason)
             if args.stop_at_first:
@@ -57,10 +57,10 @@ def predict_all(args, comm, model, reference, everyone, found):
         raise ranks.Stop(ranks.REFUSED, count + "; ".join(wrong[:NAMED]) + more)
 
 
-def read(path, values):
+def read(path, values, backend):
     """Return ({name: array} of a file, "") or (None, why it can't be right)."""
     try:
-        return inputs.match_values(values, files.load_arrays(path), path), ""
+        return inputs.match_values(values, files.load_arrays(path), path, backend), ""
     except ranks.Stop as error:
         return None, str(error)
 

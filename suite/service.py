@@ -62,7 +62,7 @@ class Service:
         """
         try:
             given = as_arrays(arrays, self._values, "inputs")
-            given = list(inputs.match_values(self._values, given, "predict").values())
+            given = list(inputs.match_values(self._values, given, "predict", self.backend).values())
         except ranks.Stop as error:
             raise ValueError(str(error)) from None
         if self.rows and len({len(array) for array in given}) > 1:

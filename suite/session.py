@@ -104,7 +104,8 @@ class Session:
         if os.getpid() != self._pid:
             raise RuntimeError(f"this Session is of process {self._pid}, not of its copy {os.getpid()}: open another")
         try:
-            arrays = inputs.match_values(self._values, as_arrays(given, self._values, "inputs"), "predict")
+            arrays = as_arrays(given, self._values, "inputs")
+            arrays = inputs.match_values(self._values, arrays, "predict", self.backend)
             if out is not None:
                 out = self._checked_out(out)
         except ranks.Stop as error:

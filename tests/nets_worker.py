@@ -60,10 +60,9 @@ def run(model, arrays):
     wanted = stored(arrays, "out")
     try:
         found, dtypes = predict(model, stored(arrays, "in"))
-    except mindir.MindIRError as error:
-        return {"refused": str(error)}
     except (RuntimeError, ranks.Stop) as error:
-        return {"failed": str(error)}
+        is_refused = getattr(error, "status", ranks.FAILED) == ranks.REFUSED
+        return {"refused" if is_refused else "failed": str(error)}
     if len(found) != len(wanted):
         return {"failed": f"{len(found)} outputs instead of {len(wanted)}"}
     with open(model, "rb") as file:
