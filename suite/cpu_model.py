@@ -99,8 +99,8 @@ class Model:
         inputs while later stages still work on these.
 
         As with mslite.Model, the next predict writes to the same memory: copy what has to stay. Raises Stop (status 2)
-        where an input doesn't fit, or its int64 values don't fit int32, in which mindspore_lite's CPU computes them, and,
-        in the first predict, where the ranks' inputs aren't the same.
+        where an input doesn't fit, or int64 values don't fit int32, in which mindspore_lite's CPU computes them, and in
+        the first predict where the ranks' inputs aren't the same.
         """
         tensors = [as_tensor(value) for value in inputs]
         seen = [(tensor.shape, tensor.dtype) for tensor in tensors]
