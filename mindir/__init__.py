@@ -11,7 +11,7 @@ from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, check_stateless, label
 from mindir.groups import check_groups, moments
-from mindir.lower import readable_by
+from mindir.lower import check_readable, readable_by
 from mindir.parameters import data_file, narrow, short_name
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
@@ -37,6 +37,7 @@ __all__ = [
     "Value",
     "WORLD",
     "check_groups",
+    "check_readable",
     "check_set",
     "check_shared",
     "check_stateless",

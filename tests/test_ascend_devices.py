@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from ascend_server import PAGE, Server, ended
-from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command
+from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines
 
 from ascend import Refused, devices, table
 
@@ -183,8 +183,15 @@ def test_one_run_sh_per_server_may_be_started_by_another_launcher(tmp_path):
 
 
 def test_bfloat16_runs_on_ascend(tmp_path):
+    """And a file of MindSpore 2.7, where mindspore_lite isn't older."""
     server = Server(tmp_path)
     server.table(1)
-    done = server.run(f"--model_path={ROOT / 'tests' / 'fixtures' / 'lower' / 'ranks' / 'Bfloat.mindir'}", timeout=60)
+    model = f"--model_path={ROOT / 'tests' / 'fixtures' / 'lower' / 'ranks' / 'Bfloat.mindir'}"
+    done = server.run(model, timeout=60, ASCEND_DOUBLE_VERSION="2.5.0+double")
+    assert done.returncode == 2 and len(lines(done.stderr)) == 2, done.stderr  # run.sh's first line, and this one
+    for text in ("Bfloat0.mindir", "mind_ir_version 3", "mindspore_lite 2.5.0", "2.6 or later"):
+        assert text in done.stderr
+    assert not list(server.calls.iterdir())
+    done = server.run(model, timeout=60, ASCEND_DOUBLE_VERSION="2.7.0+double")
     assert done.returncode == 0, done.stderr
     assert "tensor's name is:" in done.stdout

@@ -28,7 +28,8 @@ from mindir.rewriting import Rewriter
 from mindir.rules import joined
 
 WITH_ATTRIBUTES = ("EmbeddingLookup",)  # made of others, though the file has them as it did before
-NEWEST = 3  # mind_ir_version of MindSpore 2.10
+SINCE = {1: (0, 0), 2: (2, 3), 3: (2, 6)}  # mind_ir_version: the first MindSpore that writes it, and Lite that reads it
+NEWEST = max(SINCE)
 RULES = joined(  # primitive of a newer MindSpore: the function that makes it of those of 2.0
     (
         *(activations, arithmetic, functions, images, indexing, losses, makers),
@@ -44,7 +45,17 @@ def readable_by(version):
     As MindSpore's writers went: 1 until 2.2, 2 in 2.3 to 2.5, 3 from 2.6 on.
     """
     release = tuple(int(each) if each.isdigit() else 0 for each in version.split(".")[:2])
-    return 1 if release < (2, 3) else 2 if release < (2, 6) else 3
+    return max(found for found, since in SINCE.items() if since <= release)
+
+
+def check_readable(shard, version):
+    """Raise MindIRError for a file that is newer than what mindspore_lite of this version, "2.3.0", reads."""
+    found, most = shard.model.mind_ir_version, readable_by(version)
+    if found > most:
+        first = ".".join(map(str, SINCE.get(found, SINCE[NEWEST])))
+        reads = f"mindspore_lite {version} reads at most {most}"
+        advice = f"install mindspore_lite {first} or later, or export it with a MindSpore before {first}"
+        raise MindIRError(f"{shard.path}: mind_ir_version {found} (by {shard.producer}), {reads}: {advice}")
 
 
 def lower(path, model):
