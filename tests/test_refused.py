@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 
-import nets
 import numpy as np
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines, run_main
@@ -108,14 +107,6 @@ def test_a_damaged_file_is_refused_before_the_engine_sees_it(model, damage, name
 def test_an_input_that_does_not_fit(model, tmp_path, arrays, texts):
     np.savez(str(tmp_path / "in.npz"), **arrays)
     assert_refused(run_main(2, model, "--input", tmp_path / "in.npz"), 2, *texts)
-
-
-def test_an_input_of_int64_beyond_int32(tmp_path):
-    given = nets.inputs("dtypes")
-    given["long"][3] = -(2**31) - 1
-    np.savez(str(tmp_path / "in.npz"), **given)
-    model = FIXTURES / "dtypes" / "2" / "Net.mindir"
-    assert_refused(run_main(2, model, "--input", tmp_path / "in.npz"), 2, "input long", "-2147483649", "int32")
 
 
 def test_an_input_without_rows(tmp_path):
