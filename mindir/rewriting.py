@@ -2,11 +2,14 @@
 
 A rule is a function of a Rewriter and of the values that a node takes. It calls `result` or `give`, which make the
 node's result anew, or `refuse`; a rule that calls none of them leaves the node as it is. Nodes are never copied, as a
-Constant may hold half the weights: new ones go to the end, and one sort in the end puts all in their places.
+Constant may hold half the weights: new ones go to the end, and one sort in the end puts all in their places. What is
+refused before that leaves the model as it was.
 """
 
+from types import SimpleNamespace
+
 from mindir.errors import MindIRError
-from mindir.graph import label
+from mindir.graph import Graph, label
 from mindir.nodes import Nodes
 
 CONTROL_FLOW = ("Call", "Partial", "Switch", "SwitchLayer")
@@ -16,8 +19,38 @@ ORDER_ONLY = ("Load", "TensorMove", "Depend")  # their result is their first inp
 class Rewriter(Nodes):
     """Goes through a graph once, from its inputs to its outputs, and has a rule make each node's result anew."""
 
-    def walk(self, rule_of, is_pure=lambda net, primitive: True):
-        """Go through all nodes; rule_of(net, primitive) returns the rule, or None to leave the node as it is."""
+    def __init__(self, path, model):
+        super().__init__(path, model)
+        self.before = []  # nodes of the file, and what they were
+
+    def walk(self, rule_of, is_pure=lambda net, primitive: True, check=None):
+        """Go through all nodes; rule_of(net, primitive) returns the rule, or None to leave the node as it is.
+
+        check(graph) may refuse the Graph that comes of it. Where something is refused, the model is as it was before.
+        """
+        grown = self.graph.node, self.graph.parameter, self.model.primitives  # only at their ends, until all is right
+        sizes = [len(each) for each in grown]
+        try:
+            self._go_through(rule_of, is_pure)
+            kept = self._needed()
+            if check:
+                check(self._graph_of(kept))
+        except Exception:
+            for node, was in self.before:
+                node.CopyFrom(was)
+            for each, size in zip(grown, sizes):
+                del each[size:]
+            raise
+        self._settle(kept)
+        self._arrange()
+
+    def keep(self, node):
+        """Remember what a node of the file was."""
+        was = type(node)()
+        was.CopyFrom(node)
+        self.before.append((node, was))
+
+    def _go_through(self, rule_of, is_pure):
         facts = {}  # primitive's name: (whether it is pure, whether it exchanges)
         for node in list(self.graph.node):
             self.node, self.part, self.done = node, 0, False
@@ -25,6 +58,7 @@ class Rewriter(Nodes):
                 self.see_constant(node)
                 self.sequence.append(node)
                 continue
+            self.keep(node)
             primitive = self.primitives.get(node.op_type[5:])
             self.op = primitive.op_type if primitive is not None else "Call"
             if self.op in CONTROL_FLOW:
@@ -48,7 +82,6 @@ class Rewriter(Nodes):
             if exchanges:
                 self.exchanged.add(value)
             self._step(node, primitive, rule_of)
-        self._arrange()
 
     def _step(self, node, primitive, rule_of):
         if self.op == "UpdateState":
@@ -80,21 +113,40 @@ class Rewriter(Nodes):
         """Return {value: the equal one that stands for it}, for engines that make equal nodes one."""
         return {}
 
-    def _arrange(self):
-        """Put the nodes that an output needs, or that change state, in their new order; drop the others."""
-        merged = self._merged()
-        for each in self.graph.output:
-            each.name = self.alias.get(each.name, each.name)
-            each.name = merged.get(each.name, each.name)
-            if None in self.items.get(each.name, ()):
-                raise MindIRError(f"{self.path}: output {each.name}: only its first part is made here: return that one")
-        needed = {each.name for each in self.graph.output} | self.impure | self.exchanged
+    def _settle(self, kept):
+        """Do to the model what can't be taken back; nothing is refused any more."""
+
+    def _outputs(self):
+        return [self.alias.get(each.name, each.name) for each in self.graph.output]
+
+    def _needed(self):
+        """Return the nodes that an output needs, or that change state, in their new order."""
+        for value in self._outputs():
+            if None in self.items.get(value, ()):
+                raise MindIRError(f"{self.path}: output {value}: only its first part is made here: return that one")
+        needed = {*self._outputs(), *self.impure, *self.exchanged}
         kept = []
         for node in reversed(self.sequence):
             if node.output[0] in needed:
                 needed.update(node.input)
                 kept.append(node)
-        order = {node.output[0]: place for place, node in enumerate(reversed(kept))}
+        return kept[::-1]
+
+    def _graph_of(self, kept):
+        """Return the Graph that the model will have."""
+        outputs = [SimpleNamespace(name=value) for value in self._outputs()]
+        made = SimpleNamespace(input=self.graph.input, parameter=self.graph.parameter, node=kept, output=outputs)
+        model = SimpleNamespace(graph=made, primitives=self.model.primitives, functions=self.model.functions)
+        graph = Graph(self.path, model)
+        graph.kind.update((value, kind) for value, kind in self.kind.items() if value in graph.kind)
+        return graph
+
+    def _arrange(self):
+        """Put the nodes that are needed in their new order; drop the others."""
+        self.alias.update(self._merged())
+        for each, value in zip(self.graph.output, self._outputs()):
+            each.name = self.alias.get(value, value)
+        order = {node.output[0]: place for place, node in enumerate(self._needed())}
         for node in self.graph.node:
             if not node.output or node.output[0] not in order or node.output[0] in self.alias:
                 node.Clear()

@@ -275,5 +275,26 @@ def test_refused_by_name(name, tmp_path):
     word, inputs, make = REFUSED[name]
     kinds = {f"x{index}": (array.dtype.name, array.shape) for index, array in enumerate(inputs)}
     build(tmp_path / "Net.mindir", kinds, make)
+    shard = mindir.load(str(tmp_path / "Net.mindir"), 1)._replace(is_lowered=True)
     with pytest.raises(mindir.MindIRError, match=word):
-        mindir.cut(mindir.load(str(tmp_path / "Net.mindir"), 1)._replace(is_lowered=True))
+        mindir.cut(shard)
+
+
+@pytest.mark.parametrize("last", ["ReduceStd", "Atan2", "beyond int32"])
+def test_what_is_refused_stays_as_it_was(last, tmp_path):
+    """Inputs, constants and nodes before the one that a rule, the end or a constant's values refuse."""
+
+    def make(net, half, whole):
+        x = net.make("Tanh", net.make("Cast", half, Type(F), kind=(F, (3, 4))))
+        net.make("Mul", half, np.full((3, 4), 2, np.float16))
+        net.make("Add", whole, np.array([3]))
+        if last == "beyond int32":
+            return [x, net.make("Add", whole, np.array([2**40]))]
+        return [x, net.make("Add", half, net.make(last, half, half)), net.make("Add", whole, np.array([3]))]
+
+    build(tmp_path / "Net.mindir", {"half": ("float16", (3, 4)), "whole": ("int64", (3, 4))}, make)
+    shard = mindir.load(str(tmp_path / "Net.mindir"), 1)._replace(is_lowered=True)
+    before = shard.model.SerializeToString()
+    with pytest.raises(mindir.MindIRError, match=last.split()[0]):
+        mindir.repair(shard)
+    assert shard.model.SerializeToString() == before

@@ -37,7 +37,7 @@ def repair(shard, back_end="cpu"):
     """Rewrite the shard's model in place for mindspore_lite 2.0.0, on "cpu" or "gpu"; return the shard.
 
     Raises MindIRError, naming the node, for what that computes wrongly and what isn't made of anything else here; the
-    model is half rewritten then.
+    model is as it was then.
     """
     types.check(shard, back_end)
     on_cpu = back_end == "cpu"
@@ -46,9 +46,8 @@ def repair(shard, back_end="cpu"):
         net = net(shard.path, shard.model)
         net.products = Products(shard)
         spelled_out = GeLUs(shard).rule if on_cpu else lambda value: None
-        net.walk(lambda net, primitive: spelled_out(net.node.output[0]) or rules.get(net.op), is_pure)
-        if on_cpu:
-            refuse_unknown(shard)
+        check = (lambda graph: refuse_unknown(graph, shard.is_lowered)) if on_cpu else None
+        net.walk(lambda net, primitive: spelled_out(net.node.output[0]) or rules.get(net.op), is_pure, check)
     return shard
 
 

@@ -6,7 +6,7 @@ tests/nets_table.py --known wrote it: what the nets that came out right were mad
 import os
 
 from mindir.errors import MindIRError
-from mindir.graph import Graph, label
+from mindir.graph import label
 
 STRUCTURE = ("Constant", "MakeTuple", "make_list", "TupleGetItem", "Load", "Depend", "UpdateState")
 
@@ -33,20 +33,19 @@ def primitives(net):
         yield value, op, net.kind[inputs[0]][0] if inputs and inputs[0] in net.kind else "-"
 
 
-def refuse_unknown(shard):
-    """Raise MindIRError for a node that takes or makes no values and, of a lowered file, for one that isn't known.
+def refuse_unknown(net, is_lowered):
+    """Raise MindIRError for a node of a repaired Graph that takes or makes no values.
 
-    Of a file of its own version, the engine knows itself what it can't build.
+    In a lowered file, also for one that isn't known: of its own version's, the engine knows what it can't build.
     """
-    net = Graph(shard.path, shard.model)
     for value, op, dtype in primitives(net):
-        where = f"{shard.path}: node {label(net.nodes[value])}"
+        where = f"{net.path}: node {label(net.nodes[value])}"
         shapes = [net.kind[each][1] for each in (value, *net.inputs[value]) if each in net.kind]
         empty = next((each for each in shapes if 0 in each), None)
         if empty is not None:
             why = f"{op} of the shape {empty}, no values, on which mindspore_lite 2.0 crashes"
             raise MindIRError(f"{where}: {why}: leave it out")
-        if dtype in KNOWN.get(op, ()) or not shard.is_lowered:
+        if dtype in KNOWN.get(op, ()) or not is_lowered:
             continue
         if op in KNOWN:
             dtypes = ", ".join(sorted(KNOWN[op]))

@@ -20,59 +20,76 @@ OF_TENSORS = (
 class EngineRewriter(Rewriter):
     """A Rewriter that gives all values the dtypes that the engine computes in.
 
-    A parameter keeps its bytes: `parameters.values` converts them as they are written for the engine.
+    A parameter keeps its bytes: `parameters.values` converts them as they are written for the engine. Constants are
+    converted when nothing is refused any more.
     """
 
     def __init__(self, path, model):
         self.in_file = {}  # value: its dtype in the file, where the engine computes it in another
-        for value in model.graph.input:
-            for tensor in value.tensor:
-                self._convert(tensor, value.name)
+        super().__init__(path, model)
+        self.shapes_of, self.dimension = {}, {}  # value: of which value it is the shape, and which dimension of it
         for tensor in model.graph.parameter:
-            dtype = DTYPES.get(tensor.data_type)
-            if dtype == "int64":
+            if DTYPES.get(tensor.data_type) == "int64":
                 numbers = np.frombuffer(values(path, tensor), np.int64)
                 if numbers.size and not -(2**31) <= numbers.min() <= numbers.max() < 2**31:
                     raise MindIRError(f"{path}: parameter {tensor.name} {BEYOND}: take smaller ones")
-            if self._convert(tensor, tensor.name):
-                tensor.doc_string = STORED_AS + dtype
-        super().__init__(path, model)
-        self.shapes_of, self.dimension = {}, {}  # value: of which value it is the shape, and which dimension of it
+        for value, kind in self.kind.items():  # inputs and parameters
+            self.kind[value] = self._computed(value, kind)
 
-    def _convert(self, tensor, value):
-        """Give a Tensor message of a value the dtype that the engine computes in; return whether that is another."""
-        dtype = DTYPES.get(tensor.data_type)
+    def _computed(self, value, kind):
+        """Return the kind that the engine computes a value in; remember that of the file where it is another."""
+        dtype, shape = kind
         if dtype in COMPUTED_AS:
             self.in_file[value] = dtype
-            tensor.data_type = NUMBERS[COMPUTED_AS[dtype]]
-        return dtype in COMPUTED_AS
+        return COMPUTED_AS.get(dtype, dtype), shape
 
     def _described(self, node, tensor):
-        if not tensor.raw_data:
-            self._convert(tensor, node.output[0])
-        return super()._described(node, tensor)
+        described = super()._described(node, tensor)
+        kind = self._computed(node.output[0], described)
+        if kind != described and not tensor.raw_data:
+            tensor.data_type = NUMBERS[kind[0]]
+        return kind
+
+    def known(self, value):
+        found, dtype = super().known(value), self.in_file.get(value)
+        if not dtype or not isinstance(found, np.ndarray):
+            return found
+        with np.errstate(over="ignore"):
+            return found.astype(COMPUTED_AS[dtype], copy=False)
 
     @staticmethod
     def numpy_dtype(dtype):
         return COMPUTED_AS.get(dtype, dtype)
 
     def see_constant(self, node):
-        """Give a Constant the dtype that the engine computes in; refuse whole numbers that this can't hold."""
+        """Refuse whole numbers that the dtype that the engine computes in can't hold."""
         value = next((each for each in node.attribute if each.name == "value"), None)
         tensor = value.tensors[0] if value is not None and value.type == TENSORS and len(value.tensors) == 1 else None
-        dtype = DTYPES.get(tensor.data_type, "") if tensor is not None and tensor.raw_data else ""
-        if dtype in COMPUTED_AS:
+        dtype = DTYPES.get(tensor.data_type, "") if tensor is not None else ""
+        if dtype in COMPUTED_AS and not tensor.raw_data:
+            self.keep(node)
+        elif dtype in COMPUTED_AS:
             array = decode(value)
             if array is UNKNOWN:
                 self.refuse("has other values than its shape says", "export it again")
-            with np.errstate(over="ignore"):
-                converted = array.astype(COMPUTED_AS[dtype])
-            if dtype == "int64" and (converted != array).any():
+            if dtype == "int64" and (array.astype(np.int32) != array).any():
                 self.op = "Constant"
                 self.refuse(BEYOND, "take smaller ones")
-            value.CopyFrom(encode("value", converted))
-            self.in_file[node.output[0]] = dtype
         super().see_constant(node)
+
+    def _settle(self, kept):
+        """Give inputs, parameters and Constants the dtypes that the engine computes in."""
+        for tensor in self.graph.parameter:
+            if DTYPES[tensor.data_type] in COMPUTED_AS:
+                tensor.doc_string = STORED_AS + DTYPES[tensor.data_type]
+        inputs = [tensor for value in self.graph.input for tensor in value.tensor]
+        for tensor in (*inputs, *self.graph.parameter):
+            dtype = DTYPES[tensor.data_type]
+            tensor.data_type = NUMBERS[COMPUTED_AS.get(dtype, dtype)]
+        for value in (node.output[0] for node in kept if node.op_type == "Constant"):
+            array = self.known(value) if value in self.in_file else None
+            if isinstance(array, np.ndarray):
+                self.constants[value].CopyFrom(encode("value", array))
 
     def _step(self, node, primitive, rule_of):
         if self.op in OF_TENSORS:
