@@ -42,6 +42,7 @@ class Rewriter(Nodes):
                 del each[size:]
             raise
         self._settle(kept)
+        self.sequence = kept
         self._arrange()
 
     def keep(self, node):

@@ -2,7 +2,10 @@
 
 import math
 
-from mindir.constants import Type
+import numpy as np
+
+from mindir.constants import UNKNOWN, Type
+from mindir.repairs.indexing import expand_all
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -10,13 +13,36 @@ EXP = {"base": -1.0, "scale": 1.0, "shift": 0.0}
 
 
 def exponential(net, x, times=1):
-    """Return times exp(x), as the square of exp(x / 2).
+    """Return times exp(x), as the square of exp(x / 2); times is 1 or 0.5.
 
-    The engine's exp(x) is exp(88) from x = 88 on and for NaN, which makes inf of both here, and too large by 1.8e-7
-    for each log 2 in x, as it has that with six digits: 2.4e-7 less of x is what comes closest.
+    The engine's exp(x) is exp(88) from x = 88 on and for NaN, which makes inf of both here: the larger of that and x,
+    which is never larger, is NaN again. And it is too large by 1.8e-7 for each log 2 in x, as it has that with six
+    digits: 2.4e-7 less of x is what comes closest.
     """
     root = net.make("Exp", net.make("Mul", x, net.like(x, 0.5 - 2**-23)), **EXP)
-    return net.make("Mul", root if times == 1 else net.make("Mul", root, net.like(x, times)), root)
+    square = net.make("Mul", root if times == 1 else net.make("Mul", root, net.like(x, times)), root)
+    return net.make("Maximum", square, x)
+
+
+def root(net, x):
+    """Return the square root of x, NaN where x is negative: the engine's predict fails there."""
+    if x in net.positive:
+        return net.make("Sqrt", x)
+    shape = net.shape(x)
+    negative = net.make("Less", x, net.like(x, 0), kind=("bool", shape))
+    values = negative, net.constant(net.like(x, np.nan)), net.make("Sqrt", net.make("Abs", x))
+    return net.make("Select", *expand_all(net, values, shape), kind=net._kind(x))
+
+
+def logarithm(net, x):
+    """Return log(x): the engine's is -88 at 0, 89 at inf and NaN, and its predict fails below 0."""
+    mask, zero = ("bool", net.shape(x)), net.like(x, 0)
+    log = net.make("Log", net.make("Maximum", x, net.like(x, 2**-126)))
+    above = net.make("Select", net.make("Less", x, net.like(x, np.inf), kind=mask), log, x, kind=net._kind(x))
+    is_zero = net.make("Equal", x, zero, kind=mask)
+    is_zero = net.make("Cast", is_zero, Type("float32"), kind=("float32", net.shape(x)))
+    below = net.make("Mul", is_zero, net.like(x, -np.inf))  # NaN where it is 0 times that
+    return net.make("Select", net.make("Greater", x, zero, kind=mask), above, below, kind=net._kind(x))
 
 
 @of("GeLU")
@@ -35,7 +61,18 @@ def silu(net, x):
 @of("Rsqrt")
 def rsqrt(net, x):
     """The engine's is off by up to 1.8e-4."""
-    net.result("RealDiv", net.like(x, 1), net.make("Sqrt", x))
+    net.result("RealDiv", net.like(x, 1), root(net, x))
+
+
+@of("Sqrt")
+def square_root(net, x):
+    if x not in net.positive:
+        net.give(root(net, x))
+
+
+@of("Log")
+def log(net, x):
+    net.give(logarithm(net, x))
 
 
 @of("Mish")
@@ -158,6 +195,18 @@ def celu(net, x):
     below = exponential(net, net.make("RealDiv", net.make("Minimum", x, net.like(x, 0)), net.like(x, alpha)))
     below = net.make("Mul", net.make("Sub", below, net.like(x, 1)), net.like(x, alpha))
     net.result("Add", net.make("Maximum", x, net.like(x, 0)), below)
+
+
+@of("PReLU")
+def prelu(net, x, slope):
+    """max(x, 0) + slope min(x, 0): of open shapes the engine's fails, of a slope that is computed it may."""
+    if min(net.shape(x), default=1) >= 0 and (slope in net.products.parameters or net.known(slope) is not UNKNOWN):
+        return
+    rank, zero = len(net.shape(x)), net.like(x, 0)
+    if rank > 2 and net.shape(slope) != (1,):
+        slope = net.reshape(slope, net.shape(slope) + (1,) * (rank - 2))
+    above = net.make("Maximum", zero, x, kind=net._kind(x))
+    net.result("Add", above, net.make("Mul", net.make("Minimum", x, zero), slope))
 
 
 @of("HShrink")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mindir.lower.reductions import reduce
+from mindir.repairs.activations import logarithm
 from mindir.repairs.trigonometry import where
 from mindir.rules import rules
 from mindir.shapes import product
@@ -46,7 +47,7 @@ def x_log_y(net, x, y):
     """x log(y), 0 where x is 0."""
     shape = net.out[1]
     zero = net.constant(np.zeros(shape, np.float32))
-    log = net.make("Mul", x, net.make("Log", y), kind=(net.dtype(x), shape))
+    log = net.make("Mul", x, logarithm(net, y), kind=(net.dtype(x), shape))
     net.give(where(net, "Equal", net.expand(x, shape), zero, zero, log))
 
 

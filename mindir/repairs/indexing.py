@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mindir.constants import Type
+from mindir.constants import UNKNOWN, Type
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -77,13 +77,31 @@ def triangle(net, x):
 
 
 @of("StridedSlice")
-def slice_of_truth_values(net, x, begin, end, strides):
-    """Which the engine hasn't: of whole numbers."""
+def strided_slice(net, x, begin, end, strides):
+    """The engine has it of numbers only, and where it goes backwards it overlooks the masks of first and last."""
+    given = net.attributes()
+    backwards = any(step < 0 for step in net.ints(strides)) if net.known(strides) is not UNKNOWN else False
+    if backwards:
+        begin, end = written_out(net, net.fixed(x), net.ints(begin), net.ints(end), net.ints(strides), given)
+        given.update(begin_mask=0, end_mask=0)
     if net.dtype(x) == "bool":
-        made = net.make(
-            "StridedSlice", net.cast(x, "int32"), begin, end, strides, kind=("int32", net.out[1]), **net.attributes()
-        )
+        made = net.make("StridedSlice", net.cast(x, "int32"), begin, end, strides, kind=("int32", net.out[1]), **given)
         net.result("NotEqual", made, np.array(0, np.int32))
+    elif backwards:
+        net.result("StridedSlice", x, begin, end, strides, **given)
+
+
+def written_out(net, shape, begin, end, strides, given):
+    """Return first and last places without masks: -1 - size is what lies before the first value."""
+    if given.get("ellipsis_mask") or given.get("new_axis_mask"):
+        net.refuse("that goes backwards beside an ellipsis or a new axis", "slice in two steps")
+    first, last = list(begin), list(end)
+    for axis, (size, step) in enumerate(zip(shape, strides)):
+        if given.get("begin_mask", 0) >> axis & 1:
+            first[axis] = 0 if step > 0 else size - 1
+        if given.get("end_mask", 0) >> axis & 1:
+            last[axis] = size if step > 0 else -1 - size
+    return tuple(first), tuple(last)
 
 
 @of("OneHot")

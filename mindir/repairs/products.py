@@ -35,9 +35,11 @@ def own_weights(net, *inputs):
         net.node.input[index] = own
 
 
-@of("ReLU", "ReLU6")
 def part_from_product(net, x, *_):
-    """The engine makes a ReLU part of the product before it, also for others that take it: a Reshape parts them."""
+    """A ReLU is made part of the product before it, also for others that take that: a Reshape parts them."""
     original = next(iter(net.node.input))
     if net.products.taken[original] > 1 and x in net.kind:
         net.result(net.op, net.make("Reshape", x, net.target(x, net.shape(x))))
+
+
+PARTED = dict.fromkeys(("ReLU", "ReLU6"), part_from_product)  # for CPUs EngineRewriter does it, when all is done

@@ -1,5 +1,7 @@
 """The Rewriter of a graph for mindspore_lite 2.0.0's CPU: how that takes constants and shapes."""
 
+from collections import Counter
+
 import numpy as np
 
 from mindir.constants import UNKNOWN, decode, encode
@@ -15,6 +17,12 @@ OF_TENSORS = (
     "Add", "Sub", "Mul", "Div", "RealDiv", "FloorDiv", "FloorMod", "Mod", "Pow", "Maximum", "Minimum",
     "SquaredDifference", "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual",
 )  # fmt: skip
+POSITIVE = ("Abs", "Exp", "ReLU", "ReLU6", "Sigmoid", "Softmax", "Sqrt", "Square")
+POSITIVE_OF_ALL = ("Add", "Div", "Maximum", "Mul", "RealDiv")  # what takes only positive values gives one
+POSITIVE_OF_FIRST = (
+    "AllGather", "AllReduce", "BroadcastTo", "ExpandDims", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceScatter",
+    "ReduceSum", "Reshape", "Squeeze", "Transpose",
+)  # fmt: skip
 
 
 class EngineRewriter(Rewriter):
@@ -27,6 +35,8 @@ class EngineRewriter(Rewriter):
     def __init__(self, path, model):
         self.in_file = {}  # value: its dtype in the file, where the engine computes it in another
         super().__init__(path, model)
+        self.positive = set()  # values that are seen to be at least 0, or NaN
+        self.first_shape = {}  # value: the one that it was before shape after shape
         self.shapes_of, self.dimension = {}, {}  # value: of which value it is the shape, and which dimension of it
         for tensor in model.graph.parameter:
             if DTYPES.get(tensor.data_type) == "int64":
@@ -94,11 +104,25 @@ class EngineRewriter(Rewriter):
     def _step(self, node, primitive, rule_of):
         if self.op in OF_TENSORS:
             self._of_one_dtype(node)
+        is_positive = self._is_positive()
         if self.op == "make_list":  # which the engine doesn't know
             self.op = "MakeTuple"
             self._fill(node, self.op, list(node.input), None, {})
             return
         super()._step(node, primitive, rule_of)
+        if is_positive:
+            self.positive.add(self.alias.get(node.output[0], node.output[0]))
+
+    def _is_positive(self):
+        """Return whether the node's result is seen to be at least 0, or NaN."""
+        if self.op in POSITIVE or self.op == "Mul" and self.args[0] == self.args[-1]:
+            return True
+        if self.op in POSITIVE_OF_FIRST:
+            return bool(self.args) and self.args[0] in self.positive
+        if self.op not in POSITIVE_OF_ALL:
+            return False
+        known = [value in self.positive or self.known(value) for value in self.args]
+        return all(each is True or isinstance(each, np.ndarray) and each.size == 1 and each >= 0 for each in known)
 
     def _of_one_dtype(self, node):
         """Give both arguments the dtype of the result: the engine mixes none, and a plain number is of its own type."""
@@ -172,5 +196,20 @@ class EngineRewriter(Rewriter):
             else:
                 seen[key] = value
                 kept.append(node)
-        self.sequence = kept
+        self._part_from_products(kept, [merged.get(value, value) for value in self._outputs()])
         return merged
+
+    def _part_from_products(self, nodes, outputs):
+        """Make `nodes` the sequence, a Reshape before each ReLU of what another takes, too.
+
+        The engine makes a ReLU part of the product before it, also for others that take it.
+        """
+        taken = Counter(value for node in nodes for value in node.input)
+        taken.update(outputs)
+        self.sequence, self._numbers = [], {}  # no Constant that may come later
+        for self.node in nodes:
+            value = self.node.output[0]
+            x = self.node.input[0] if self.op_of.get(value) in ("ReLU", "ReLU6") else None
+            if x in self.kind and taken[x] > 1:
+                self.node.input[0] = self.make("Reshape", x, self.target(x, self.shape(x)), kind=self.kind[x])
+            self.sequence.append(self.node)

@@ -43,6 +43,8 @@ def reshape(net, x, shape):
         return None
     if 0 in net.out[1]:
         net.refuse(f"to the shape {net.out[1]}, which has no values")
+    if is_back(net, x):
+        return None
     known = net.known(shape)
     told = net.ints(shape) if known is not UNKNOWN else None
     if net.out[1] == () or told is None:
@@ -85,10 +87,29 @@ def shape_of(net, x):
 @of("ExpandDims")
 def expand_dims(net, x, axis):
     """With an open dimension the engine's converter takes the axis as a tensor only."""
+    if is_back(net, x):
+        return
     if not net.shape(x):
         net.result("Reshape", x, (1,))
     elif min(net.shape(x)) < 0:
         net.result("ExpandDims", x, np.array(net.ints(axis)[0], np.int32))
+
+
+def is_back(net, x):
+    """Let the value that shape after shape has come back to stand for the result, and say whether it has.
+
+    Where a net does nothing else, the engine's converter drops all of it, and what is left isn't built.
+    """
+    first = net.first_shape.setdefault(net.node.output[0], net.first_shape.get(x, x))
+    same = net.out is not None and net._kind(first) == net.out and net.out[1].count(-1) < 2
+    if same:
+        net.give(first)
+    return same
+
+
+@of("Squeeze")
+def squeeze(net, x, *_):
+    is_back(net, x)
 
 
 @of("OnesLike", "ZerosLike")

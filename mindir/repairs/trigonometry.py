@@ -2,6 +2,7 @@
 
 import math
 
+from mindir.repairs.activations import logarithm, root
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -25,8 +26,9 @@ def times(net, a, b):
 
 
 def root_of_1_and(net, square, sign):
-    """Return sqrt(1 + sign square)."""
-    return net.make("Sqrt", net.make("Add" if sign > 0 else "Sub", net.like(square, 1), square, kind=net._kind(square)))
+    """Return sqrt(1 + sign square), where the square is at most 1 if the sign is -1, NaN elsewhere."""
+    under = net.make("Add" if sign > 0 else "Sub", net.like(square, 1), square, kind=net._kind(square))
+    return net.make("Sqrt", under) if sign > 0 else root(net, under)
 
 
 def half_angle(net, x):
@@ -71,22 +73,22 @@ def acos(net, x):
 def asinh(net, x):
     """sign(x) log(|x| + sqrt(x^2 + 1))."""
     size = net.make("Abs", x)
-    log = net.make("Log", plus(net, size, root_of_1_and(net, times(net, x, x), 1)))
+    log = logarithm(net, plus(net, size, root_of_1_and(net, times(net, x, x), 1)))
     net.give(where(net, "Less", x, net.constant(net.like(x, 0)), net.make("Neg", log), log))
 
 
 @of("Acosh")
 def acosh(net, x):
     """log(x + sqrt(x^2 - 1))."""
-    root = net.make("Sqrt", net.make("Sub", times(net, x, x), net.like(x, 1)))
-    net.give(net.make("Log", plus(net, x, root)))
+    below = root(net, net.make("Sub", times(net, x, x), net.like(x, 1)))
+    net.give(logarithm(net, plus(net, x, below)))
 
 
 @of("Atanh")
 def atanh(net, x):
     """log((1 + x) / (1 - x)) / 2."""
     up, down = plus(net, x, net.like(x, 1)), net.make("Sub", net.like(x, 1), x, kind=net._kind(x))
-    net.give(times(net, net.make("Log", net.make("RealDiv", up, down)), net.like(x, 0.5)))
+    net.give(times(net, logarithm(net, net.make("RealDiv", up, down)), net.like(x, 0.5)))
 
 
 @of("Tan")
