@@ -1,7 +1,7 @@
 """What mindspore_lite 2.0.0 computes wrongly, hangs on or hasn't, made of what it computes right; the rest refused.
 
-The files beside this one have a function for each such primitive, and known.tsv the primitives that tests have seen
-right: of lowered files, no others go through. The repairs are for files of every version.
+The files beside this one have a function for each such primitive, known.tsv and known_gpu.tsv the primitives that tests
+have seen right: of lowered files, no others go through. The repairs are for files of every version.
 """
 
 from mindir.errors import understood
@@ -22,6 +22,7 @@ from mindir.repairs import (
 )
 from mindir.repairs.erf import GeLUs
 from mindir.repairs.known import refuse_unknown
+from mindir.repairs.on_gpu import refuse_wrong
 from mindir.repairs.products import Products
 from mindir.repairs.rewriter import EngineRewriter
 from mindir.rewriting import Rewriter
@@ -51,7 +52,12 @@ def repair(shard, back_end="cpu"):
         net = net(shard.path, shard.model)
         net.products = Products(shard)
         spelled_out = GeLUs(shard).rule if on_cpu else lambda value: None
-        check = (lambda graph: refuse_unknown(graph, shard.is_lowered)) if on_cpu else None
+
+        def check(graph):
+            refuse_unknown(graph, shard.is_lowered, back_end)
+            if not on_cpu:
+                refuse_wrong(graph)
+
         net.walk(lambda net, primitive: spelled_out(net.node.output[0]) or rules.get(net.op), is_pure, check)
     return shard
 

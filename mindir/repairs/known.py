@@ -1,6 +1,7 @@
-"""The primitives of which tests have seen that mindspore_lite 2.0.0's CPU computes them right: known.tsv.
+"""The primitives of which tests have seen that mindspore_lite 2.0.0 computes them right: known.tsv, known_gpu.tsv.
 
-tests/nets_table.py --known wrote it: what the nets that came out right were made of after their repair.
+tests/nets_table.py --known and tests/nets_gpu.py --known wrote them: what the nets that came out right were made of
+after their repair.
 """
 
 import os
@@ -11,14 +12,15 @@ from mindir.graph import label
 STRUCTURE = ("Constant", "MakeTuple", "make_list", "TupleGetItem", "Load", "Depend", "UpdateState")
 
 
-def read():
+def read(name):
     """Return {primitive: the dtypes of a first input of which it is known}."""
-    with open(os.path.join(os.path.dirname(__file__), "known.tsv")) as file:
+    with open(os.path.join(os.path.dirname(__file__), name)) as file:
         lines = [line.split() for line in file if not line.startswith("#")]
     return {name: set(dtypes) for name, *dtypes in lines}
 
 
-KNOWN = read()
+KNOWN = {"cpu": read("known.tsv"), "gpu": read("known_gpu.tsv")}
+ON = {"cpu": "on CPUs", "gpu": "on GPUs"}
 
 
 def primitives(net):
@@ -33,11 +35,12 @@ def primitives(net):
         yield value, op, net.kind[inputs[0]][0] if inputs and inputs[0] in net.kind else "-"
 
 
-def refuse_unknown(net, is_lowered):
+def refuse_unknown(net, is_lowered, back_end):
     """Raise MindIRError for a node of a repaired Graph that takes or makes no values.
 
     In a lowered file, also for one that isn't known: of its own version's, the engine knows what it can't build.
     """
+    known = KNOWN[back_end]
     for value, op, dtype in primitives(net):
         where = f"{net.path}: node {label(net.nodes[value])}"
         shapes = [net.kind[each][1] for each in (value, *net.inputs[value]) if each in net.kind]
@@ -45,9 +48,14 @@ def refuse_unknown(net, is_lowered):
         if empty is not None:
             why = f"{op} of the shape {empty}, no values, on which mindspore_lite 2.0 crashes"
             raise MindIRError(f"{where}: {why}: leave it out")
-        if dtype in KNOWN.get(op, ()) or not is_lowered:
+        is_open = back_end == "gpu" and any(dimension < 0 for shape in shapes for dimension in shape)
+        if is_lowered and is_open:
+            raise MindIRError(f"{where}: {op} of an open shape isn't known to be right on GPUs: export a fixed one")
+        if dtype in known.get(op, ()) or not is_lowered:
             continue
-        if op in KNOWN:
-            dtypes = ", ".join(sorted(KNOWN[op]))
-            raise MindIRError(f"{where}: {op} of {dtype} isn't known to be right on CPUs: cast to {dtypes} before")
-        raise MindIRError(f"{where}: {op} isn't known to be right on CPUs: export the net without it")
+        if op in known:
+            dtypes = ", ".join(sorted(known[op]))
+            raise MindIRError(
+                f"{where}: {op} of {dtype} isn't known to be right {ON[back_end]}: cast to {dtypes} before"
+            )
+        raise MindIRError(f"{where}: {op} isn't known to be right {ON[back_end]}: export the net without it")
