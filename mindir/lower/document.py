@@ -20,8 +20,8 @@ input is given as float32 and rounded, and such an output comes as float32.
   newer file; "made of others": of primitives of 2.0, which may have conditions of their own
 - CPU: dtypes of the first input of which mindspore_lite 2.0.0 was seen right; "made of others": by `mindir.repairs`,
   always or where the engine is wrong
-- GPU: dtypes of the first input of which its TensorRT was seen right, on two H200s. A newer file goes through if all that
-  it is made of is in this column; of a file of 2.0 to 2.2, what was seen to be wrong is refused
+- GPU: dtypes of the first input of which its TensorRT was seen right, on two H200s. A newer file goes through if all
+  that it is made of is in this column; of a file of 2.0 to 2.2, what was seen to be wrong is refused
 
 | primitive | 2.0 | 2.3 to 2.10 | CPU | GPU |
 |-|-|-|-|-|"""
