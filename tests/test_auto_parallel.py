@@ -163,6 +163,12 @@ def test_resnet_18_of_mindcv(tmp_path, count):
     agrees(path, count, x=x(4, 3, 64, 64))
 
 
+def test_the_nets_in_examples_can_be_imported():
+    """To split them takes longer."""
+    done = command(PYTHON, "-c", "import split_minilm; print(split_minilm.make_net.__name__)", cwd=ROOT / "examples")
+    assert done.stdout == "make_net\n", done.stderr
+
+
 @pytest.mark.slow
 def test_minilm_split_by_mindspores_search_is_that_of_transformers(tmp_path):
     path = tmp_path / "Net.mindir"
