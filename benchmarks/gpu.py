@@ -1,191 +1,70 @@
-"""Builds, the engine cache, failures and refusals on two NVIDIA GPUs: python3 benchmarks/gpu.py OUTPUT.md
+"""Do sets of shards run on the GPUs here, start after start? A table of every set's starts, errors and times.
 
-Each run is bounded in time; a run that fails is written down as it failed. Times beside those of others are
-compare.py's. It takes about 8 minutes.
+    .venv/bin/python benchmarks/gpu.py models/Matmul.mindir tests/fixtures/splits/*_2/Net.mindir --starts=5
+    .venv/bin/python benchmarks/gpu.py FOLDER/decode/Matmul.mindir --starts=1 --engine_cache=engines    # and once more
+
+Each start is one of run.sh with the GPU back end, ended when it takes longer than --timeout seconds: TensorRT runs
+collectives while it builds, where ranks that don't do the same wait for each other for ever. In a model's folder,
+in.npz is its input, and out.npz what its outputs are compared with besides run.sh's own check. Options that aren't
+listed are run.sh's. Other sizes of the product: products.py.
 """
 
-import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import mindspore_lite as mslite
 import numpy as np
-from products import resized
+import work
 
-ROOT = Path(__file__).resolve().parent.parent
-
-MPIRUN = Path(sys.executable).with_name("mpirun")
-ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", GLOG_v="3")
-out = []
+FIGURES = ("max error", "in all s", "build s", "first predict ms", "p50 ms", "p90 ms", "p99 ms")
+FORMS = ("{:.1e}", "{:.1f}", "{:.1f}", "{:.0f}", "{:.3f}", "{:.3f}", "{:.3f}")
 
 
-def say(text=""):
-    text = text.replace(f"{ROOT}/", "").replace(f"{tempfile.gettempdir()}/", "")
-    print(text, flush=True)
-    out.append(text)
+def difference(found, right):
+    """Return the largest difference of two .npz files' outputs, and the smallest cosine of any of their rows."""
+    pairs = [(a.astype(np.float64), b) for a, b in zip(np.load(str(found)).values(), np.load(str(right)).values())]
+    cosines = [np.sum(a * b, -1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1) for a, b in pairs]
+    return f"{max(np.max(np.abs(a - b)) for a, b in pairs):.1e}, {min(map(np.min, cosines)):.6f}"
 
 
-def mpirun(*words, limit=120, ranks=2, **environment):
-    """Run `python3 WORDS` on the ranks; return (exit status, stdout, stderr, seconds)."""
-    start = time.monotonic()
-    command = ["timeout", "-k", "5", str(limit), str(MPIRUN), "--quiet", "--bind-to", "none", "-n", str(ranks)]
-    done = subprocess.run(
-        [*command, sys.executable, *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=str(ROOT),
-        env={**ENVIRONMENT, **environment},
-    )
-    return done.returncode, done.stdout, done.stderr, time.monotonic() - start
+def shown(values, form):
+    """Return the values as text: one of them, or from the least to the most."""
+    least, most = form.format(min(values)), form.format(max(values))
+    return least if least == most else f"{least} to {most}"
 
 
-def run(model, *words, limit=120, **environment):
-    """Run main.py on two GPUs; return (status, its report, stderr's last line, seconds)."""
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
-        status, _, stderr, seconds = mpirun(
-            *("main.py", "--backend=gpu", f"--model_path={model}", "--json", report, *words), limit=limit, **environment
-        )
-        errors = stderr.strip().splitlines()
-        report = json.loads(report.read_text()) if report.exists() else {}
-        return status, report, errors[-1] if errors else "", seconds
-
-
-def row(name, status, report, error, seconds):
-    if not report:
-        return f"| {name} | status {status} after {seconds:.1f} s: {error} | | | | | |"
-    check, times = report["check"], report["predict_ms"]
-    checked = f"{check['result']}, {check['max_error']:.1e}" if "max_error" in check else check["result"]
-    figures = " | ".join(
-        f"{each:.3f}" for each in (report["first_predict_ms"], times["p50"], times["p90"], times["p99"])
-    )
-    return f"| {name} | {checked} | {report['build_ms'] / 1e3:.2f} | {figures} |"
-
-
-def speed(folder):
-    say("| run | check, max error | build s | first predict ms | p50 ms | p90 ms | p99 ms |")
-    say("|---|---|---|---|---|---|---|")
-    builds = {}
-    for name, shape, words in (
-        ("4×256×128", None, ["--warmup=50", "--repeat=1000"]),
-        ("16×16384×8192", (16, 16384, 8192), ["--warmup=20", "--repeat=200"]),
-        ("2048×8192×8192", (2048, 8192, 8192), ["--warmup=10", "--repeat=100"]),
-    ):
-        model = ROOT / "models" / "Matmul.mindir"
-        if shape:
-            halves = np.split(np.random.RandomState(0).standard_normal(shape[1:]).astype(np.float32), 2, axis=1)
-            model = resized(*shape, halves, folder / name)
-        cache = folder / f"cache {name}"
-        for how in ("cold", "from the cache", "one engine damaged"):
-            if how.startswith("one") and shape:
-                continue
-            if how.startswith("one"):
-                engine = sorted(cache.glob("*.bin_0"))[0]
-                engine.write_bytes(engine.read_bytes()[:-1])
-            result = run(model, "--engine_cache", cache, *words, limit=150)
-            builds[name, how] = result[1].get("build_ms")
-            say(row(f"{name}, {how}", *result))
-    say()
-    for (name, how), build in builds.items():
-        if how == "cold" and build and builds[name, "from the cache"]:
-            say(f"{name}: cold build ÷ build from the cache = {build / builds[name, 'from the cache']:.1f}")
-
-
-def collectives():
-    say("\n## The test nets, shards as the CPU runs them\n")
-    for name in ("mlp-all_reduce", "mlp-reduce_scatter", "branches", "skip"):
-        status, report, error, _ = run(ROOT / "tests" / "fixtures" / name / "2" / "Net.mindir")
-        say(f"- {name}: status {status}, check {report.get('check', {}).get('result')}, "
-            f"max error {report.get('check', {}).get('max_error')} {error if status else ''}")  # fmt: skip
-
-
-def mixed_precision(folder):
-    say("\n## Mixed precision with collectives (main.py refuses it: here without its checks)\n")
-    config = folder / "fp16.ini"
-    config.write_text("[gpu_context]\nprecision_mode=preferred_fp16\n")
-    for name, model in (
-        ("AllGather (models/Matmul)", ROOT / "models" / "Matmul.mindir"),
-        ("ReduceScatter + AllGather (mlp-reduce_scatter)", ROOT / "tests/fixtures/mlp-reduce_scatter/2/Net.mindir"),
-    ):
-        values = []
-        for words in ([], [f"--config_file={config}"]):
-            status, stdout, _, seconds = mpirun("gpu_trt_distributed.py", f"--model_path={model}", *words, limit=40)
-            values.append([line for line in stdout.splitlines() if line.startswith("output data is")])
-            say(f"- {name}, {'preferred_fp16' if words else 'fp32'}: status {status} after {seconds:.1f} s")
-        if all(values):
-            say(f"  - fp32: {values[0][0][:90]}\n  - fp16: {values[1][0][:90]}")
-
-
-def failures(folder):
-    say("\n## Failures\n")
-    model = ROOT / "models" / "Matmul.mindir"
-    for name, words, environment in (
-        ("2 ranks, CUDA_VISIBLE_DEVICES=0", [], {"CUDA_VISIBLE_DEVICES": "0"}),
-        ("--precision fp16", ["--precision=fp16"], {}),
-    ):
-        status, _, error, seconds = run(model, *words, **environment)
-        say(f"- {name}: status {status} after {seconds:.1f} s: `{error}`")
-    wrong = folder / "wrong"
-    wrong.mkdir()
-    for to, source in (("", ""), ("0", "0"), ("1", "0")):
-        shutil.copy(str(ROOT / f"models/Matmul{source}.mindir"), str(wrong / f"Matmul{to}.mindir"))
-    status, _, error, seconds = run(wrong / "Matmul.mindir")
-    say(f"- rank 1 with a wrong shard: status {status} after {seconds:.1f} s: `{error}`")
-    program = (
-        "import os, sys, mindspore_lite as m, main, ranks\n"
-        "predict, count = m.Model.predict, [0]\n"
-        "def broken(self, inputs):\n"
-        "    count[0] += 1\n"
-        "    if count[0] == 20 and os.environ['OMPI_COMM_WORLD_RANK'] == '1':\n"
-        "        print('raised', file=sys.stderr, flush=True)\n"
-        "        raise RuntimeError('predict failed!')\n"
-        "    return predict(self, inputs)\n"
-        "m.Model.predict = broken\n"
-        "ranks.run(main.main)\n"
-    )
-    words = ("-c", program, "--backend=gpu", f"--model_path={model}", "--repeat=100000000")
-    status, _, stderr, seconds = mpirun(*words, PYTHONPATH=str(ROOT))
-    last = stderr.strip().splitlines()[-1]
-    say(f"- rank 1 raises in its 20th predict: status {status} after {seconds:.1f} s in all: `{last}`")
-    command = [str(MPIRUN), "--quiet", "-n", "2", sys.executable, "main.py", "--backend=gpu", f"--model_path={model}"]
-    job = subprocess.Popen([*command, "--repeat=100000000"], cwd=str(ROOT), env=ENVIRONMENT)
-    time.sleep(25)
-    ranks = subprocess.check_output(["pgrep", "-P", str(job.pid)], universal_newlines=True).split()
-    start = time.monotonic()
-    os.kill(int(ranks[1]), signal.SIGKILL)
-    try:
-        status = job.wait(timeout=60)
-    except subprocess.TimeoutExpired:
-        job.kill()
-        status = "none: hung"
-    ended = time.monotonic() - start
-    time.sleep(10)
-    left = [rank for rank in ranks if Path(f"/proc/{rank}").exists()]
-    say(f"- kill -9 of rank 1 while they predict: status {status} after {ended:.1f} s, processes left: {len(left)}")
+def row(model, count, words):
+    """Return the cells of so many starts of a set, from "starts" on."""
+    found, failures, given = [], [], model.with_name("in.npz")
+    right, against = model.with_name("out.npz"), ""
+    with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
+        output = Path(folder, "out.npz")
+        words = [f"--output={output}", *[f"--input={given}"] * given.exists(), *words]
+        for _ in range(count):
+            seconds, report, why = work.run_sh(model, *words)
+            failures += [why] * bool(why)
+            if "predict_ms" in report:
+                times = (report["predict_ms"][each] for each in ("p50", "p90", "p99"))
+                error, first = report["check"].get("max_error", np.nan), report["first_predict_ms"]
+                found.append([error, seconds, report["build_ms"] / 1e3, first, *times])
+        if right.exists() and output.exists():
+            against = difference(output, right)
+    figures = [shown(values, form) for values, form in zip(zip(*found), FORMS)] or [""] * len(FORMS)
+    return [str(count), str(count - len(failures)), against, *figures, "; ".join(sorted(set(failures)))]
 
 
 def main():
-    lite, python = mslite.__version__, sys.version.split()[0]
-    smi = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    cards = subprocess.check_output(smi, universal_newlines=True).strip().splitlines()
-    say(f"# {len(cards)} × {cards[0]}\n")
-    pins = [line.strip() for line in (ROOT / "requirements-gpu.txt").open() if "==" in line]
-    versions = f"mindspore_lite {lite}, NumPy {np.__version__}, Python {python}, {', '.join(pins)}"
-    say(f"{time.strftime('%Y-%m-%d')}, {versions}.")
-    say("Written by `benchmarks/gpu.py`: two ranks, float32 computed with TF32; a predict includes the copies from and")
-    say("to host memory; its time is the slowest rank's; the check compares with the unsharded model on the CPU.\n")
-    with tempfile.TemporaryDirectory() as folder:
-        speed(Path(folder))
-        collectives()
-        failures(Path(folder))
-        mixed_precision(Path(folder))
-    Path(sys.argv[1]).write_text("\n".join(out) + "\n")
+    args = work.options(__doc__, others=True, starts=5, timeout=120.0)
+    models = [Path(each).resolve() for each in args.others if not each.startswith("-")]
+    options = ["--backend=gpu", f"--timeout={args.timeout}", "--warmup=10", "--repeat=50"]
+    options += [each for each in args.others if each.startswith("-")]
+    print(work.table(["set", "starts", "ended well", "against out.npz, cosine", *FIGURES, "what failed"], []))
+    failed = False
+    for model in models:
+        cells = row(model, args.starts, options)
+        failed |= cells[0] != cells[1]
+        print(work.line([str(model).replace(f"{work.ROOT}/", ""), *cells]), flush=True)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

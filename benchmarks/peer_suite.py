@@ -1,46 +1,94 @@
-"""A rank of this suite, timed by compare.py: peer_suite.py ADDRESS WORK MODEL HOW
+"""A rank of this suite, timed by compare.py: peer_suite.py ADDRESS WORK MODELS HOW
 
 HOW is `suite` (as main.py runs it), `plain` (the tutorial's lines: memory neither kept nor locked), or, of the
 unsharded model on one rank, `unsharded` (mindspore_lite alone, on all cores) and `one` (a rank on one core). With
 GPU=1 in the environment the back end is the GPU's; its engines are kept beside the model.
+
+    mpirun --bind-to none -n 2 python3 benchmarks/peer_suite.py parts X.mindir 30
+
+prints as JSON where the time of a start goes, and that of 30 predicts: what in them the engine, MPI, the sums of
+reductions and the suite's own Python take on rank 0, waiting for other ranks included.
 """
 
-import contextlib
-import os
-import sys
-from pathlib import Path
+import time
 
-import mindspore_lite as mslite
+marks = [("", time.time(), 0)]  # (what ended, when, the most memory until then in KiB)
+
+
+def mark(name):
+    marks.append((name, time.time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+
+
+import collections
+import contextlib
+import json
+import os
+import resource
+import sys
+import types
+
+import numpy as np
 import work
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+mark("NumPy")
+import mindspore_lite as mslite
+
+mark("mindspore_lite")
+sys.path.insert(0, str(work.ROOT))
+import mindir
 import ranks
+from suite import cpu_model, exchange, memory, tensorrt
 from suite import inputs as model_inputs
-from suite import memory, tensorrt
-from suite.cpu_model import Model
 
 GPU = bool(os.environ.get("GPU"))
+if GPU:
+    import gpu_trt_distributed as page
+else:
+    import cpu_mpi_distributed as page
+mark("suite")
+spent = collections.Counter()  # seconds by name
 
 
-def main():
-    address, name, path, how = sys.argv[1:]
+def timed(name, function):
+    """Return the function, whose time is added to spent[name]."""
+
+    def run(*arguments, **options):
+        start = time.perf_counter()
+        try:
+            return function(*arguments, **options)
+        finally:
+            spent[name] += time.perf_counter() - start
+
+    return run
+
+
+def build(path, how):
+    """Return (communicator, path of the shard, model, about it): this rank of the model X.mindir, as `how` says."""
     comm = ranks.world()
+    mark("MPI")
     if how != "plain":
         memory.keep_memory()
     if not GPU and how != "unsharded":
         work.pin(comm.rank, comm.size)
     context = page.create_context(comm)
-    model = mslite.Model() if GPU or how == "unsharded" else Model(comm)
+    mark("context")
+    model = mslite.Model() if GPU or how == "unsharded" else cpu_model.Model(comm)
     shard = path if how in ("unsharded", "one") else ranks.shard_path(path, comm.rank, comm.size)
     files = contextlib.nullcontext((shard, ""))
     if GPU:
-        files = tensorrt.prepared(comm, context, shard, "", None, f"{os.path.dirname(path)}/engines")
-    with files as (shard, *configuration):
-        model.build_from_file(shard, mslite.ModelType.MINDIR, context, *configuration)
+        files = tensorrt.prepared(comm, context, shard, cache=f"{os.path.dirname(path)}/engines")
+    with files as (prepared, *configuration):
+        mark("shard prepared")
+        model.build_from_file(prepared, mslite.ModelType.MINDIR, context, *configuration)
+        mark("build")
+    threads = "" if GPU else f", {context.cpu.thread_num} threads"
+    return comm, shard, model, f"mindspore_lite {mslite.__version__}{threads}"
+
+
+def serve(address, name, folder, how):
+    comm, _, model, about = build(str(work.model_path(folder, name)), how)
     arrays = dict(zip((model_inputs.short_name(each.name) for each in model.get_inputs()), work.inputs(name)))
     inputs, arrays = model_inputs.fill(model, arrays)
-    threads = "" if GPU else f", {context.cpu.thread_num} threads"
-    about = f"mindspore_lite {mslite.__version__}{threads}"
 
     def predict():
         (output,) = model.predict(inputs)
@@ -53,9 +101,61 @@ def main():
     work.serve(address, comm.rank, comm.Barrier, predict, about)
 
 
-if __name__ == "__main__":
+def watch(model):
+    """Have spent[...] take what the engine, MPI and the sums take in a predict of the CPU's Model."""
+    mslite.Tensor.get_data_to_numpy = timed("engine", mslite.Tensor.get_data_to_numpy)
+    for _, run, _, _ in model.steps:
+        if isinstance(run, exchange.Exchange):
+            names = ("Allgather", "Allreduce", "Reduce_scatter_block", "Sendrecv")
+            run.comm = types.SimpleNamespace(**{name: timed("mpi", getattr(run.comm, name)) for name in names})
+            run.ufunc = timed("sums", run.ufunc)
+        else:
+            run.stage.predict = timed("engine", run.stage.predict)
+
+
+def parts(path, repeat):
+    mindir.load, mindir.cut = timed("read", mindir.load), timed("cut", mindir.cut)
+    cpu_model._write_stages = timed("write stages", cpu_model._write_stages)
+    comm, shard, model, _ = build(path, "suite")
+    inputs, arrays = model_inputs.fill(model, {})
     if GPU:
-        import gpu_trt_distributed as page
-    else:
-        import cpu_mpi_distributed as page
-    ranks.run(main)
+        memory.lock_pages(arrays)
+    mark("inputs")
+    for name in ("first predict", "second", "third"):
+        model.predict(inputs)
+        mark(name)
+    started = [("", float(os.environ.get("STARTED", marks[0][1])), 0), ("interpreter", *marks[0][1:]), *marks[1:]]
+    start_s = {name: end - start for (_, start, _), (name, end, _) in zip(started, started[1:])}
+    start_s["build"] -= sum(spent.values()) * (not GPU)
+    start_s.update(spent)
+    steps, seconds = getattr(model, "steps", []), []
+    if not GPU:
+        watch(model)
+    for _ in range(repeat):
+        comm.Barrier()
+        spent.clear()
+        start = time.perf_counter()
+        model.predict(inputs)
+        seconds.append((time.perf_counter() - start, spent["engine"], spent["mpi"], spent["sums"]))
+    total, engine, mpi, sums = np.transpose(seconds)
+    memory_mib = {name: most / 1024 for name, _, most in marks}
+    found = {
+        "ranks": comm.size,
+        "steps": len(steps),
+        "predict_ms": float(np.median(comm.allgather(total), axis=1).max() * 1e3),
+        "engine_ms": float(np.median(engine) * 1e3),
+        "mpi_ms": float(np.median(mpi) * 1e3),
+        "sums_ms": float(np.median(sums) * 1e3),
+        "own_us": float(np.median(total - engine - mpi - sums) * 1e6),
+        "start_s": start_s,
+        "shard_mib": os.path.getsize(shard) / 2**20,
+        "before_mib": memory_mib["context"],
+        "peak_mib": memory_mib["first predict"],
+    }
+    if comm.rank == 0:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    ranks.run(lambda: parts(words[1], int(words[2])) if words[0] == "parts" else serve(*words))

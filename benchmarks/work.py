@@ -4,30 +4,106 @@ A peer's rank makes a function predict() -> array and gives it to serve(). compa
 for so many predicts, and goes on to the next peer, again and again, so that what slows the machine down meets all.
 """
 
-import math
+import argparse
+import json
 import os
+import subprocess
+import tempfile
 import time
 from multiprocessing import connection
+from pathlib import Path
 
 import numpy as np
 
-# name: (M, K, N) of x (M, K) w (K, N), its columns over the ranks, the result whole on each of them
-MATMULS = {
+ROOT = Path(__file__).resolve().parent.parent
+MATMULS = {  # name: (M, K, N) of x (M, K) w (K, N), w's columns over two ranks, the result whole on each of them
     "small": (4, 256, 128),
     "large": (256, 4096, 4096),
     "large_gpu": (2048, 8192, 8192),
     "decode": (16, 16384, 8192),
 }
 # name: (batch, tokens) of all-MiniLM-L6-v2, sums over the ranks after attention and feed-forward
-MINILMS = {"minilm_1x32": (1, 32), "minilm_1x128": (1, 128), "minilm_8x32": (8, 32), "minilm_8x128": (8, 128)}
+MINILMS = {"minilm_8x128": (8, 128), "minilm_8x32": (8, 32), "minilm_1x128": (1, 128), "minilm_1x32": (1, 32)}
 LAYERS, HEADS, WIDTH, VOCABULARY, INNER = 6, 12, 384, 30522, 1536
 
 
-def columns(work, rank, ranks=2):
-    """Return a rank's columns (K, N / ranks) of w. The whole is that of two ranks, whoever asks."""
+def options(text, others=False, **defaults):
+    """Return the command line's --name=value as attributes, and as `others`, where they may be, all others.
+
+    A default that is a type says that the option has to be given. `text` is the help.
+    """
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=text, formatter_class=form, allow_abbrev=False)
+    for name, default in defaults.items():
+        kind = default if isinstance(default, type) else type(default)
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, required=kind is default, help=f"default: {default}"
+        )
+    known, known.others = parser.parse_known_args()
+    if known.others and not others:
+        parser.error(f"no such option: {' '.join(known.others)}")
+    return known
+
+
+def run_sh(model_path, *words):
+    """Start run.sh once; return (seconds in all, its report, why it failed or "")."""
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        report, start = Path(folder, "report.json"), time.monotonic()
+        command = [
+            ROOT / "run.sh",
+            f"--model_path={model_path}",
+            f"--json={report}",
+            f"--log_dir={folder}/logs",
+            *words,
+        ]
+        done = subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        seconds, lines = time.monotonic() - start, done.stderr.decode(errors="replace").splitlines()
+        found = json.loads(report.read_text()) if report.exists() else {"check": {}}
+    why = found["check"].get("reason") or "".join(
+        [line for line in lines if line.startswith("rank ")][:1] or lines[-1:]
+    )
+    return seconds, found, f"{done.returncode}: {why}" if done.returncode else ""
+
+
+def in_turns(title, unit, rounds, **peers):
+    """Call the peers in turn, each of which returns a figure; print the medians, and the first one's against others."""
+    found = {name: [] for name in peers}
+    for _ in range(rounds):
+        for name, measure in peers.items():
+            found[name].append(measure())
+    first, mine = next(iter(found.items()))
+    for name, theirs in found.items():
+        more, ratio = np.median(np.subtract(mine, theirs)), np.median(np.divide(mine, theirs))
+        against = "" if name == first else f"; {first} {more:+.3f} {unit}, {ratio:.3f} times that"
+        print(f"{title}: {name} {np.median(theirs):.3f} {unit}{against}")
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+
+
+def line(cells):
+    """Return a line of a table in Markdown."""
+    return f"| {' | '.join(cells)} |"
+
+
+def table(head, rows):
+    return "\n".join([line(head), "|---" * len(head) + "|", *map(line, rows)])
+
+
+def mpirun(python, ranks):
+    """Return the words that start this Python on so many ranks, by the mpirun that was installed with it."""
+    own = Path(python).with_name("mpirun")
+    start = [str(own if own.exists() else "mpirun"), "--quiet", "--oversubscribe", "--bind-to", "none"]
+    return [*start, "-n", str(ranks), str(python)]
+
+
+def model_path(folder, work):
+    """Return the path of the model X.mindir whose shards are X0.mindir, X1.mindir, ..."""
+    return Path(folder, work, f"{'MiniLM' if work in MINILMS else 'Matmul'}.mindir")
+
+
+def columns(work, rank):
+    """Return the columns (K, N / 2) of w that a rank of two has."""
     _, k, n = MATMULS[work]
-    halves = [_normal((k, n // 2), 10 + half) for half in range(2) if ranks == 1 or half == rank]
-    return np.concatenate(halves, axis=1) if len(halves) > 1 else halves[0]
+    return _normal((k, n // 2), 10 + rank)
 
 
 def inputs(work):
@@ -44,71 +120,51 @@ def _normal(shape, seed):
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def expected(work, weights):
-    """Return (rows, the result's values there in float64): those rows of a product that is too large for all."""
-    if work in MATMULS:
-        (x,) = inputs(work)
-        rows = np.linspace(0, len(x) - 1, min(len(x), 16)).astype(int)
-        return rows, np.concatenate([x[rows].astype(np.float64) @ columns(work, half) for half in range(2)], axis=1)
-    return slice(None), minilm(weights, *inputs(work))
+def load_minilm(folder, rank, ranks):
+    """Return (position embeddings (512, 384), [a stage's arrays, ...]): a rank's part of MiniLM's weights.
 
+    The stages are what lies between the sums over the ranks: embedding, then attention and feed-forward in turn, and
+    pooling. Each but the first begins with LayerNorm(x + sum + bias): its arrays are bias, gamma, beta, then those of
+    its layers: weights (out, in) split by their rows with a bias, and by their columns without.
+    """
+    from safetensors.numpy import load_file  # the suite's Python hasn't got it
 
-def minilm(weights, ids, mask):
-    """Return the embeddings (batch, 384) of the unsharded model, in NumPy with float64."""
-    erf = np.vectorize(math.erf, otypes=[float])
-    weights = {name: each.astype(np.float64) for name, each in weights.items() if each.dtype.kind == "f"}
+    weights = load_file(str(Path(folder) / "weights.safetensors"))
+    table = np.split(weights["embeddings.word_embeddings.weight"], ranks)[rank]
+    stages = [[np.pad(table, ((1, 1), (0, 0)))]]  # zeros for the words before and after this rank's
+    norm = [weights["embeddings.token_type_embeddings.weight"][0], *_gamma_beta(weights, "embeddings.")]
 
-    def dense(x, name):
-        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+    def part(keys, axis=0):
+        return np.ascontiguousarray(np.concatenate([np.split(weights[key], ranks, axis)[rank] for key in keys]))
 
-    def norm(x, name):
-        x = x - x.mean(-1, keepdims=True)
-        return (
-            x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-12) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
-        )
-
-    batch, length = ids.shape
-    x = weights["embeddings.word_embeddings.weight"][ids] + weights["embeddings.position_embeddings.weight"][:length]
-    x = norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
     for index in range(LAYERS):
-        name = f"encoder.layer.{index}"
-        q, k, v = (
-            dense(x, f"{name}.attention.self.{each}").reshape(batch, length, HEADS, -1).transpose(0, 2, 1, 3)
-            for each in ("query", "key", "value")
-        )
-        score = q @ k.transpose(0, 1, 3, 2) / np.sqrt(WIDTH / HEADS) + (mask[:, None, None, :] - 1) * 1e4
-        score = np.exp(score - score.max(-1, keepdims=True))
-        y = (score / score.sum(-1, keepdims=True) @ v).transpose(0, 2, 1, 3).reshape(batch, length, WIDTH)
-        x = norm(x + dense(y, f"{name}.attention.output.dense"), f"{name}.attention.output.LayerNorm")
-        y = dense(x, f"{name}.intermediate.dense")
-        y = y * (1 + erf(y / np.sqrt(2))) / 2
-        x = norm(x + dense(y, f"{name}.output.dense"), f"{name}.output.LayerNorm")
-    x = (x * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+        key = f"encoder.layer.{index}."
+        up, down = f"{key}intermediate.dense.", f"{key}output."
+        qkv, out = [f"{key}attention.self.{each}." for each in ("query", "key", "value")], f"{key}attention.output."
+        for ups, last in ((qkv, out), ([up], down)):
+            weight, bias = (part([f"{each}{kind}" for each in ups]) for kind in ("weight", "bias"))
+            stages.append([*norm, weight, bias, part([f"{last}dense.weight"], 1)])
+            norm = [weights[f"{last}dense.bias"], *_gamma_beta(weights, last)]
+    return weights["embeddings.position_embeddings.weight"], [*stages, norm]
 
 
-def flops(work):
-    """Return the floating-point operations of a predict's matrix products, all ranks'."""
-    if work in MATMULS:
-        return 2.0 * np.prod(MATMULS[work], dtype=float)
-    batch, length = MINILMS[work]
-    return LAYERS * 2.0 * batch * length * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER + 2 * length * WIDTH)
+def _gamma_beta(weights, key):
+    return [weights[f"{key}LayerNorm.{kind}"] for kind in ("weight", "bias")]
 
 
-def read_bytes(work):
-    """Return the bytes of weights that a predict has to read, all ranks'."""
-    if work in MATMULS:
-        return 4.0 * MATMULS[work][1] * MATMULS[work][2]
-    return 4.0 * LAYERS * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER)
+def minilm(stages, positions, total, ids, mask):
+    """Return the embeddings (batch, 384): the stages in turn, total(x) summing up over the ranks what they give.
 
-
-def collectives(work, ranks):
-    """Return [(how many, kind, bytes of the result)] of a predict."""
-    if work in MATMULS:
-        m, _, n = MATMULS[work]
-        return [(1, "allgather", 4 * m * n)] if ranks > 1 else []
-    batch, length = MINILMS[work]
-    return [(1 + 2 * LAYERS, "allreduce", 4 * batch * length * WIDTH)] if ranks > 1 else []
+    NumPy's arrays or PyTorch's tensors: ids (batch, length) integers, mask the same in floating point, positions
+    (batch * length, 384).
+    """
+    first, *blocks, last = stages
+    hidden, real = (mask[:, None, None, :] - 1) * 1e4, mask[:, :, None]
+    x, sums = positions, total(first(ids))
+    for index, block in enumerate(blocks):
+        x, sums = block(x, sums) if index % 2 else block(x, sums, hidden)
+        sums = total(sums)
+    return last(x, sums, real)
 
 
 def pin(rank, ranks):
@@ -120,13 +176,13 @@ def pin(rank, ranks):
 
 def serve(address, rank, barrier, predict, about=""):
     """Show compare.py this rank's result, then predict as often as it asks, until it hangs up."""
-    listener = connection.Client(address, "AF_UNIX")
-    for _ in range(2):  # the second, in case that one is late
+    for _ in range(3):  # compiled in the first ones
         result = np.ascontiguousarray(predict())
-    listener.send((rank, about, str(result.dtype), result.shape, result.tobytes()))
+    line = connection.Client(address, "AF_UNIX")
+    line.send((rank, about, result))
     while True:
         try:
-            count = listener.recv()
+            count = line.recv()
         except EOFError:
             return
         seconds = []
@@ -135,4 +191,4 @@ def serve(address, rank, barrier, predict, about=""):
             start = time.perf_counter()
             predict()
             seconds.append(time.perf_counter() - start)
-        listener.send(seconds)
+        line.send(seconds)

@@ -1,0 +1,60 @@
+"""benchmarks/server.py measures what it started, and what fails in one of its clients fails the run."""
+
+import contextlib
+import http.server
+import threading
+
+from conftest import ROOT, command
+
+PYTHON = ROOT / ".venv-serve" / "bin" / "python"  # tests/run.sh makes it
+
+
+class Broken(http.server.BaseHTTPRequestHandler):
+    """A server that is ready and answers no request."""
+
+    def do_GET(self):
+        self.answer(200)
+
+    def do_POST(self):
+        self.answer(500)
+
+    def answer(self, status):
+        self.send_response(status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def broken():
+    with http.server.ThreadingHTTPServer(("localhost", 0), Broken) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def run(port, program):
+    """Run the program where benchmarks/server.py is `server` and its port for PyTorch is this one."""
+    known = (
+        "import sys, types; sys.path.insert(0, sys.argv[1]); import server; server.PORTS['PyTorch'] = int(sys.argv[2])"
+    )
+    return command(PYTHON, "-c", f"{known}\n{program}", ROOT / "benchmarks", port)
+
+
+def test_a_server_that_is_there_already_is_refused():
+    with broken() as port:
+        done = run(port, "with server.serving('PyTorch', '-c', ''): print('measured')")
+    assert done.returncode == 1 and "measured" not in done.stdout
+    assert f"port {port}" in done.stderr
+
+
+def test_what_fails_in_a_client_fails_the_run():
+    with broken() as port:
+        done = run(
+            port, "server.measure('PyTorch', 2, types.SimpleNamespace(length=4, seconds=0.1), {})\nprint('measured')"
+        )
+    assert done.returncode == 1 and "measured" not in done.stdout
+    assert "InferenceServerException" in done.stderr
