@@ -6,9 +6,9 @@ host; allreduce, allgather: {bytes of the result: microseconds}. Times are the s
 others on the machine disturb least.
 """
 
-import functools
 import json
 import os
+import tempfile
 import time
 
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
@@ -35,54 +35,63 @@ def best(function, least=20, seconds=0.2, done=torch.cuda.synchronize if GPU els
     return min(np.max(comm.allgather(times), axis=0))
 
 
+def collectives(exponents, ones, **kinds):
+    """Return {kind: {bytes: microseconds}}; each is called with the result, and a rank's whole and part of it."""
+    found = {kind: {} for kind in kinds}
+    for kind, function in kinds.items():
+        for size in (1 << each for each in exponents):
+            arrays = [ones(count) for count in (size // 4, size // 4, size // 4 // comm.size)]
+            found[kind][size] = best(lambda: function(*arrays)) * 1e6  # noqa: B023  (called here)
+    return found
+
+
 def of_cpus():
     work.pin(comm.rank, comm.size)
     torch.set_num_threads(1)
-    found = {"mpi": MPI.Get_library_version().split(",")[0], "torch": torch.__version__}
-    for key, busy in (("one", comm.rank == 0), ("together", True)):
-        source, target = np.ones((2, 32 << 20))
-        copy = functools.partial(np.copyto, target, source) if busy else int
-        found[f"copy_gbs_{key}"] = 2 * source.nbytes / best(copy, 5) / 1e9
-    found["copy_gbs_together"] *= comm.size
+    source, target = np.ones((2, 32 << 20))
     a, b, c = np.ones((3, 2048, 2048), np.float32)
-    tensors = [torch.from_numpy(each) for each in (a, b, c)]
-    for name, product in (("numpy", lambda: np.matmul(a, b, out=c)), ("torch", lambda: tensors[0] @ tensors[1])):
-        found[f"{name}_gflops"] = 2 * 2048**3 / best(int if comm.rank else product, 5) / 1e9
-    for kind, function in (("allreduce", comm.Allreduce), ("allgather", comm.Allgather)):
-        found[kind] = {}
-        for size in (1 << bits for bits in range(6, 25, 2)):
-            result = np.ones(size // 4, np.float32)
-            given = result.copy() if kind == "allreduce" else result[: len(result) // comm.size].copy()
-            found[kind][size] = best(functools.partial(function, given, result)) * 1e6
-    return found
+    tensors = [torch.from_numpy(each) for each in (a, b)]
+
+    def of_one(function):
+        return best(int if comm.rank else function, 5)
+
+    return {
+        "copy_gbs_one": 2 * source.nbytes / of_one(lambda: np.copyto(target, source)) / 1e9,
+        "copy_gbs_together": comm.size * 2 * source.nbytes / best(lambda: np.copyto(target, source), 5) / 1e9,
+        "numpy_gflops": 2 * 2048**3 / of_one(lambda: np.matmul(a, b, out=c)) / 1e9,
+        "torch_gflops": 2 * 2048**3 / of_one(lambda: tensors[0] @ tensors[1]) / 1e9,
+        **collectives(
+            range(6, 25, 2),
+            lambda count: np.ones(count, np.float32),
+            allreduce=lambda result, whole, part: comm.Allreduce(whole, result),
+            allgather=lambda result, whole, part: comm.Allgather(part, result),
+        ),
+    }
 
 
-def of_gpus():
+def of_gpus(folder):
     torch.cuda.set_device(comm.rank)
     torch.backends.cuda.matmul.allow_tf32 = True
-    store = f"file://{comm.bcast(os.getcwd())}/{comm.bcast(os.getpid())}.store"
-    dist.init_process_group("nccl", init_method=store, rank=comm.rank, world_size=comm.size)
-    found = {"torch": torch.__version__, "nccl": ".".join(map(str, torch.cuda.nccl.version()))}
-    found["mpi"] = MPI.Get_library_version().split(",")[0]
+    dist.init_process_group("nccl", init_method=f"file://{folder}/store", rank=comm.rank, world_size=comm.size)
     a, b, c = torch.randn((3, 8192, 8192), device="cuda")
     host = torch.empty((8192, 8192), pin_memory=True)
-    found["torch_gflops"] = 2 * 8192**3 / best(lambda: a @ b) / 1e9
-    found["copy_gbs"] = 2 * a.nbytes / best(lambda: c.copy_(a)) / 1e9
-    found["to_gpu_gbs"] = host.nbytes / best(lambda: a.copy_(host, non_blocking=True)) / 1e9
-    found["to_host_gbs"] = host.nbytes / best(lambda: host.copy_(a, non_blocking=True)) / 1e9
-    for kind in ("allreduce", "allgather"):
-        found[kind] = {}
-        for size in (1 << bits for bits in range(10, 29, 2)):
-            result, part = (torch.ones(size // 4 // count, device="cuda") for count in (1, comm.size))
-            exchange = functools.partial(dist.all_gather_into_tensor, result, part)
-            if kind == "allreduce":
-                exchange = functools.partial(dist.all_reduce, result)
-            best(exchange, 3, 0)
-            found[kind][size] = best(exchange) * 1e6
-    dist.destroy_process_group()
-    return found
+    return {
+        "nccl": ".".join(map(str, torch.cuda.nccl.version())),
+        "torch_gflops": 2 * 8192**3 / best(lambda: a @ b) / 1e9,
+        "copy_gbs": 2 * a.nbytes / best(lambda: c.copy_(a)) / 1e9,
+        "to_gpu_gbs": host.nbytes / best(lambda: a.copy_(host, non_blocking=True)) / 1e9,
+        "to_host_gbs": host.nbytes / best(lambda: host.copy_(a, non_blocking=True)) / 1e9,
+        **collectives(
+            range(10, 29, 2),
+            lambda count: torch.ones(count, device="cuda"),
+            allreduce=lambda result, whole, part: dist.all_reduce(result),
+            allgather=lambda result, whole, part: dist.all_gather_into_tensor(result, part),
+        ),
+    }
 
 
-found = of_gpus() if GPU else of_cpus()
+with tempfile.TemporaryDirectory() as folder:
+    found = of_gpus(comm.bcast(folder)) if GPU else of_cpus()
+    comm.Barrier()
 if comm.rank == 0:
-    print(json.dumps(found))
+    print(json.dumps({"mpi": MPI.Get_library_version().split(",")[0], "torch": torch.__version__, **found}))

@@ -9,72 +9,61 @@ import sys
 
 if __name__ == "__main__":
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+import minilm
 import numpy as np
 import work
 from scipy.special import erf
 
 
-def norm(x, total, bias, gamma, beta):
-    x = x + (total + bias)
-    x -= x.mean(-1, keepdims=True)
-    x *= 1 / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-12)
-    x *= gamma
-    x += beta
-    return x
+class F:
+    """What minilm.py takes of torch.nn.functional, some of it in place."""
+
+    def embedding(ids, table):
+        return table[ids]
+
+    def linear(x, weight, bias=None):
+        y = x @ weight.T
+        return y if bias is None else np.add(y, bias, out=y)
+
+    def layer_norm(x, shape, gamma, beta, epsilon):
+        x -= x.mean(-1, keepdims=True)
+        x *= 1 / np.sqrt((x * x).mean(-1, keepdims=True) + epsilon)
+        x *= gamma
+        return np.add(x, beta, out=x)
+
+    def scaled_dot_product_attention(q, k, v, attn_mask):
+        score = q @ k.swapaxes(2, 3)
+        score *= q.shape[-1] ** -0.5
+        score += attn_mask
+        score -= score.max(-1, keepdims=True)
+        np.exp(score, out=score)
+        score /= score.sum(-1, keepdims=True)
+        return score @ v
+
+    def gelu(x):
+        x *= (erf(x * 0.5**0.5) + 1) * 0.5
+        return x
+
+    def normalize(x, dim):
+        return x / np.linalg.norm(x, axis=dim, keepdims=True)
 
 
-def dense(x, weight, bias):
-    x = x @ weight
-    x += bias
-    return x
-
-
-def embed(first, table, ids):
-    """The rows of this rank's part of the vocabulary, which begins at `first`; zeros for the others'."""
-    return table[np.clip(ids - first + 1, 0, len(table) - 1)].reshape(-1, work.WIDTH)
-
-
-def attend(bias, gamma, beta, qkv_weight, qkv_bias, out, x, total, hidden):
-    x = norm(x, total, bias, gamma, beta)
-    batch, length, size = len(hidden), hidden.shape[-1], work.WIDTH // work.HEADS
-    q, k, v = dense(x, qkv_weight, qkv_bias).reshape(batch, length, 3, -1, size).transpose(2, 0, 3, 1, 4)
-    score = q @ k.swapaxes(2, 3)
-    score *= size**-0.5
-    score += hidden
-    score -= score.max(-1, keepdims=True)
-    np.exp(score, out=score)
-    score /= score.sum(-1, keepdims=True)
-    return x, (score @ v).transpose(0, 2, 1, 3).reshape(len(x), -1) @ out
-
-
-def feed_forward(bias, gamma, beta, up_weight, up_bias, down, x, total):
-    x = norm(x, total, bias, gamma, beta)
-    y = dense(x, up_weight, up_bias)
-    y *= (erf(y * 0.5**0.5) + 1) * 0.5
-    return x, y @ down
-
-
-def pool(bias, gamma, beta, x, total, real):
-    x = norm(x, total, bias, gamma, beta).reshape(len(real), -1, work.WIDTH)
-    x = (x * real).sum(1) / real.sum(1)
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
-
-
-def minilm(name, folder, total, rank=0, ranks=1, dtype=np.float32):
-    positions, (table, *others) = work.load_minilm(folder, rank, ranks)
+def embeddings(name, folder, total, rank=0, ranks=1, dtype=np.float32):
+    """Return predict() of MiniLM."""
+    positions, arrays = minilm.load(folder, rank, ranks)
     ids, mask = work.inputs(name)
     positions = np.tile(positions[: ids.shape[1]], (len(ids), 1)).astype(dtype)
-    arrays = [[table[0].astype(dtype)], *([np.ascontiguousarray(each.T, dtype) for each in stage] for stage in others)]
-    first = functools.partial(embed, rank * (len(table[0]) - 2))
-    functions = [first, *(attend, feed_forward) * work.LAYERS, pool]
-    stages = [functools.partial(function, *stage) for function, stage in zip(functions, arrays)]
-    return lambda: work.minilm(stages, positions, total, ids, mask.astype(dtype))
+    stages = [
+        functools.partial(function, *(array.astype(dtype) for array in stage))
+        for function, stage in zip(minilm.functions(F, rank), arrays)
+    ]
+    return lambda: minilm.predict(stages, positions, total, ids, mask.astype(dtype))
 
 
 def expected(name, folder):
     """Return (rows, the result's values there in float64): those rows of a product that is too large for all."""
     if name in work.MINILMS:
-        return slice(None), minilm(name, folder, lambda x: x, dtype=np.float64)()
+        return slice(None), embeddings(name, folder, lambda x: x, dtype=np.float64)()
     (x,) = work.inputs(name)
     rows = np.linspace(0, len(x) - 1, min(len(x), 16)).astype(int)
     x = x[rows].astype(np.float64)
@@ -105,7 +94,7 @@ def main():
         comm.Allreduce(MPI.IN_PLACE, x)
         return x
 
-    function = matmul(name, comm) if name in work.MATMULS else minilm(name, folder, total, comm.rank, comm.size)
+    function = matmul(name, comm) if name in work.MATMULS else embeddings(name, folder, total, comm.rank, comm.size)
     work.serve(address, comm.rank, comm.Barrier, function, f"NumPy {np.__version__}, mpi4py")
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 
+import minilm
 import work
 
 rank, ranks = (int(os.environ[f"OMPI_COMM_WORLD_{name}"]) for name in ("RANK", "SIZE"))
@@ -29,11 +30,8 @@ torch.backends.cuda.matmul.allow_tf32 = True  # as TensorRT does
 device = f"cuda:{rank}" if gpu else "cpu"
 
 
-# The stages: what lies between the collectives, with work.load_minilm's arrays
-
-
 class Stage(torch.nn.Module):
-    """A function of this rank's arrays and of what the stage is given."""
+    """What lies between two collectives: a function of this rank's arrays and of what the stage is given."""
 
     def __init__(self, function, arrays):
         super().__init__()
@@ -46,33 +44,6 @@ class Stage(torch.nn.Module):
 
 def product(w, x):
     return x @ w
-
-
-def embed(table, ids):
-    first = rank * (len(table) - 2)
-    return F.embedding((ids - (first - 1)).clamp(0, len(table) - 1), table).reshape(-1, work.WIDTH)
-
-
-def norm(x, total, bias, gamma, beta):
-    return F.layer_norm(x + (total + bias), (work.WIDTH,), gamma, beta, 1e-12)
-
-
-def attend(bias, gamma, beta, qkv_weight, qkv_bias, out, x, total, hidden):
-    x = norm(x, total, bias, gamma, beta)
-    shape = (len(hidden), hidden.shape[-1], 3, work.HEADS // ranks, work.WIDTH // work.HEADS)
-    q, k, v = F.linear(x, qkv_weight, qkv_bias).reshape(shape).permute(2, 0, 3, 1, 4)
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=hidden)
-    return x, F.linear(y.transpose(1, 2).reshape(x.shape[0], -1), out)
-
-
-def feed_forward(bias, gamma, beta, up_weight, up_bias, down, x, total):
-    x = norm(x, total, bias, gamma, beta)
-    return x, F.linear(F.gelu(F.linear(x, up_weight, up_bias)), down)
-
-
-def pool(bias, gamma, beta, x, total, real):
-    x = norm(x, total, bias, gamma, beta).reshape(len(real), -1, work.WIDTH)
-    return F.normalize((x * real).sum(1) / real.sum(1), dim=1)
 
 
 # How they are run
@@ -128,16 +99,15 @@ def matmul(total, gather, given):
     return predict
 
 
-def minilm(total, gather, given):
-    positions, arrays = work.load_minilm(folder, rank, ranks)
+def embeddings(total, gather, given):
+    positions, arrays = minilm.load(folder, rank, ranks)
     batch, length = work.MINILMS[name]
     positions = torch.from_numpy(positions[:length]).repeat(batch, 1).to(device)
-    functions = [embed, *(attend, feed_forward) * work.LAYERS, pool]
-    stages = [as_how(Stage(*each).eval()) for each in zip(functions, arrays)]
+    stages = [as_how(Stage(*each).eval()) for each in zip(minilm.functions(F, rank), arrays)]
 
     def predict():
         ids, mask = given()
-        return work.minilm(stages, positions, total, ids, mask.to(torch.float32))
+        return minilm.predict(stages, positions, total, ids, mask.to(torch.float32))
 
     return predict
 
@@ -176,7 +146,7 @@ def main():
             dist.all_gather_into_tensor(everyone, x)
         return everyone
 
-    function = (matmul if name in work.MATMULS else minilm)(total, gather, given)
+    function = (matmul if name in work.MATMULS else embeddings)(total, gather, given)
     back = torch.empty(function().shape, pin_memory=gpu)
 
     def predict():

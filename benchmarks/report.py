@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 import matplotlib
+import minilm
 import numpy as np
 import work
 
@@ -44,9 +45,9 @@ def demand(name):
         m, k, n = work.MATMULS[name]
         return 2.0 * m * k * n, 4.0 * k * n, (1, "allgather", 4 * m * n)
     batch, length = work.MINILMS[name]
-    block = 4 * work.WIDTH * work.WIDTH + 2 * work.WIDTH * work.INNER
-    flops = work.LAYERS * 2.0 * batch * length * (block + 2 * length * work.WIDTH)
-    return flops, 4.0 * work.LAYERS * block, (1 + 2 * work.LAYERS, "allreduce", 4 * batch * length * work.WIDTH)
+    block = 4 * minilm.WIDTH * minilm.WIDTH + 2 * minilm.WIDTH * minilm.INNER
+    flops = minilm.LAYERS * 2.0 * batch * length * (block + 2 * length * minilm.WIDTH)
+    return flops, 4.0 * minilm.LAYERS * block, (1 + 2 * minilm.LAYERS, "allreduce", 4 * batch * length * minilm.WIDTH)
 
 
 def bound(found, name):

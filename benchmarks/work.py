@@ -24,7 +24,7 @@ MATMULS = {  # name: (M, K, N) of x (M, K) w (K, N), w's columns over two ranks,
 }
 # name: (batch, tokens) of all-MiniLM-L6-v2, sums over the ranks after attention and feed-forward
 MINILMS = {"minilm_8x128": (8, 128), "minilm_8x32": (8, 32), "minilm_1x128": (1, 128), "minilm_1x32": (1, 32)}
-LAYERS, HEADS, WIDTH, VOCABULARY, INNER = 6, 12, 384, 30522, 1536
+VOCABULARY = 30522
 
 
 def options(text, others=False, **defaults):
@@ -118,53 +118,6 @@ def inputs(work):
 
 def _normal(shape, seed):
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-
-
-def load_minilm(folder, rank, ranks):
-    """Return (position embeddings (512, 384), [a stage's arrays, ...]): a rank's part of MiniLM's weights.
-
-    The stages are what lies between the sums over the ranks: embedding, then attention and feed-forward in turn, and
-    pooling. Each but the first begins with LayerNorm(x + sum + bias): its arrays are bias, gamma, beta, then those of
-    its layers: weights (out, in) split by their rows with a bias, and by their columns without.
-    """
-    from safetensors.numpy import load_file  # the suite's Python hasn't got it
-
-    weights = load_file(str(Path(folder) / "weights.safetensors"))
-    table = np.split(weights["embeddings.word_embeddings.weight"], ranks)[rank]
-    stages = [[np.pad(table, ((1, 1), (0, 0)))]]  # zeros for the words before and after this rank's
-    norm = [weights["embeddings.token_type_embeddings.weight"][0], *_gamma_beta(weights, "embeddings.")]
-
-    def part(keys, axis=0):
-        return np.ascontiguousarray(np.concatenate([np.split(weights[key], ranks, axis)[rank] for key in keys]))
-
-    for index in range(LAYERS):
-        key = f"encoder.layer.{index}."
-        up, down = f"{key}intermediate.dense.", f"{key}output."
-        qkv, out = [f"{key}attention.self.{each}." for each in ("query", "key", "value")], f"{key}attention.output."
-        for ups, last in ((qkv, out), ([up], down)):
-            weight, bias = (part([f"{each}{kind}" for each in ups]) for kind in ("weight", "bias"))
-            stages.append([*norm, weight, bias, part([f"{last}dense.weight"], 1)])
-            norm = [weights[f"{last}dense.bias"], *_gamma_beta(weights, last)]
-    return weights["embeddings.position_embeddings.weight"], [*stages, norm]
-
-
-def _gamma_beta(weights, key):
-    return [weights[f"{key}LayerNorm.{kind}"] for kind in ("weight", "bias")]
-
-
-def minilm(stages, positions, total, ids, mask):
-    """Return the embeddings (batch, 384): the stages in turn, total(x) summing up over the ranks what they give.
-
-    NumPy's arrays or PyTorch's tensors: ids (batch, length) integers, mask the same in floating point, positions
-    (batch * length, 384).
-    """
-    first, *blocks, last = stages
-    hidden, real = (mask[:, None, None, :] - 1) * 1e4, mask[:, :, None]
-    x, sums = positions, total(first(ids))
-    for index, block in enumerate(blocks):
-        x, sums = block(x, sums) if index % 2 else block(x, sums, hidden)
-        sums = total(sums)
-    return last(x, sums, real)
 
 
 def pin(rank, ranks):
