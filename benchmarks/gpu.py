@@ -58,12 +58,12 @@ def main():
     models = [Path(each).resolve() for each in args.others if not each.startswith("-")]
     options = ["--backend=gpu", f"--timeout={args.timeout}", "--warmup=10", "--repeat=50"]
     options += [each for each in args.others if each.startswith("-")]
-    print(work.table(["set", "starts", "ended well", "against out.npz, cosine", *FIGURES, "what failed"], []))
-    failed = False
+    head, failed = ["set", "starts", "ended well", "against out.npz, cosine", *FIGURES, "what failed"], False
+    print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|")
     for model in models:
         cells = row(model, args.starts, options)
         failed |= cells[0] != cells[1]
-        print(work.line([str(model).replace(f"{work.ROOT}/", ""), *cells]), flush=True)
+        print(f"| {' | '.join([str(model).replace(f'{work.ROOT}/', ''), *cells])} |", flush=True)
     sys.exit(failed)
 
 

@@ -42,13 +42,6 @@ class Stage(torch.nn.Module):
         return self.function(*self.weights, *given)
 
 
-def product(w, x):
-    return x @ w
-
-
-# How they are run
-
-
 def as_how(stage):
     """Return the stage as `how` has it."""
     if how == "onnx":
@@ -90,7 +83,7 @@ def exported(stage, tensors):
 
 
 def matmul(total, gather, given):
-    stage = as_how(Stage(product, [work.columns(name, rank)]).eval())
+    stage = as_how(Stage(lambda w, x: x @ w, [work.columns(name, rank)]).eval())
 
     def predict():
         (x,) = given()

@@ -24,14 +24,8 @@ def in_ranks(model_path, given, count):
     """Return the median milliseconds of a predict in run.sh's own loop."""
     with tempfile.TemporaryDirectory() as folder:
         np.savez(f"{folder}/in.npz", **given)
-        words = [
-            "--backend=cpu",
-            f"--input={folder}/in.npz",
-            f"--repeat={count}",
-            f"--warmup={count // 10}",
-            "--check=off",
-        ]
-        _, report, why = work.run_sh(model_path, *words)
+        repeat = [f"--repeat={count}", f"--warmup={count // 10}", f"--input={folder}/in.npz"]
+        _, report, why = work.run_sh(model_path, "--backend=cpu", "--check=off", *repeat)
     if why:
         sys.exit(why)
     return report["predict_ms"]["p50"]

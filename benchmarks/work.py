@@ -36,9 +36,7 @@ def options(text, others=False, **defaults):
     parser = argparse.ArgumentParser(description=text, formatter_class=form, allow_abbrev=False)
     for name, default in defaults.items():
         kind = default if isinstance(default, type) else type(default)
-        parser.add_argument(
-            f"--{name}", type=kind, default=default, required=kind is default, help=f"default: {default}"
-        )
+        parser.add_argument(f"--{name}", type=kind, default=default, required=kind is default, help=f"({default})")
     known, known.others = parser.parse_known_args()
     if known.others and not others:
         parser.error(f"no such option: {' '.join(known.others)}")
@@ -49,19 +47,12 @@ def run_sh(model_path, *words):
     """Start run.sh once; return (seconds in all, its report, why it failed or "")."""
     with tempfile.TemporaryDirectory(prefix="run-") as folder:
         report, start = Path(folder, "report.json"), time.monotonic()
-        command = [
-            ROOT / "run.sh",
-            f"--model_path={model_path}",
-            f"--json={report}",
-            f"--log_dir={folder}/logs",
-            *words,
-        ]
-        done = subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        command = [f"{ROOT}/run.sh", f"--model_path={model_path}", f"--json={report}", f"--log_dir={folder}/logs"]
+        done = subprocess.run([*command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         seconds, lines = time.monotonic() - start, done.stderr.decode(errors="replace").splitlines()
         found = json.loads(report.read_text()) if report.exists() else {"check": {}}
-    why = found["check"].get("reason") or "".join(
-        [line for line in lines if line.startswith("rank ")][:1] or lines[-1:]
-    )
+    of_ranks = [line for line in lines if line.startswith("rank ")]
+    why = found["check"].get("reason") or "".join(of_ranks[:1] or lines[-1:])
     return seconds, found, f"{done.returncode}: {why}" if done.returncode else ""
 
 
@@ -79,20 +70,11 @@ def in_turns(title, unit, rounds, **peers):
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
 
 
-def line(cells):
-    """Return a line of a table in Markdown."""
-    return f"| {' | '.join(cells)} |"
-
-
-def table(head, rows):
-    return "\n".join([line(head), "|---" * len(head) + "|", *map(line, rows)])
-
-
 def mpirun(python, ranks):
     """Return the words that start this Python on so many ranks, by the mpirun that was installed with it."""
     own = Path(python).with_name("mpirun")
-    start = [str(own if own.exists() else "mpirun"), "--quiet", "--oversubscribe", "--bind-to", "none"]
-    return [*start, "-n", str(ranks), str(python)]
+    more = ["--oversubscribe"] * (ranks > os.cpu_count())
+    return [str(own if own.exists() else "mpirun"), "--quiet", *more, "--bind-to", "none", "-n", str(ranks), python]
 
 
 def model_path(folder, work):
@@ -103,21 +85,17 @@ def model_path(folder, work):
 def columns(work, rank):
     """Return the columns (K, N / 2) of w that a rank of two has."""
     _, k, n = MATMULS[work]
-    return _normal((k, n // 2), 10 + rank)
+    return np.random.default_rng(10 + rank).standard_normal((k, n // 2), dtype=np.float32)
 
 
 def inputs(work):
     """Return the model's inputs in their order."""
     if work in MATMULS:
-        return [_normal(MATMULS[work][:2], 1)]
+        return [np.random.default_rng(1).standard_normal(MATMULS[work][:2], dtype=np.float32)]
     batch, length = MINILMS[work]
     random = np.random.RandomState(2)
     mask = (np.arange(length) < random.randint(length // 2, length + 1, (batch, 1))).astype(np.int32)
     return [(random.randint(1000, VOCABULARY, (batch, length)) * mask).astype(np.int32), mask]
-
-
-def _normal(shape, seed):
-    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
 def pin(rank, ranks):
