@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from multiprocessing import connection
@@ -60,7 +61,9 @@ class Peer:
                         self.end()
                         log.seek(0)
                         raise RuntimeError(log.read().decode(errors="replace").strip()[-600:]) from None
-        _, (self.about, *_), self.results = zip(*sorted((line.recv() for line in self.lines), key=lambda each: each[0]))
+        _, (self.about, *_), self.results = zip(
+            *sorted((line.recv() for line in self.lines), key=lambda shown: shown[0])
+        )
         self.started = time.monotonic() - start
 
     def predict(self, count):
@@ -88,30 +91,30 @@ def compare(name, models, gpu, turns):
     found, running = {}, {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         try:
-            for each, how in (ON_GPUS if gpu else PEERS).items():
+            for label, how in (ON_GPUS if gpu else PEERS).items():
                 try:
-                    peer = running[each] = Peer(*how, name, models, Path(folder))
+                    peer = running[label] = Peer(*how, name, models, Path(folder))
                 except RuntimeError as error:
-                    found[each] = {"failed": str(error)}
+                    found[label] = {"failed": str(error)}
                     continue
                 error = max(np.max(np.abs(result[rows] - right)) / np.max(np.abs(right)) for result in peer.results)
-                found[each] = {"about": peer.about, "ranks": how[0], "error": float(error), "start_s": peer.started}
+                found[label] = {"about": peer.about, "ranks": how[0], "error": float(error), "start_s": peer.started}
                 if not error <= tolerance:  # no time for a wrong result
-                    found[each]["failed"] = f"wrong: error {error:.1e}, tolerance {tolerance:.0e}"
-                    running.pop(each).end()
+                    found[label]["failed"] = f"wrong: error {error:.1e}, tolerance {tolerance:.0e}"
+                    running.pop(label).end()
             counts = {
-                each: int(np.clip(SECONDS * 1e3 / np.median(running[each].predict(3)), 3, MOST)) for each in running
+                label: int(np.clip(SECONDS * 1e3 / np.median(running[label].predict(3)), 3, MOST)) for label in running
             }
             for turn in range(turns):
-                for each in list(running)[:: 1 if turn % 2 else -1]:
-                    times = running[each].predict(counts[each])
-                    found[each].setdefault("ms", []).append([round(time, 4) for time in times])
+                for label in list(running)[:: 1 if turn % 2 else -1]:
+                    times = running[label].predict(counts[label])
+                    found[label].setdefault("ms", []).append([round(time, 4) for time in times])
         finally:
             for peer in running.values():
                 peer.end()
-    for each, result in found.items():
+    for label, result in found.items():
         shown = f"p50 {np.median(np.concatenate(result['ms'])):.3f} ms" if "ms" in result else result["failed"]
-        print(f"{name}: {each}: {shown}", flush=True)
+        print(f"{name}: {label}: {shown}", flush=True)
     return found
 
 
@@ -145,7 +148,7 @@ def main():
     works = args.works.split(",") if args.works else default
     if args.gpu:
         ENVIRONMENT["GPU"] = "1"
-    products = [each for each in works if each in work.MATMULS]
+    products = [name for name in works if name in work.MATMULS]
     subprocess.run([SUITE, here / "products.py", args.models, *products], check=True)
     found = {"machine": args.machine, "gpu": bool(args.gpu), "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count()}
     lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -155,6 +158,8 @@ def main():
         smi = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
         found["gpus"] = subprocess.check_output(smi, text=True).strip().splitlines()
     found["limits"] = run_json([*work.mpirun(OTHERS, 2), here / "limits.py"])
+    if "failed" in found["limits"]:
+        sys.exit(f"limits.py: {found['limits']['failed']}")
     if not args.gpu:
         found["own"] = own(args.models)
     found["works"] = {}

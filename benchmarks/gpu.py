@@ -44,7 +44,7 @@ def row(model, count, words):
             seconds, report, why = work.run_sh(model, *words)
             failures += [why] * bool(why)
             if "predict_ms" in report:
-                times = (report["predict_ms"][each] for each in ("p50", "p90", "p99"))
+                times = (report["predict_ms"][key] for key in ("p50", "p90", "p99"))
                 error, first = report["check"].get("max_error", np.nan), report["first_predict_ms"]
                 found.append([error, seconds, report["build_ms"] / 1e3, first, *times])
         if right.exists() and output.exists():
@@ -55,9 +55,9 @@ def row(model, count, words):
 
 def main():
     args = work.options(__doc__, others=True, starts=5, timeout=120.0)
-    models = [Path(each).resolve() for each in args.others if not each.startswith("-")]
+    models = [Path(word).resolve() for word in args.others if not word.startswith("-")]
     options = ["--backend=gpu", f"--timeout={args.timeout}", "--warmup=10", "--repeat=50"]
-    options += [each for each in args.others if each.startswith("-")]
+    options += [word for word in args.others if word.startswith("-")]
     head, failed = ["set", "starts", "ended well", "against out.npz, cosine", *FIGURES, "what failed"], False
     print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|")
     for model in models:

@@ -39,7 +39,7 @@ def collectives(exponents, ones, **kinds):
     """Return {kind: {bytes: microseconds}}; each is called with the result, and a rank's whole and part of it."""
     found = {kind: {} for kind in kinds}
     for kind, function in kinds.items():
-        for size in (1 << each for each in exponents):
+        for size in (1 << exponent for exponent in exponents):
             arrays = [ones(count) for count in (size // 4, size // 4, size // 4 // comm.size)]
             found[kind][size] = best(lambda: function(*arrays)) * 1e6  # noqa: B023  (called here)
     return found
@@ -50,7 +50,7 @@ def of_cpus():
     torch.set_num_threads(1)
     source, target = np.ones((2, 32 << 20))
     a, b, c = np.ones((3, 2048, 2048), np.float32)
-    tensors = [torch.from_numpy(each) for each in (a, b)]
+    tensors = [torch.from_numpy(array) for array in (a, b)]
 
     def of_one(function):
         return best(int if comm.rank else function, 5)

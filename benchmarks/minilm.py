@@ -28,9 +28,9 @@ def load(folder, rank, ranks):
     start = norm(weights["embeddings.token_type_embeddings.weight"][0], "embeddings.")
     for index in range(LAYERS):
         key = f"encoder.layer.{index}."
-        qkv = [f"{key}attention.self.{each}." for each in ("query", "key", "value")]
+        qkv = [f"{key}attention.self.{name}." for name in ("query", "key", "value")]
         for up, down in ((qkv, f"{key}attention.output."), ([f"{key}intermediate.dense."], f"{key}output.")):
-            layers = [part([f"{each}{kind}" for each in up]) for kind in ("weight", "bias")]
+            layers = [part([f"{layer}{kind}" for layer in up]) for kind in ("weight", "bias")]
             stages.append([*start, *layers, part([f"{down}dense.weight"], 1)])
             start = norm(weights[f"{down}dense.bias"], down)
     return weights["embeddings.position_embeddings.weight"], [*stages, start]

@@ -35,7 +35,7 @@ class Stage(torch.nn.Module):
 
     def __init__(self, function, arrays):
         super().__init__()
-        self.function, tensors = function, (torch.tensor(each) for each in arrays)
+        self.function, tensors = function, (torch.tensor(array) for array in arrays)
         self.weights = torch.nn.ParameterList(tensors).to(device)
 
     def forward(self, *given):
@@ -63,9 +63,9 @@ def on_onnx_runtime(stage):
     def run(*tensors):
         if not sessions:
             sessions.append(exported(stage, tensors))
-        names = (each.name for each in sessions[0].get_inputs())
-        made = sessions[0].run(None, dict(zip(names, (each.numpy() for each in tensors))))
-        made = [torch.from_numpy(each) for each in made]
+        names = (value.name for value in sessions[0].get_inputs())
+        made = sessions[0].run(None, dict(zip(names, (tensor.numpy() for tensor in tensors))))
+        made = [torch.from_numpy(array) for array in made]
         return made[0] if len(made) == 1 else made
 
     return run
@@ -96,7 +96,7 @@ def embeddings(total, gather, given):
     positions, arrays = minilm.load(folder, rank, ranks)
     batch, length = work.MINILMS[name]
     positions = torch.from_numpy(positions[:length]).repeat(batch, 1).to(device)
-    stages = [as_how(Stage(*each).eval()) for each in zip(minilm.functions(F, rank), arrays)]
+    stages = [as_how(Stage(*stage).eval()) for stage in zip(minilm.functions(F, rank), arrays)]
 
     def predict():
         ids, mask = given()
@@ -106,11 +106,11 @@ def embeddings(total, gather, given):
 
 
 def main():
-    tensors = [torch.from_numpy(each) for each in work.inputs(name)]
+    tensors = [torch.from_numpy(array) for array in work.inputs(name)]
     about, barrier = f"PyTorch {torch.__version__}", dist.barrier
     if gpu:
         torch.cuda.set_device(rank)
-        tensors = [each.pin_memory() for each in tensors]
+        tensors = [tensor.pin_memory() for tensor in tensors]
     if how == "onnx":
         import onnxruntime
         from mpi4py import MPI
@@ -122,7 +122,7 @@ def main():
         dist.init_process_group("nccl" if gpu else "gloo", init_method=store, rank=rank, world_size=ranks)
 
     def given():
-        return [each.to(device, non_blocking=True) for each in tensors] if gpu else tensors
+        return [tensor.to(device, non_blocking=True) for tensor in tensors] if gpu else tensors
 
     def total(x):
         if how == "onnx":

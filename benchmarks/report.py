@@ -56,7 +56,7 @@ def bound(found, name):
     sizes = sorted(map(int, limits[kind]))
     parts = {"compute": flops / RANKS / peak(found) / 1e6}
     parts["weights"] = nbytes / (limits["copy_gbs"] * RANKS if found["gpu"] else limits["copy_gbs_together"]) / 1e6
-    parts["collectives"] = count * np.interp(size, sizes, [limits[kind][str(each)] for each in sizes]) / 1e3
+    parts["collectives"] = count * np.interp(size, sizes, [limits[kind][str(known)] for known in sizes]) / 1e3
     if found["gpu"]:
         m, k, n = work.MATMULS.get(name, (1, 1, 1))
         parts["host"] = 4 * m * k / limits["to_gpu_gbs"] / 1e6 + 4 * m * n / limits["to_host_gbs"] / 1e6
@@ -93,11 +93,11 @@ def load(source):
         value, scaling = works.get(name, {}).get(peer, {}).get("ratio"), peer == ONE
         what = "scaling from one rank to two" if scaling else f"{peer}'s time ÷ the suite's"
         found["goals"] += [(name, what, least, value / RANKS if scaling else value)] if value else []
-    found["own"] = {name: each for name, each in own.items() if "steps" in each}  # the others failed
-    for each in found["own"].values():
-        each.update(own_ms=each["own_us"] / 1e3, memory_mib=each["peak_mib"] - each["before_mib"])
-        each["shares"] = tuple(
-            ms / each["predict_ms"] * 100 for ms in (each["own_ms"], each["own_ms"] + each["sums_ms"])
+    found["own"] = {name: cost for name, cost in own.items() if "steps" in cost}  # the others failed
+    for cost in found["own"].values():
+        cost.update(own_ms=cost["own_us"] / 1e3, memory_mib=cost["peak_mib"] - cost["before_mib"])
+        cost["shares"] = tuple(
+            ms / cost["predict_ms"] * 100 for ms in (cost["own_ms"], cost["own_ms"] + cost["sums_ms"])
         )
     return found
 
@@ -110,21 +110,21 @@ def draw_peers(found):
     figure, axes = pyplot.subplots(figsize=(11, 4.5), layout="constrained")
     peers = [peer for peer in next(iter(works.values())) if peer != "suite"]
     for index, peer in enumerate(peers):
-        values = np.array([each.get(peer, {}).get("ratio") or np.nan for each in works.values()])
+        values = np.array([peers.get(peer, {}).get("ratio") or np.nan for peers in works.values()])
         places = np.arange(len(works)) + (index - len(peers) / 2 + 0.5) * 0.8 / len(peers)
         axes.bar(places, values - 1, 0.8 / len(peers), bottom=1, label=peer)  # from 1, up or down
     axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     axes.set_ylabel("time ÷ the suite's (above 1: the suite is faster)")
-    axes.set_xticks(range(len(works)), [NAMES[each] for each in works], rotation=20, ha="right")
+    axes.set_xticks(range(len(works)), [NAMES[name] for name in works], rotation=20, ha="right")
     return figure
 
 
 def draw_collectives(found):
     figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
     for kind in ("allreduce", "allgather"):
-        axes.loglog(*zip(*sorted((int(size), each) for size, each in found["limits"][kind].items())), "o-", label=kind)
+        axes.loglog(*zip(*sorted((int(size), time) for size, time in found["limits"][kind].items())), "o-", label=kind)
     axes.set_xlabel("bytes of the result")
     axes.set_ylabel("µs")
     axes.grid(alpha=0.3)
@@ -133,18 +133,18 @@ def draw_collectives(found):
 
 def draw_own(found):
     """What a predict of MiniLM takes and what a rank holds, by the number of ranks."""
-    models = [each for name, each in found["own"].items() if name.startswith("minilm_8x128")]
-    models.sort(key=lambda each: each["ranks"])
+    models = [cost for name, cost in found["own"].items() if name.startswith("minilm_8x128")]
+    models.sort(key=lambda cost: cost["ranks"])
     places, bottom = np.arange(len(models)), np.zeros(len(models))
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for key, name in (("engine_ms", "engine"), ("mpi_ms", "MPI and waiting"), ("sums_ms", "sums"), ("own_ms", "own")):
-        values = [each[key] for each in models]
+        values = [cost[key] for cost in models]
         left.bar(places, values, 0.6, bottom, label=name)
         bottom += values
     for shift, key, name in ((-0.2, "shard_mib", "shard"), (0.2, "memory_mib", "memory at its peak")):
-        right.bar(places + shift, [each[key] for each in models], 0.4, label=name)
+        right.bar(places + shift, [cost[key] for cost in models], 0.4, label=name)
     for axes, what in ((left, "ms of a predict, MiniLM 8 × 128"), (right, "MiB of a rank")):
-        axes.set_xticks(places, [each["ranks"] for each in models])
+        axes.set_xticks(places, [cost["ranks"] for cost in models])
         axes.set_xlabel(f"ranks ({found['cores']} cores)")
         axes.set_ylabel(what)
     return figure
