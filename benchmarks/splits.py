@@ -20,31 +20,29 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-import mindir  # noqa: E402  (found only now)
-from mindir.graph import attribute  # noqa: E402
-from mindir.schema import PROTO  # noqa: E402
+import work
+
+sys.path.insert(0, str(work.ROOT))
+import mindir
+from mindir.graph import attribute
+from mindir.schema import PROTO
 
 ROUNDS = 5
-MPIRUN = Path(sys.executable).with_name("mpirun")
 
 
 def start(model, ranks, cores, repeat=200):
     """Return (p50 of a predict in ms, peak memory of a rank in MiB) of main.py on so many CPU ranks."""
     environment = dict(os.environ, GLOG_v="3", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        command = ["taskset", "-c", cores, str(MPIRUN), "--bind-to", "none", "--oversubscribe", "-n", str(ranks)]
+        command = ["taskset", "-c", cores, *work.mpirun(sys.executable, ranks), f"{work.ROOT}/main.py"]
         words = [f"--model_path={model}", "--backend=cpu", "--warmup=20", f"--repeat={repeat}", f"--json={report.name}"]
-        process = subprocess.Popen(
-            [*command, sys.executable, str(ROOT / "main.py"), *words], env=environment, stdout=subprocess.DEVNULL
-        )
+        process = subprocess.Popen([*command, *words], env=environment, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise SystemExit(f"{model}: status {status}")
-        return json.load(report)["predict_ms"]["p50"], usage.ru_maxrss / 1024
+        with open(report.name) as written:  # another file by now: main.py puts it there whole
+            return json.load(written)["predict_ms"]["p50"], usage.ru_maxrss / 1024
 
 
 def in_turns(runs):
@@ -53,9 +51,8 @@ def in_turns(runs):
     for _ in range(ROUNDS):
         for name, arguments in runs.items():
             found[name].append(start(*arguments))
-    return {
-        name: (statistics.median(p50 for p50, _ in each), max(peak for _, peak in each)) for name, each in found.items()
-    }
+    return {name: (statistics.median(p50s), max(peaks)) for name, (p50s, peaks) in
+            ((name, zip(*pairs)) for name, pairs in found.items())}  # fmt: skip
 
 
 def in_a_group(model, folder):
@@ -75,10 +72,8 @@ def in_a_group(model, folder):
 
 
 def main():
-    models = Path(sys.argv[1])
-    search, layers, pipeline = (
-        str(models / name) for name in ("search/MiniLM.mindir", "layers/MiniLM.mindir", "pipeline/Net.mindir")
-    )
+    names = ("search/MiniLM.mindir", "layers/MiniLM.mindir", "pipeline/Net.mindir")
+    search, layers, pipeline = (os.path.abspath(f"{sys.argv[1]}/{name}") for name in names)
     with tempfile.TemporaryDirectory() as folder:
         os.mkdir(f"{folder}/one")
         for name in ("Net.mindir", "Net0.mindir"):
