@@ -115,6 +115,9 @@ set_up() {
   [ "$machine" = x86_64 ] ||
     die 3 "this is $machine, and PyPI has Open MPI 4.1.8 for x86_64 alone: set PYTHON to a Python that has mindspore_lite:" \
       "the vendor's for Ascend, for CPU ranks also mpi4py with an MPI of your own"
+  [ ! -L "$here/.venv" ] || # clearing it would take it from all who use it
+    die 3 "$here/.venv is a link to $(readlink -f "$here/.venv"), which hasn't what requirements.txt here says:" \
+      "start the suite that it belongs to, or remove the link"
   [ -w "$here" ] || die 3 "$here can't be written by $(me), and .venv has to be made there"
   [[ $here != *[[:space:]]* ]] || die 3 "'$here' has a space in it, where mpi4py can't be built: move the suite"
   exec 9<"$here" # two starts at once: one of them installs, the other waits

@@ -107,6 +107,16 @@ def test_a_folder_with_a_space_in_its_path_is_refused_before_anything_is_fetched
     assert "has a space in it" in lines(done.stderr)[-1]
 
 
+def test_an_environment_that_others_share_by_a_link_is_never_cleared(clone):
+    theirs = clone.parent / "theirs"
+    theirs.mkdir()
+    (theirs / "installed").write_text("another version\n")
+    (clone / ".venv").symlink_to(theirs)
+    done = command("./run.sh", "--backend=cpu", cwd=clone)
+    assert_refused(done, 3, f"{clone}/.venv", str(theirs), "requirements.txt")
+    assert (theirs / "installed").exists()
+
+
 def test_a_prepared_start_installs_nothing():
     """Without pip and the network, with all else: the environment is known to be complete from one file."""
     program = ". ./run.sh; install() { exit 9; }; find_python37() { exit 9; }; set_up; echo $python"
