@@ -43,6 +43,7 @@ class Model:
         self.shards = self.comm.allgather(shard.summary()._replace(collectives=collectives))  # of all ranks
         mindir.check_set(self.shards)
         groups = communicators(self.comm, [each for summary in self.shards for each in summary.collectives])
+        areas = {}  # memory that a group's ranks see together
         self.inputs = [value._replace(shape=list(value.shape)) for value in shard.inputs]
         self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
         outputs = [] if shard.passes_on else shard.outputs
@@ -64,7 +65,7 @@ class Model:
                 self.steps.append((f"stage {2 * now + 1}".encode(), run, step.inputs, step.outputs))
             else:
                 now = next(moments)
-                run = exchange(groups[step.members], step, named.get(step.output, ""))
+                run = exchange(groups[step.members], step, named.get(step.output, ""), areas)
                 taken, made = [step.input][: step.op != "Receive"], [step.output][: step.op != "Send"]
                 self.steps.append((f"collective {2 * now}".encode(), run, taken, made))
         last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
@@ -138,11 +139,13 @@ class Model:
                 raise ranks.Stop(ranks.REFUSED, message)
 
 
-def exchange(comm, collective, name):
+def exchange(comm, collective, name, areas):
     """Return what does a Collective among the ranks of `comm`: Tensors in, Tensors out."""
     if collective.op == "Send":
         return Send(comm, collective)
-    return (Receive if collective.op == "Receive" else Exchange)(comm, collective, name)
+    if collective.op == "Receive":
+        return Receive(comm, collective, name)
+    return Exchange(comm, collective, name, areas)
 
 
 class _StageRun:

@@ -3,6 +3,7 @@
 import numpy as np
 
 import ranks
+from suite import same_server
 from suite.tensors import as_bytes, new_tensor
 
 SMALL = 16 << 10  # up to so many bytes, a reduction's time is the ranks' waiting for each other
@@ -31,10 +32,12 @@ class Exchange:
     """One collective among the ranks of `comm`: a Tensor in, a Tensor out, always in the same memory.
 
     `collective` is a mindir.Collective, `comm` its group's communicator, `name` what its output is called. All ranks of
-    the group call it together.
+    the group call it together. On one server they work in memory that all of them see: each puts there what others
+    need, and reads theirs where it is. MPI does the rest: what is small, float16, or on several servers. `areas` is the
+    memory of reductions by their groups, which a model's Exchanges share.
     """
 
-    def __init__(self, comm, collective, name=""):
+    def __init__(self, comm, collective, name="", areas=None):
         from mpi4py import MPI  # not among the imports: ranks.world() has to import it first
 
         self.comm, self.collective, self.name = comm, collective, name
@@ -43,6 +46,8 @@ class Exchange:
         self.reduction = getattr(MPI, collective.reduction.upper()) if collective.reduction else None
         self.shape = self.buffer = self.result = self.other = None
         self.integers = self.whole = None  # any type of this size will do in an AllGather, and MPI has no float16
+        self.in_shared_memory, self.areas = False, {} if areas is None else areas
+        self.everyones = None  # what ranks give each other in a reduction: of each rank a share for each
 
     def __call__(self, tensors):
         comm, op = self.comm, self.op
@@ -52,6 +57,8 @@ class Exchange:
         buffer = self.buffer
         if self.count == 1 and op != "AlltoAll":
             np.copyto(buffer, data)
+        elif self.in_shared_memory:
+            self._meet(data)
         elif op == "AllGather":
             comm.Allgather(data.view(self.integers), self.whole)
         elif op == "Broadcast":
@@ -76,10 +83,63 @@ class Exchange:
     def _prepare(self, data):
         """Make the memory for what comes of data of this shape."""
         self.shape, count = data.shape, self.count
-        self.buffer = np.empty(shape_after(self.collective, data.shape, count), data.dtype)
+        shape = shape_after(self.collective, data.shape, count)
+        self.buffer = self._shared_memory(data, shape)
+        if self.buffer is None:
+            self.buffer = np.empty(shape, data.dtype)
         self.result, self.other = new_tensor(self.buffer, self.name), np.empty(data.size // count, data.dtype)
         self.integers = np.dtype(f"i{data.itemsize}")
         self.whole = self.buffer.view(self.integers)
+
+    def _shared_memory(self, data, shape):
+        """Return where the result goes if this is done in shared memory, which is made here; None if MPI does it."""
+        reduces, self.in_shared_memory = self.op != "AllGather", False
+        if self.op not in ("AllReduce", "ReduceScatter", "AllGather") or data.nbytes <= SMALL or self.count == 1:
+            return None
+        if reduces and (data.size % self.count or data.dtype == np.float16):
+            return None
+        if reduces:
+            area = self._area(self.count * data.nbytes)
+            if area is None:
+                return None
+            self.everyones = area[: self.count * data.nbytes].view(data.dtype).reshape(self.count, self.count, -1)
+        if self.op == "ReduceScatter":
+            result = np.empty(shape, data.dtype)
+        else:
+            size = int(np.prod(shape)) * data.itemsize
+            result = same_server.shared(self.comm, size)
+            if result is None:
+                return None
+            result = result[:size].view(data.dtype).reshape(shape)
+        self.in_shared_memory = True
+        return result
+
+    def _area(self, nbytes):
+        """Return memory of at least so many bytes, the group's; None where there can't be any."""
+        members = self.collective.members
+        if members not in self.areas or self.areas[members].size < nbytes:
+            area = same_server.shared(self.comm, nbytes)
+            if area is None:
+                return None
+            self.areas[members] = area
+        return self.areas[members]
+
+    def _meet(self, data):
+        """Nobody writes what another may still read: all meet before that, and again before what is there is read."""
+        rank, barrier = self.rank, self.comm.Barrier
+        if self.op == "AllGather":
+            barrier()  # the last result has been used
+            np.copyto(self.buffer.reshape(self.count, -1)[rank], data.reshape(-1))
+            barrier()
+            return
+        shares, everyones = data.reshape(self.count, -1), self.everyones
+        everyones[rank, :rank], everyones[rank, rank + 1 :] = shares[:rank], shares[rank + 1 :]
+        barrier()
+        mine = self.buffer.reshape(1 if self.op == "ReduceScatter" else self.count, -1)
+        total, first = mine[rank if len(mine) > 1 else 0], shares[rank]
+        for other in range(1, self.count):
+            first = self.ufunc(first, everyones[(rank + other) % self.count, rank], out=total)
+        barrier()
 
     def _swap_parts(self, data):
         """Give each rank its part of the data along one axis; join what comes from all of them along another."""

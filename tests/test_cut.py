@@ -175,12 +175,18 @@ if comm.rank == 0:
 
 
 def test_collectives_are_those_of_numpy():
-    """Every kind and reduction, in the few and the many bytes that are exchanged in other ways, evenly and unevenly."""
+    """Every kind and reduction, in the few and the many bytes that are exchanged in other ways, evenly and unevenly.
+
+    In memory that the ranks share, and without: as on several servers, or where /dev/shm is full.
+    """
     program = """
-import itertools
+import itertools, sys
 import numpy as np
 import mindir, ranks
+from suite import same_server
 from suite.exchange import Exchange
+same_server.FOLDER = sys.argv[1]
+shared = 0
 from suite.tensors import new_tensor
 comm = ranks.world()
 numpy = {"sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}
@@ -195,6 +201,7 @@ for op, reduction, shape, dtype in cases:
         everyone = [each.uniform(-3, 3, shape).astype(dtype) for each in random]
         given = everyone[comm.rank].copy()
         (found,) = exchange([new_tensor(given)])
+        shared += exchange.in_shared_memory
         found = found.get_data_to_numpy()
         if op == "AllGather":
             right = np.concatenate(everyone)
@@ -208,12 +215,12 @@ for op, reduction, shape, dtype in cases:
         assert np.array_equal(given, everyone[comm.rank]), what  # a stage may need it again
         assert np.max(np.abs(found.astype(np.float64) - right)) <= tolerance, what
 if comm.rank == 0:
-    print(len(cases), "right")
+    print(len(cases), "right", shared > 0)
 """
-    for count in (1, 2, 3, 4):
-        done = ranks(count, "-c", program, PYTHONPATH=str(ROOT))
+    for count, folder in ((1, "/dev/shm"), (2, "/dev/shm"), (2, "/nonexistent"), (3, "/dev/shm"), (4, "/dev/shm")):
+        done = ranks(count, "-c", program, folder, PYTHONPATH=str(ROOT))
         assert done.returncode == 0, done.stderr
-        assert done.stdout == "114 right\n"
+        assert done.stdout == f"114 right {count > 1 and folder == '/dev/shm'}\n"
 
 
 def test_a_predict_leaves_no_memory_behind():
