@@ -101,7 +101,7 @@ def is_back(net, x):
     Where a net does nothing else, the engine's converter drops all of it, and what is left isn't built.
     """
     first = net.first_shape.setdefault(net.node.output[0], net.first_shape.get(x, x))
-    same = net.out is not None and net._kind(first) == net.out and net.out[1].count(-1) < 2
+    same = net.out is not None and net._kind(first) == net.out and net.out[1].count(-1) < 2 and 0 not in net.out[1]
     if same:
         net.give(first)
     return same
