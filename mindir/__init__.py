@@ -13,6 +13,7 @@ from mindir.graph import Graph, check_stateless, label
 from mindir.groups import check_groups, moments
 from mindir.lower import check_readable, readable_by
 from mindir.parameters import data_file, narrow, short_name
+from mindir.ranges import Ranges
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
 from mindir.repairs import repair
@@ -32,6 +33,7 @@ __all__ = [
     "PROTO",
     "Plan",
     "REDUCTIONS",
+    "Ranges",
     "Shard",
     "Stage",
     "Value",

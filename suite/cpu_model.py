@@ -38,6 +38,8 @@ class Model:
         """
         shard = reading.load(model_path)
         in_order = mindir.needs_order(self.comm.allgather(shard.summary()))
+        self.long = [(index, value.name) for index, value in enumerate(shard.inputs) if value.dtype == "int64"]
+        self.ranges = mindir.Ranges(shard) if self.long else None
         plan = mindir.cut(shard, in_order)
         collectives = [step for step in plan.steps if isinstance(step, mindir.Collective)]
         self.shards = self.comm.allgather(shard.summary()._replace(collectives=collectives))  # of all ranks
@@ -73,7 +75,6 @@ class Model:
             [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
             for index, (_, _, names, _) in enumerate(self.steps)
         ]
-        self.long = [(index, value.name) for index, value in enumerate(self.inputs) if value.dtype == "int64"]
         self.seen = None  # the inputs' shapes and dtypes in the last predict
         self.compared = False  # whether the ranks' inputs have been compared
 
@@ -108,8 +109,8 @@ class Model:
         new, self.seen = seen != self.seen, None
         if new:
             self._check(tensors)
-        for index, name in self.long:
-            model_inputs.check_range(f"input {name}", tensors[index].get_data_to_numpy(), "predict")
+        if self.long:
+            self._check_ranges(tensors)
         if not self.compared:
             names = [value.name for value in self.inputs]
             model_inputs.check_same(self.comm, dict(zip(names, (each.get_data_to_numpy() for each in tensors))))
@@ -137,6 +138,14 @@ class Model:
             if dtype != array_dtype(value.dtype) or not fits:
                 message = f"predict: input {value.name} takes {value.dtype} {value.shape}, given {dtype} {shape}"
                 raise ranks.Stop(ranks.REFUSED, message)
+
+    def _check_ranges(self, tensors):
+        """Raise Stop (status 2) where int64 values, or what is computed of them, may be beyond int32."""
+        found = {}
+        for index, name in self.long:
+            found[index] = model_inputs.check_range(f"input {name}", tensors[index].get_data_to_numpy(), "predict")
+        if self.ranges.grows:
+            self.ranges.check(found)
 
 
 def exchange(comm, collective, name, areas):

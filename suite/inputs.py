@@ -60,12 +60,13 @@ def check_kind(name, array, dtype, shape, source):
 
 
 def check_range(name, array, source):
-    """Raise Stop (status 2) for an int64 array with values that CPU ranks, which compute in int32, don't have."""
-    least, most = array.min(initial=0), array.max(initial=0)
+    """Return (least, most) of an int64 array; raise Stop (status 2) where CPU ranks, which have int32, can't."""
+    least, most = int(array.min(initial=0)), int(array.max(initial=0))
     if least < -(2**31) or most >= 2**31:
         far = most if most >= 2**31 else least
         advice = "beyond int32, in which CPU ranks compute int64: give smaller values"
         raise ranks.Stop(ranks.REFUSED, f"{source}: {name} has the value {far}, {advice}")
+    return least, most
 
 
 def match_values(values, arrays, source, backend):

@@ -94,6 +94,9 @@ def everything(path, folder):
         return ends
     attempt(mindir.check_set, [shard.summary()] * 2)
     attempt(mindir.check_shared, shard, shard)
+    ranges = attempt(mindir.Ranges, shard)
+    if ranges:
+        attempt(ranges.check, dict.fromkeys(range(len(shard.inputs)), (0, 5)))
     plan = attempt(mindir.cut, shard)
     for index, step in enumerate(plan.steps if plan else []):
         if isinstance(step, mindir.Stage):

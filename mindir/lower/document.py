@@ -12,9 +12,10 @@ HEAD = """# Primitives on CPU ranks and GPUs
 
 Made by `python3 -m mindir.lower.document`; a test compares it. A file of MindSpore 2.0 to 2.2 has mind_ir_version 1,
 one of 2.3 to 2.10 has 2 or 3 and is lowered to 1 for mindspore_lite 2.0. Primitives that aren't here are refused by
-name, before a rank starts, and so are dtypes. float16, bfloat16 and float64 are computed in float32, int64 in int32 (a
-constant beyond int32 is refused); what is cast to float16 or bfloat16 is rounded to it. NumPy has no bfloat16: such an
-input is given as float32 and rounded, and such an output comes as float32.
+name, before a rank starts, and so are dtypes. float16, bfloat16 and float64 are computed in float32, int64 in int32:
+constants and inputs beyond int32 are refused, and inputs whose sums and products may get there. What is cast to float16
+or bfloat16 is rounded to it. NumPy has no bfloat16: such an input is given as float32 and rounded, and such an output
+comes as float32.
 
 - 2.0 / 2.3 to 2.10: whether that MindSpore has the primitive; "attributes": what were attributes are arguments in the
   newer file; "made of others": of primitives of 2.0, which may have conditions of their own
