@@ -16,23 +16,31 @@ from suite import link
 from suite.job import RankError
 
 SMALL = 256 << 10  # bytes of outputs up to which they are copied; the memory of larger ones is lent
+LATE = 0.001  # seconds between two looks whether a rank has read its inputs
 
 
 class Place:
-    """Memory for the inputs of a predict, and the last one that it was for."""
+    """Memory for the inputs of a predict, which `readers` ranks read, and the last one that it was for."""
 
-    def __init__(self):
-        self.memory, self.call, self.kinds, self.views = None, None, None, []
+    def __init__(self, readers):
+        self.readers, self.memory, self.call = readers, None, None
+        self.is_known = False  # whether the ranks have been told of all that is new in it
 
     def make_room(self, kinds):
-        """Make ready for arrays of these kinds; return the open file of the memory if it is a new one."""
-        size, file = link.nbytes(kinds), None
-        if self.memory is None or self.memory.size < size:
-            size = max(size, 2 * self.memory.size if self.memory is not None else 0)
-            file = link.new_file(size)
-            self.memory = link.attach(os.dup(file), size)
-        self.kinds, self.views = kinds, link.views(self.memory, kinds)
-        return file
+        """Make ready for arrays of these kinds; return what is new of the memory, and its open file if all of it is."""
+        if self.is_known and kinds == self.memory.kinds:
+            return {}, None
+        size, old, file = link.nbytes(kinds, self.readers), self.memory.size if self.memory else 0, None
+        if not self.is_known or old < size:
+            file = link.new_file(old if old >= size else max(size, 2 * old))
+            self.memory, self.call = link.Memory(os.dup(file), os.fstat(file).st_size, self.readers), None
+        self.is_known = False
+        self.memory.lay_out(kinds)
+        return {"kinds": kinds, "size": self.memory.size}, file
+
+    def is_free(self):
+        """Return whether every rank has read what the last call has put there."""
+        return not self.call or (self.call.is_answered and min(self.memory.marks.tolist()) >= self.call.number)
 
 
 class Call:
@@ -55,8 +63,8 @@ class Calls:
 
     def __init__(self, job, connections, replier, in_flight):
         self.job, self.connections, self.replier = job, connections, replier
-        self.done = {connection: 0 for connection in connections if connection is not replier}
-        self.places, self.number, self.pending = [Place() for _ in range(in_flight)], 0, collections.deque()
+        self.places = [Place(len(connections)) for _ in range(in_flight)]
+        self.number, self.pending, self.inbox = 0, collections.deque(), link.Inbox(replier)
         self.blocks, self.lent, self.freed = {}, {}, collections.deque()  # outputs' memories, by the rank's number
         # one thread at a time sends, one receives; who sends may receive, and never the other way round
         self.sending, self.receiving = threading.RLock(), threading.RLock()
@@ -67,17 +75,18 @@ class Calls:
         with self.sending:
             self._check_open()
             place, index = self._free_place()
-            kinds = link.kinds_of(arrays)
-            file = place.make_room(kinds) if kinds != place.kinds else None
+            more, file = place.make_room(link.kinds_of(arrays))
             try:
-                for view, array in zip(place.views, arrays):
+                for view, array in zip(place.memory.views, arrays):
                     np.copyto(view, array)
                 self.number += 1
-                call = place.call = Call(self.number, names, out)
+                call = Call(self.number, names, out)
                 freed = [self.freed.popleft() for _ in range(len(self.freed))]
-                message = {"number": call.number, "place": index, "kinds": kinds, "freed": freed}
+                message = link.Message(call.number, index, freed, more).packed()
                 self.pending.append(call)
-                self._send(dict(message, size=place.memory.size), file)
+                place.call = call
+                self._send(message, file)
+                place.is_known = True
             finally:
                 if file is not None:
                     os.close(file)
@@ -130,22 +139,26 @@ class Calls:
 
     def _free_place(self):
         """Return (place, its index) in which no rank reads any more; wait for one, if need be."""
-        free = [place for place in self.places if place.call is None or place.call.is_answered]
-        while not free:
-            with contextlib.suppress(Exception):  # which is for who waits for that call
-                self.wait_for(min((place.call for place in self.places), key=lambda call: call.number))
+        while True:
+            for index, place in enumerate(self.places):
+                if place.is_free():
+                    return place, index
+            oldest = min(self.places, key=lambda place: place.call.number)
+            late = self._late(oldest.call.number)
+            if not oldest.call.is_answered:
+                with contextlib.suppress(Exception):  # which is for who waits for that call
+                    self.wait_for(oldest.call)
+            elif not late:
+                oldest.call = None  # the ranks have never heard of its memory, as the program was interrupted
+            elif any(link.has_ended(self.connections[rank], LATE) for rank in late):
+                with self.receiving:
+                    self._fail()
             self._check_open()
-            free = [place for place in self.places if place.call.is_answered]
-        place = free[0]
-        for connection, number in self.done.items():
-            while place.call and number < place.call.number:
-                message, _ = link.receive(connection)
-                if message is None:
-                    with self.receiving:
-                        self._fail()
-                    self._check_open()
-                self.done[connection] = number = message["number"]
-        return place, self.places.index(place)
+
+    def _late(self, number):
+        """Return which ranks may not have read all inputs up to this predict's: they mark all memory that they have."""
+        marks = np.max([place.memory.marks for place in self.places if place.memory], axis=0)
+        return np.flatnonzero(marks < number).tolist()
 
     def _send(self, message, file):
         """Send a message to all ranks or, interrupted, all the same: they wait for each other."""
@@ -164,15 +177,15 @@ class Calls:
 
     def _receive(self):
         """Wait for an answer and give it to its call; the lock is held."""
-        message, file = link.receive(self.replier)
+        message, file = self.inbox.receive()
         if message is None:
             self._fail()
             return
-        while self.pending[0].number < message["number"]:  # its answer was lost, as this program was interrupted
+        while self.pending[0].number < message.number:  # its answer was lost, as this program was interrupted
             self.pending.popleft().fail(RuntimeError("predict: interrupted"))
         call = self.pending.popleft()
         try:
-            self.found = message["check"] or self.found
+            self.found = message.more.get("check") or self.found
             call.outputs = dict(zip(call.names, self._outputs(message, file, call)))
         except Exception as error:
             call.error = error
@@ -184,16 +197,17 @@ class Calls:
 
     def _outputs(self, message, file, call):
         """Return the outputs as the caller's arrays."""
-        kinds = message["kinds"]
-        if not kinds:
+        block = message.place
+        if not block:
             return []
-        for block in message["dropped"]:
-            del self.blocks[block]
-        block = message["block"]
+        for number in message.free:
+            del self.blocks[number]
         if file is not None:
-            self.blocks[block] = link.attach(file, message["size"])
-        found = link.views(self.blocks[block], kinds)
-        if not call.out and link.nbytes(kinds) > SMALL:
+            self.blocks[block] = link.Memory(file, message.more["size"])
+        memory = self.blocks[block]
+        memory.lay_out(message.more.get("kinds", memory.kinds))
+        found = memory.views
+        if not call.out and memory.used > SMALL:
             lease = Lease()
             self.lent[weakref.ref(lease, functools.partial(take_back, self.lent, self.freed))] = block
             return [np.asarray(link.Holder(view, lease)) for view in found]

@@ -52,7 +52,7 @@ class Job:
         self.reader.start()
 
     def wait_until_ready(self):
-        """Return (what the ranks say of the model, a socket to each rank of this server, the one that replies).
+        """Return (what the ranks say of the model, a socket to each rank of this server in order, the replier's).
 
         Raises RankError where run.sh ends before.
         """
@@ -65,7 +65,7 @@ class Job:
             raise
 
     def _wait_until_ready(self, connections):
-        started, replier, hello, count = time.monotonic(), None, None, 1
+        started, replier, hello, count, order = time.monotonic(), None, None, 1, {}
         was_shown = self.is_shown
         self.listener.settimeout(0.2)
         while len(connections) < count:
@@ -78,18 +78,18 @@ class Job:
             except socket.timeout:
                 continue
             connection.setblocking(True)
-            said = link.receive(connection)[0] if link.is_mine(connection) else None
+            said = link.Inbox(connection).receive()[0] if link.is_mine(connection) else None
             if said is None:
                 connection.close()
                 continue
             connections.append(connection)
-            count = said["here"]
-            if said["replies"]:
-                replier, hello = connection, said
+            order[connection], count = said.more["rank"], said.more["here"]
+            if said.more["replies"]:
+                replier, hello = connection, said.more
         self.listener.close()
         self.is_shown = was_shown
         self.lines.clear()
-        return hello, connections, replier
+        return hello, sorted(connections, key=order.get), replier
 
     def error(self):
         """Wait for the end of run.sh, whose ranks have ended; return the RankError."""

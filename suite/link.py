@@ -5,14 +5,17 @@ the memory (a file that is never in a folder) leaves anything behind, whatever e
 """
 
 import array
+import collections
 import ctypes
+import itertools
 import json
 import mmap
 import os
+import select
 import socket
 import struct
 import tempfile
-import threading
+from typing import NamedTuple, Tuple
 
 import numpy as np
 
@@ -20,7 +23,7 @@ from suite.arrays import dtype_name
 
 ALIGNED = 64  # bytes: where an array begins
 MESSAGE = 200 << 10  # bytes of a message at most, as the kernel's sockets take them by default
-BUFFER = threading.local()  # where a thread's next message comes to lie
+HEAD = struct.Struct("=QII")  # of a message: number, place, how many are free
 
 
 def listen(name):
@@ -48,22 +51,62 @@ def is_mine(connection):
     return struct.unpack("3i", peer)[1] == os.geteuid()  # pid, uid, gid
 
 
-def send(connection, message, file=None):
-    """Send a message, and with it an open file; raise OSError where nobody is there any more."""
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file]))] if file is not None else []
-    connection.sendmsg([json.dumps(message).encode()], rights)
+class Message(NamedTuple):
+    """What is said of one predict, by the program or by a rank; `more` only where it isn't as it was the last time."""
+
+    number: int  # of the predict
+    place: int = 0  # the number of the memory that its arrays lie in
+    free: Tuple[int, ...] = ()  # memories of outputs that the program doesn't read in any more, or a rank has given up
+    more: dict = {}  # of the memory: its `size` in bytes and the `kinds` of its arrays; how the `check` ended
+
+    def packed(self):
+        """Return the bytes that are sent: a few numbers and, of what there is more, JSON."""
+        head = HEAD.pack(self.number, self.place, len(self.free)) + array.array("I", self.free).tobytes()
+        return head + json.dumps(self.more).encode() if self.more else head
 
 
-def receive(connection):
-    """Wait for a message; return (message, the open file that came with it or None), (None, None) at the end of all."""
-    if not hasattr(BUFFER, "data"):
-        BUFFER.data = bytearray(MESSAGE)
-    try:
-        size, rights, _, _ = connection.recvmsg_into([BUFFER.data], socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
-    except ConnectionError:
-        return None, None
-    files = array.array("i", rights[0][2] if rights else b"")
-    return (json.loads(BUFFER.data[:size].decode()) if size else None), (files[0] if files else None)
+def send(connection, data, file=None):
+    """Send a packed message, and with it an open file; raise OSError where nobody is there any more."""
+    if file is None:
+        connection.send(data)
+    else:
+        connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file]))])
+
+
+class Inbox:
+    """What comes through a connection: it is here before a signal such as Ctrl-C can come between, and isn't lost."""
+
+    def __init__(self, connection):
+        self.buffer, self.arrived = bytearray(MESSAGE), collections.deque()
+        self.next = itertools.starmap(
+            connection.recvmsg_into, itertools.repeat(([self.buffer], socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC))
+        )
+
+    def receive(self):
+        """Wait for a Message; return it and the open file that came with it or None, (None, None) at the end of all."""
+        if not self.arrived:
+            try:
+                self.arrived.extend(itertools.islice(self.next, 1))
+            except ConnectionError:
+                return None, None
+        size, rights, *_ = self.arrived.popleft()
+        if not size:
+            return None, None
+        number, place, count = HEAD.unpack_from(self.buffer)
+        end = HEAD.size + 4 * count
+        free = array.array("I", bytes(self.buffer[HEAD.size : end])) if count else ()
+        more = json.loads(self.buffer[end:size].decode()) if end < size else {}
+        file = array.array("i", rights[0][2])[0] if rights else None
+        return Message(number, place, free, more), file
+
+
+def has_ended(connection, seconds):
+    """Wait so long for the end of the process there; return whether it has come."""
+    if connection.fileno() < 0:
+        return True
+    waiting = select.poll()
+    waiting.register(connection, 0)  # which leaves POLLHUP
+    return bool(waiting.poll(seconds * 1000))
 
 
 def new_file(size):
@@ -92,14 +135,33 @@ def attach(file, size):
         os.close(file)
 
 
+class Memory:
+    """Bytes that the program and its ranks share, and the arrays there: `views`, of the `kinds`.
+
+    Inputs have `marks` before them, one for each of `readers` ranks: the last predict for which it has read.
+    """
+
+    def __init__(self, file, size, readers=0):
+        self.bytes, self.size = attach(file, size), size
+        self.marks, self.head = self.bytes[: 8 * readers].view(np.int64), _room("int64", [readers]) if readers else 0
+        self.kinds, self.views, self.used = [], [], 0
+
+    def lay_out(self, kinds):
+        """Have arrays of these kinds lie in it; return whether others did before."""
+        if kinds == self.kinds:
+            return False
+        self.kinds, self.views, self.used = kinds, views(self.bytes[self.head :], kinds), nbytes(kinds)
+        return True
+
+
 def kinds_of(arrays):
     """Return [(dtype, shape)] of the arrays, as a message has them."""
     return [[dtype_name(each.dtype), list(each.shape)] for each in arrays]
 
 
-def nbytes(kinds):
-    """Return how many bytes arrays of these kinds take one after the other."""
-    return sum(_room(*kind) for kind in kinds)
+def nbytes(kinds, readers=0):
+    """Return how many bytes of memory arrays of these kinds take, and the marks of so many readers before them."""
+    return sum(_room(*kind) for kind in kinds) + (_room("int64", [readers]) if readers else 0)
 
 
 def views(memory, kinds):

@@ -22,7 +22,7 @@ class Relay:
         self.comm = comm.Split(0 if taking_part else MPI.UNDEFINED, 0 if self.sends else 1 + comm.rank)
 
     def send(self, request, arrays):
-        """Pass a request on with its arrays; None is the end of all."""
+        """Pass a predict's (number, kinds of its arrays) on, and the arrays; None is the end of all."""
         data = np.frombuffer(json.dumps(request).encode(), np.uint8)
         self._broadcast(np.array([data.size], np.int64))
         self._broadcast(data.copy())
@@ -30,16 +30,16 @@ class Relay:
             self._broadcast(array.reshape(-1).view(np.uint8))
 
     def receive(self):
-        """Wait for the next request; return (request, its arrays), (None, []) at the end of all."""
+        """Wait for the next predict; return (its number, its arrays), (0, []) at the end of all."""
         size = np.empty(1, np.int64)
         self._broadcast(size)
         data = np.empty(size[0], np.uint8)
         self._broadcast(data)
-        request = json.loads(data.tobytes().decode())
-        arrays = [np.empty(shape, dtype) for dtype, shape in request["kinds"]] if request else []
+        number, kinds = json.loads(data.tobytes().decode()) or (0, [])
+        arrays = [np.empty(shape, dtype) for dtype, shape in kinds]
         for array in arrays:
             self._broadcast(array.reshape(-1).view(np.uint8))
-        return request, arrays
+        return number, arrays
 
     def _broadcast(self, data):
         pending = self.comm.Ibcast(data, 0)

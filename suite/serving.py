@@ -48,7 +48,9 @@ def serve(args, comm, model, reference, everyone):
             memory.lock_pages([output.get_data_to_numpy() for output in outputs])
         found = compared(args, comm, reference, everyone, arrays, outputs) if is_new else None
         is_new = False
-        if not given.answer(number, outputs, found):
+        answer, file = given.write(number, outputs, found)
+        taken.let_go(number)
+        if not given.send(answer, file):
             return
 
 
@@ -74,42 +76,48 @@ class Taken:
         self.names, self.connection, self.is_locked = list(all_inputs(everyone)), connection, is_locked
         self.relay = Relay(comm, here) if len(here) < len(comm.allgather(None)) else None
         self.sends = comm.rank == here[0]
+        self.inbox = link.Inbox(connection) if connection else None
+        self.count, self.mine = len(here), here.index(comm.rank) if connection else None
         self.memories, self.kept = {}, []  # by the number that the program gives them; those that were too small
-        self.seen = {}  # by that number: (the kinds of the last arrays in it, {name: array})
+        self.arrays = {}  # by that number: {name: array}
         self.last = 0
 
     def next(self, given):
         """Wait for the next inputs; return (number of the predict, {name: array}), (0, {}) at the end of all."""
         if self.connection:
-            request, arrays = self._receive()
-        else:
-            request, arrays = self.relay.receive()
-            arrays = dict(zip(self.names, arrays))
-        if self.relay and self.sends:
-            self.relay.send(request, arrays.values())
-        if request is None:
-            return 0, {}
-        given.release(request["freed"])
-        return request["number"], arrays
+            message = self._receive()
+            arrays = self.arrays[message.place] if message else {}
+            if self.relay and self.sends:
+                kinds = self.memories[message.place].kinds if message else []
+                self.relay.send((message.number, kinds) if message else None, arrays.values())
+            given.release(message.free if message else ())
+            return message.number if message else 0, arrays
+        number, arrays = self.relay.receive()
+        return number, dict(zip(self.names, arrays))
+
+    def let_go(self, number):
+        """Let the program write where the inputs of this predict are."""
+        for each in self.memories.values():  # all of them, as one that was asked for might not have come
+            each.marks[self.mine] = number
 
     def _receive(self):
+        """Return the next Message, None at the end of all."""
         while True:
-            request, file = link.receive(self.connection)
-            if request is None:
-                return None, {}
-            place = request["place"]
+            message, file = self.inbox.receive()
+            if message is None:
+                return None
+            place, more = message.place, message.more
             if file is not None:
-                self.seen.pop(place, None)
                 self.kept += [self.memories[place]] if self.is_locked and place in self.memories else []
-                self.memories[place] = link.attach(file, request["size"])
+                self.memories[place] = link.Memory(file, more["size"], self.count)
                 if self.is_locked:
-                    memory.lock_pages([self.memories[place]])
-            if request["number"] > self.last:  # or it was sent twice, as the program was interrupted
-                self.last = request["number"]
-                if self.seen.get(place, (None,))[0] != request["kinds"]:
-                    arrays = link.views(self.memories[place], request["kinds"])
-                    self.seen[place] = request["kinds"], dict(zip(self.names, arrays))
-                return request, self.seen[place][1]
+                    memory.lock_pages([self.memories[place].bytes])
+            if message.number > self.last:  # or it was sent twice, as the program was interrupted
+                self.last = message.number
+                if more:
+                    self.memories[place].lay_out(more["kinds"])
+                    self.arrays[place] = dict(zip(self.names, self.memories[place].views))
+                return message
 
 
 class Given:
@@ -133,7 +141,7 @@ class Given:
             stages = sum(shard.passes_on for shard in self.everyone)
             message.update(size=self.comm.size, backend=args.backend, in_flight=IN_FLIGHT + stages)
         if self.connection:
-            link.send(self.connection, message)
+            link.send(self.connection, link.Message(0, more=message).packed())
 
     def _outputs(self):
         """Return [(name, mindir.Value)]; a name that comes again gets its place behind it."""
@@ -142,8 +150,11 @@ class Given:
             named[f"{value.name}.{index}" if value.name in named else value.name] = value
         return list(named.items())
 
-    def answer(self, number, outputs, found):
-        """Say that the predict is done; return whether the program is still there."""
+    def write(self, number, outputs, found):
+        """Write the outputs where the program reads them; return what tells it so, and the file of new memory.
+
+        Both are None on a rank that doesn't reply.
+        """
         rank, arrays = self.comm.rank, []
         if rank == self.giver:
             arrays = [output.get_data_to_numpy() for output in outputs]
@@ -151,15 +162,25 @@ class Given:
                 self.comm.send(arrays, self.replier)
         elif rank == self.replier and self.giver is not None:
             arrays = self.comm.recv(source=self.giver)
-        if not self.connection:
-            return True
-        message, file = {"number": number}, None
-        if rank == self.replier:
-            message["check"], message["kinds"] = found, link.kinds_of(arrays)
-            if arrays:
-                file = self._write(arrays, message)
+        if rank != self.replier or not self.connection:
+            return None, None
+        more = {"check": found} if found else {}
+        if not arrays:
+            return link.Message(number, more=more), None
+        kinds = link.kinds_of(arrays)
+        place, dropped, file = self._free_block(link.nbytes(kinds))
+        block = self.blocks[place]
+        if block.lay_out(kinds):
+            more.update(kinds=kinds, size=block.size)
+        for view, array in zip(block.views, arrays):
+            view[...] = array
+        return link.Message(number, place, dropped, more), file
+
+    def send(self, message, file):
+        """Send what write() has returned; return whether the program is still there."""
         try:
-            link.send(self.connection, message, file)
+            if message:
+                link.send(self.connection, message.packed(), file)
             return True
         except OSError:
             return False
@@ -167,24 +188,20 @@ class Given:
             if file is not None:
                 os.close(file)
 
-    def _write(self, arrays, message):
-        """Write the arrays into a memory that nobody reads in; return its open file if the program hasn't it yet."""
-        needed, file = link.nbytes(message["kinds"]), None
-        large = [block for block in self.free if self.blocks[block].size >= needed]
+    def _free_block(self, needed):
+        """Return (the number of a memory that nobody reads in, those given up, its open file if it is a new one)."""
+        large, file = [block for block in self.free if self.blocks[block].size >= needed], None
         dropped = [block for block in self.free if block not in large] + large[FREE:]
         if large:
             block = large[0]
         else:
             self.count += 1
             block, file = self.count, new_file(needed)
-            self.blocks[block] = link.attach(os.dup(file), needed)
+            self.blocks[block] = link.Memory(os.dup(file), needed)
         for old in dropped:
             del self.blocks[old]
         self.free = [other for other in large[:FREE] if other != block]
-        for view, array in zip(link.views(self.blocks[block], message["kinds"]), arrays):
-            view[...] = array
-        message.update(block=block, size=self.blocks[block].size, dropped=dropped)
-        return file
+        return block, dropped, file
 
     def release(self, blocks):
         """Take memories back that the program doesn't read in any more."""

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import wait
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import MODEL
 from jobs import alive
-from sessions import X, net, of_ranks, program
+from sessions import X, is_near, net, of_ranks, product, program
 
 from suite import RankError, Session
 
@@ -56,6 +57,67 @@ def test_limits_count_in_a_predict_and_never_while_the_session_is_idle(nothing_l
             model.predict(given)
         assert failed.value.status == 124
         assert 2 <= time.time() - start < 20
+
+
+def test_inputs_stay_where_they_are_until_every_rank_has_read_them(nothing_left):
+    """The next ones go elsewhere, and where there is nothing else they wait, unless the rank that is late dies."""
+    with Session(MODEL, backend="cpu", check=False) as model:
+        model.predict([X])
+        first, second = model._calls.places
+        assert second.memory is None
+
+        def mark(number):
+            memories = [place.memory for place in (first, second) if place.memory]
+            while min(memory.marks.min() for memory in memories) < model._calls.number and not number:
+                time.sleep(0.01)  # it may be late indeed
+            for memory in memories:
+                memory.marks[1] = number
+
+        mark(0)
+        assert is_near(*model.predict([X * 2]).values(), product(X * 2))
+        assert np.array_equal(first.memory.views[0], X)
+        assert np.array_equal(second.memory.views[0], X * 2)
+        mark(0)
+        threading.Timer(0.5, mark, [2]).start()
+        start = time.monotonic()
+        assert is_near(*model.predict([X * 3]).values(), product(X * 3))
+        assert time.monotonic() - start >= 0.5
+        mark(0)
+        threading.Timer(0.5, os.kill, [of_ranks(nothing_left)[1], signal.SIGKILL]).start()
+        with pytest.raises(RankError, match="SIGKILL"):
+            model.predict([X])
+
+
+@pytest.mark.timeout(100)
+def test_a_program_that_is_interrupted_goes_on(nothing_left):
+    """By Ctrl-C again and again, at any moment of a predict, with inputs and outputs of several sizes."""
+    draw, moments, armed, hits = np.random.RandomState(1), random.Random(1), [], 0
+
+    def interrupt(*_):
+        if armed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    given = [draw.standard_normal((count, nets.WIDTH)).astype(np.float32) for count in (12, 24, 20000, 12)]
+    right = [nets.expected("dynamic", {"x": x}, 2)[0] for x in given]
+    with net("dynamic", check=False) as model:
+        for index in range(200):
+            clock = threading.Timer(moments.uniform(0, 5e-4), os.kill, [os.getpid(), signal.SIGUSR1])
+            try:
+                try:
+                    armed.append(index)
+                    clock.start()
+                    (found,) = model.predict([given[index % 4]]).values()
+                    assert is_near(found, right[index % 4])
+                finally:
+                    armed.clear()
+            except KeyboardInterrupt:
+                hits += 1
+            clock.join()
+        for x, expected in zip(given, right):
+            assert is_near(*model.predict([x]).values(), expected)
+    signal.signal(signal.SIGUSR1, before)
+    assert hits > 20
 
 
 def test_a_session_that_is_forgotten_closes_and_a_copy_of_the_process_closes_nothing(nothing_left):
