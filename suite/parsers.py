@@ -1,6 +1,15 @@
 """The command lines of the suite's scripts. Python alone is needed: exporters run where nothing else of it is."""
 
 import argparse
+import os
+import sys
+
+MODEL = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "Matmul.mindir")
+SERVICE = {
+    "model_path": (MODEL, "X.mindir", "the sharded model (default: models/Matmul.mindir)"),
+    "wait": (5.0, "MS", "milliseconds in which a request waits for others, to share a batch with them (default: 5)"),
+    "starts": (3, "N", "start the ranks again so often before a request has been answered, then end (default: 3)"),
+}
 
 
 def new_parser(text, **options):
@@ -19,3 +28,26 @@ def as_options(words):
             raise ValueError(f"{word}: options for the Session are written --name=value")
         options[name[2:]] = value or True
     return options
+
+
+def open_service(parser, server, **more):
+    """Read a server's command line and start its model's ranks; return (the arguments, a Service).
+
+    `server` are its own options, {name: (default, how a value is written, what it is)}, beside those of a Service and
+    run.sh's; `more` goes to the Service. Where an option is wrong, or the ranks can't start, the process ends with the
+    line and the status that run.sh has for it.
+    """
+    from suite import RankError, Service  # they need NumPy
+
+    for title, options in (("ranks", SERVICE), ("server", server)):
+        group = parser.add_argument_group(title)
+        for name, (default, value, what) in options.items():
+            group.add_argument(f"--{name}", type=type(default), default=default, metavar=value, help=what)
+    args, words = parser.parse_known_args()
+    try:
+        return args, Service(args.model_path, args.wait / 1000, args.starts, **more, **as_options(words))
+    except ValueError as error:
+        parser.error(str(error))
+    except RankError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.status)

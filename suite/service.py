@@ -49,6 +49,10 @@ class Service:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
+    def __str__(self):
+        batch = f"batches of {self.rows} rows" if self.rows else "one request at a time"
+        return f"{self.ranks} ranks on {self.backend}, {batch}"
+
     @property
     def is_ready(self):
         """Whether the ranks live and answer."""
