@@ -1,5 +1,6 @@
 """A model cut at its collectives into stages that an engine without collectives can run."""
 
+import os
 from collections import defaultdict
 from typing import List
 
@@ -14,7 +15,7 @@ from mindir.records import Plan, Stage
 from mindir.repairs import repair
 from mindir.schema import PROTO, TENSORS, TUPLE
 
-MOST_MORE = 1 << 30  # bytes that all stages may have more than the model, weights aside
+MOST_MORE = 1 << 30  # bytes that all stages may have more than the file, weights aside
 MADE_AGAIN = ("Constant", "MakeTuple")  # in each stage that needs them: nothing that a stage hands on
 
 
@@ -40,7 +41,7 @@ def cut(shard, in_order=None):
         exchanged[before[collective.output]].append(collective)
     order = {value: place for place, value in enumerate([*net.parameters, *net.nodes])}
     budget = 16 * sum(1 + len(inputs) for inputs in net.inputs.values()) + len(order)  # values in all stages
-    size = net.model.ByteSize() + MOST_MORE
+    size = os.path.getsize(net.path) + MOST_MORE  # the file's own: ByteSize() would write the weights once more
     steps: List[object] = []
     for here in reversed(range(len(handed_on))):  # what a stage takes in, earlier stages have to hand on
         steps += reversed(exchanged[here])
