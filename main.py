@@ -80,7 +80,7 @@ def create_context(args, comm):
         from suite.cpu_model import Model
 
         memory.share_cores(comm)
-        return page.create_context(comm), Model(comm)
+        return page.create_context(comm), Model(comm, args.engine_cache)
     if args.backend == "gpu":
         import gpu_trt_distributed as page
 

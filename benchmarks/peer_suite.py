@@ -37,7 +37,7 @@ mark("mindspore_lite")
 sys.path.insert(0, str(work.ROOT))
 import mindir
 import ranks
-from suite import cpu_model, exchange, memory, tensorrt
+from suite import cpu_model, exchange, memory, stages, tensorrt
 from suite import inputs as model_inputs
 
 GPU = bool(os.environ.get("GPU"))
@@ -115,7 +115,7 @@ def watch(model):
 
 def parts(path, repeat):
     mindir.load, mindir.cut = timed("read", mindir.load), timed("cut", mindir.cut)
-    cpu_model._write_stages = timed("write stages", cpu_model._write_stages)
+    stages.write = timed("write stages", stages.write)
     comm, shard, model, _ = build(path, "suite")
     inputs, arrays = model_inputs.fill(model, {})
     if GPU:

@@ -12,7 +12,7 @@ from mindir.errors import MindIRError, printable
 from mindir.graph import Graph, check_stateless, label
 from mindir.groups import check_groups, moments
 from mindir.lower import check_readable, readable_by
-from mindir.parameters import data_file, narrow, short_name
+from mindir.parameters import data_file, narrow, short_name, values
 from mindir.ranges import Ranges
 from mindir.reading import find, load
 from mindir.records import Collective, Plan, Shard, Stage, Value
@@ -60,5 +60,6 @@ __all__ = [
     "save",
     "short_name",
     "split_all_reduce",
+    "values",
     "write",
 ]

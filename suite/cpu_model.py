@@ -4,8 +4,6 @@ mindspore_lite has no collectives on the CPU, so Model cuts the shard at them: i
 model of its own and predicts stage, collective, stage, ... The shards are those that run on Ascend and on NVIDIA GPUs.
 """
 
-import os
-import sys
 import tempfile
 
 import mindspore_lite as mslite
@@ -14,7 +12,7 @@ import numpy as np
 import mindir
 import ranks
 from suite import inputs as model_inputs
-from suite import reading, threads
+from suite import kept, reading, stages
 from suite.arrays import array_dtype
 from suite.exchange import Exchange, communicators
 from suite.pipeline import Receive, Send
@@ -25,17 +23,20 @@ class Model:
     """The rank's shard with the interface of mslite.Model: build_from_file, get_inputs, resize, predict.
 
     `comm` is mpi4py's communicator of the ranks, such as ranks.world(). All ranks build and predict together; a method
-    raises ranks.Stop on the rank that can't go on, and ranks.run() ends the others with it.
+    raises ranks.Stop on the rank that can't go on, and ranks.run() ends the others with it. In the folder
+    `engine_cache`, if one is given, the stages are kept as they are built from: the next build is shorter.
     """
 
-    def __init__(self, comm):
-        self.comm = comm
+    def __init__(self, comm, engine_cache=""):
+        self.comm, self.engine_cache = comm, engine_cache
 
     def build_from_file(self, model_path, model_type, context, config_path=""):
         """Cut the shard at `model_path` at its collectives and build the stages.
 
         Raises Stop where a shard can't be used or the shards aren't one set.
         """
+        if self.engine_cache:
+            kept.make_folder(self.engine_cache)
         shard = reading.load(model_path)
         in_order = mindir.needs_order(self.comm.allgather(shard.summary()))
         self.long = [(index, value.name) for index, value in enumerate(shard.inputs) if value.dtype == "int64"]
@@ -53,15 +54,15 @@ class Model:
         self.constants = {name: new_tensor(array.copy()) for name, array in plan.constants.items()}
         named = dict(zip(plan.outputs, (value.name for value in outputs)))
         with tempfile.TemporaryDirectory(prefix="stages-") as folder:
-            paths = _write_stages(plan, shard, folder)
+            sources = stages.write(plan, shard, folder, self.engine_cache)
             del shard  # the weights are in the files
-            stages = _build_stages(model_path, plan.steps, paths, model_type, context, config_path)
-        taken = {name for step, stage in zip(plan.steps, stages) if stage for name in step.inputs}
-        made = {name for step, stage in zip(plan.steps, stages) if stage for name in step.outputs}
+            built = stages.build(model_path, plan.steps, sources, model_type, context, config_path)
+        taken = {name for step, stage in zip(plan.steps, built) if stage for name in step.inputs}
+        made = {name for step, stage in zip(plan.steps, built) if stage for name in step.outputs}
         self.copies = {name: _Copy() for name in made & taken}
         self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
         moments, now = iter(mindir.moments(self.shards)[self.comm.rank]), 0  # to be compared with those of other ranks
-        for step, stage in zip(plan.steps, stages):
+        for step, stage in zip(plan.steps, built):
             if stage:
                 run = _StageRun(stage)
                 self.steps.append((f"stage {2 * now + 1}".encode(), run, step.inputs, step.outputs))
@@ -196,87 +197,3 @@ class _Copy:
             self.tensor = new_tensor(self.array, tensor.name)
         np.copyto(self.array, data)
         return self.tensor
-
-
-def _write_stages(plan, shard, folder):
-    """Write the stages to the folder; return their paths, None for a collective."""
-    try:
-        return [
-            mindir.write(step, shard, folder, f"stage{index}") if isinstance(step, mindir.Stage) else None
-            for index, step in enumerate(plan.steps)
-        ]
-    except OSError as error:
-        message = f"{folder}: can't hold the stages of {shard.path}, {shard.nbytes >> 20} MiB: {error.strerror}"
-        raise ranks.Stop(ranks.FAILED, f"{message}: set TMPDIR to a folder that can") from None
-
-
-def _build_stages(model_path, steps, paths, model_type, context, config_path):
-    """Return the stages as mslite.Model, None for a collective."""
-    stages = [mslite.Model() if path else None for path in paths]
-    first = _build_something(context) if any(path and _converts(path) for path in paths) else None  # noqa: F841  (held)
-    for index, (stage, step, path) in enumerate(zip(stages, steps, paths)):
-        if not stage:
-            continue
-        try:
-            with threads.safe(context, step.model):
-                if model_type == mslite.ModelType.MINDIR and _converts(path):
-                    path, converted = _convert(path), mslite.ModelType.MINDIR_LITE
-                    stage.build_from_file(path, converted, context, config_path)
-                    os.remove(path)
-                else:
-                    stage.build_from_file(path, model_type, context, config_path)
-        except RuntimeError as error:
-            where = f"{model_path}: step {index + 1} of {len(paths)} (stage or collective)"
-            raise ranks.Stop(ranks.FAILED, f"{where}: {error} ([ERROR] lines above say why)") from None
-    return stages
-
-
-def _build_something(context):
-    """Build a net of one node and return its mslite.Model, before anything is converted.
-
-    Where mindspore_lite 2.0's converter has folded constants in a process that had built nothing before, that process
-    ends with SIGSEGV, after everything is done: its libraries' objects are destroyed in the wrong order.
-    """
-    model = mindir.PROTO["Model"](ir_version="0.1.1", producer_name="MindSpore", model_version="2.0.0")
-    model.mind_ir_version, model.little_endian, model.graph.name = 1, True, "something"
-    model.primitives.add(name="Add", op_type="Add", instance_name="Add")
-    model.graph.node.add(input=["x", "x"], output=["y"], name="y", op_type="REF::Add")
-    for value in (model.graph.input.add(name="x"), model.graph.output.add(name="y")):
-        value.tensor.add(dims=[1], data_type=1)
-    shape = model.graph.node[0].attribute.add(name="shape", type=19)
-    shape.tensors.add(dims=[1], data_type=1)
-    built = mslite.Model()
-    with tempfile.TemporaryDirectory(prefix="something-") as folder:
-        path = os.path.join(folder, "add.mindir")
-        with open(path, "wb") as file:
-            file.write(model.SerializeToString())
-        built.build_from_file(path, mslite.ModelType.MINDIR, context)
-    return built
-
-
-def _converts(path):
-    """Return whether _convert() can take the stage: by version, with weights, less than the 2 GiB of a .ms file."""
-    weights = os.path.getsize(path[: -len("_graph.mindir")] + "_variables/data_0") - 64
-    return mslite.__version__.startswith("2.0.") and hasattr(mslite, "Converter") and 0 < weights < 2**31 - 2**24
-
-
-def _convert(path):
-    """Write the stage beside its file as mindspore_lite's own .ms and return its path.
-
-    mindspore_lite 2.0 does the same with a MindIR as it builds it, but keeps four copies of the weights then. Of a .ms
-    it keeps two: the file's, and one in the order that its products take them in.
-    """
-    converter = mslite.Converter()
-    converter.save_type = mslite.ModelType.MINDIR_LITE
-    converter.input_format = mslite.Format.NCHW  # as it is: it takes four dimensions for an image in another order
-    target = path[: -len("_graph.mindir")]
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), 1)  # it prints "CONVERT RESULT SUCCESS:0"
-        try:
-            converter.convert(mslite.FmkType.MINDIR, path, target)
-        finally:
-            os.dup2(stdout, 1)
-            os.close(stdout)
-    return f"{target}.ms"

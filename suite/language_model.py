@@ -49,12 +49,15 @@ def read_lines(file):
     return lines
 
 
-def load(model_path, comm, config_file=""):
-    """Build this rank's shards of X.decode.mindir and, where it is there, of X.prefill.mindir; return the Writer."""
+def load(model_path, comm, config_file="", engine_cache=""):
+    """Build this rank's shards of X.decode.mindir and, where it is there, of X.prefill.mindir; return the Writer.
+
+    What is built is kept in the folder `engine_cache`, if one is given, for the next start.
+    """
     paths = [part_of(model_path, net) for net in ("prefill", "decode")]
     if not ranks.find(ranks.insert(paths[0], 0)):
         del paths[0]  # the prompt is read token by token
-    models = nets.build(comm, paths, config_file)
+    models = nets.build(comm, paths, config_file, engine_cache)
     ranks.step("predict: the first")
     return Writer(models, filled_each_time=nets.backend() != "cpu")
 

@@ -5,7 +5,7 @@ import os
 import mindspore_lite as mslite
 
 import ranks
-from suite import backends, hub, memory, shards
+from suite import backends, hub, memory, options, shards
 
 
 def backend():
@@ -20,21 +20,23 @@ def communicator():
     return hub.join(int(os.environ.get("LAUNCH_RANK", 0)), int(os.environ.get("LAUNCH_SIZE", 1)))
 
 
-def build(comm, paths, config_file=""):
+def build(comm, paths, config_file="", engine_cache=""):
     """Build this rank's shards of the models in `paths`, X.mindir each; return the built models in this order.
 
-    `config_file` is mindspore_lite's, which names the rank table on Ascend.
+    `config_file` is mindspore_lite's, which names the rank table on Ascend; what is built is kept in the folder
+    `engine_cache`, if one is given. Raises Stop (status 2) where a shard is missing, and for a cache on Ascend.
     """
+    options.check_cache(engine_cache, backend())
     names = [shards.find_shard(path, comm.rank, comm.size) for path in paths]
-    return {"cpu": _on_cpu, "gpu": _on_gpu, "ascend": _on_ascend}[backend()](comm, names, config_file)
+    return {"cpu": _on_cpu, "gpu": _on_gpu, "ascend": _on_ascend}[backend()](comm, names, config_file, engine_cache)
 
 
-def _on_cpu(comm, names, _):
+def _on_cpu(comm, names, _, engine_cache):
     from cpu_mpi_distributed import create_context
     from suite.cpu_model import Model
 
     memory.share_cores(comm)
-    context, models = create_context(comm), [Model(comm) for _ in names]
+    context, models = create_context(comm), [Model(comm, engine_cache) for _ in names]
     for model, name in zip(models, names):
         ranks.step(f"build {name}")
         model.build_from_file(name, mslite.ModelType.MINDIR, context)
@@ -42,7 +44,7 @@ def _on_cpu(comm, names, _):
     return models
 
 
-def _on_gpu(comm, names, config_file):
+def _on_gpu(comm, names, config_file, engine_cache):
     """Each net is an engine of its own, with weights of its own: TensorRT's plug-in shares none."""
     from gpu_trt_distributed import create_context
     from suite import tensorrt
@@ -50,13 +52,13 @@ def _on_gpu(comm, names, config_file):
     context, models = create_context(comm), [mslite.Model() for _ in names]
     for model, name in zip(models, names):
         ranks.step(f"build {name}")
-        with tensorrt.prepared(comm, context, name, config_file) as (path, configuration):
+        with tensorrt.prepared(comm, context, name, config_file, cache=engine_cache) as (path, configuration):
             model.build_from_file(path, mslite.ModelType.MINDIR, context, configuration)
     memory.keep_memory()
     return models
 
 
-def _on_ascend(comm, names, config_file):
+def _on_ascend(comm, names, config_file, _):
     """All nets are put into one group, which keeps one copy of what has the same name in them."""
     import ascend_ge_shared_weights as page
     from ascend_ge_distributed import rank_table

@@ -48,7 +48,7 @@ def add_options(parser, model_path=None):
     back_end.add_argument("--backend", choices=("auto", *backends.BACKENDS), default="auto", help=text)
     text = "GPU: what TensorRT computes in (default: fp32)"
     back_end.add_argument("--precision", choices=("fp32", "fp16"), help=text)
-    text = "GPU: keep the built engines in DIR for the next start (default: none)"
+    text = "CPU, GPU: keep what is built in DIR for the next start (default: none)"
     back_end.add_argument("--engine_cache", metavar="DIR", default="", help=text)
 
     text = "predict N times before the clock starts (default: 0)"
@@ -103,12 +103,17 @@ def check_options(args, backend):
         raise ranks.Stop(ranks.REFUSED, f"--model_path {args.model_path}: is a folder: write --model_path={pattern}")
     ranks.insert(args.model_path, 0)
     batches.check_options(args)
-    if backend != "gpu":
-        given = [f"--{name}" for name in ("precision", "engine_cache") if getattr(args, name)]
-        if given:
-            raise ranks.Stop(ranks.REFUSED, f"{' and '.join(given)}: for gpu, this is {backend}: leave it out")
+    if backend != "gpu" and args.precision:
+        raise ranks.Stop(ranks.REFUSED, f"--precision: for gpu, this is {backend}: leave it out")
+    check_cache(args.engine_cache, backend)
     if backend != "ascend":
         given = [f"--{name}" for name in ("rank_id", "device_id") if getattr(args, name, None) is not None]
         if given:
             message = f"{' and '.join(given)}: for ascend, on {backend} they come from mpirun: leave it out"
             raise ranks.Stop(ranks.REFUSED, message)
+
+
+def check_cache(engine_cache, backend):
+    """Raise Stop (status 2) where --engine_cache is given on a back end that keeps nothing."""
+    if engine_cache and backend == "ascend":
+        raise ranks.Stop(ranks.REFUSED, "--engine_cache: for cpu and gpu, this is ascend: leave it out")

@@ -8,18 +8,16 @@ wait for ranks that don't.
 import configparser
 import contextlib
 import ctypes
-import functools
 import glob
 import hashlib
 import os
-import shutil
 import tempfile
 
 import mindspore_lite as mslite
 
 import mindir
 import ranks
-from suite import files, reading
+from suite import kept, reading
 
 SECTION = "gpu_context"  # of mindspore_lite's configuration file
 PRECISION_MODE = {"fp32": "enforce_fp32", "fp16": "preferred_fp16"}
@@ -34,17 +32,17 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         config = _configuration(config_file, precision, cache)
         path = _in_known_collectives(model_path, comm.size, config, folder)
-        kept = _kept_name(cache, comm, context, path, config) if cache else None
-        found = kept and all(comm.allgather(_whole(kept)))
+        place = _place(cache, comm, context, path, config) if cache else None
+        found = place and all(comm.allgather(kept.is_whole(place)))
         built = os.path.join(folder, "engine")
         if cache:
-            config[SECTION]["serialize_path"] = kept if found else built
+            config[SECTION]["serialize_path"] = place if found else built
         written = os.path.join(folder, "config.ini")
         with open(written, "w") as file:
             config.write(file, space_around_delimiters=False)
         yield path, written
         if cache and not found:
-            _keep(built, kept)
+            kept.keep(place, {each: each[len(built) :] for each in sorted(glob.glob(f"{glob.escape(built)}_trt*"))})
 
 
 def _in_known_collectives(model_path, count, config, folder):
@@ -86,7 +84,7 @@ def _configuration(config_file, precision, cache):
     return config
 
 
-def _kept_name(cache, comm, context, model_path, config):
+def _place(cache, comm, context, model_path, config):
     """Return what the names of this rank's engine in the folder `cache` begin with; make the folder.
 
     It is the same for the same model, configuration, number of ranks, versions and kind of card, and only then.
@@ -99,46 +97,6 @@ def _kept_name(cache, comm, context, model_path, config):
     tensors = mindir.load(model_path).model.graph.parameter
     data = {mindir.data_file(model_path, tensor) for tensor in tensors if tensor.HasField("external_data")}
     for path in [model_path, *sorted(data)]:
-        _add_file(digest, path)
-    try:
-        os.makedirs(cache, exist_ok=True)
-        files.check_writable(os.path.join(cache, "engine"))
-    except OSError as error:
-        raise ranks.Stop(ranks.REFUSED, f"--engine_cache {cache}: can't be made: {error.strerror}") from None
+        kept.add_file(digest, path)
+    kept.make_folder(cache)
     return os.path.join(cache, digest.hexdigest()[:32])
-
-
-def _add_file(digest, path):
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest
-
-
-def _sums(kept):
-    """Return the name of the file that lists an engine's files, as sha256sum writes it."""
-    return f"{kept}.sha256"
-
-
-def _whole(kept):
-    """Return whether all files of the engine are there as they were written."""
-    try:
-        with open(_sums(kept)) as file:
-            listed = [line.split() for line in file]
-        folder = os.path.dirname(kept)
-        return bool(listed) and all(
-            _add_file(hashlib.sha256(), os.path.join(folder, name)).hexdigest() == wanted for wanted, name in listed
-        )
-    except (OSError, ValueError):
-        return False
-
-
-def _keep(built, kept):
-    """Move the engine that was written as `built` to where it is kept; its sums come last and stand for the whole."""
-    lines = []
-    for path in sorted(glob.glob(f"{glob.escape(built)}_trt*")):
-        target = kept + path[len(built) :]
-        with open(path, "rb") as source:
-            files.write(target, functools.partial(shutil.copyfileobj, source))
-        lines.append(f"{_add_file(hashlib.sha256(), path).hexdigest()}  {os.path.basename(target)}\n")
-    files.write(_sums(kept), lambda file: file.write("".join(lines).encode()))

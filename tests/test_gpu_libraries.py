@@ -11,7 +11,7 @@ from conftest import MODEL, ROOT, assert_refused, cards, lines, ranks
 
 import mindir
 from ranks import REFUSED, Stop
-from suite import hub, tensorrt
+from suite import hub, kept, tensorrt
 
 FIXTURES = ROOT / "tests" / "fixtures"
 GPU = ROOT / ".venv" / "gpu" / "lib" / "python3.7" / "site-packages"  # where tests/run.sh puts requirements-gpu.txt
@@ -129,11 +129,6 @@ def test_fewer_gpus_than_ranks_are_refused(driver, shown, rank):
     assert_refused(done, 2, f"rank {rank}", "GPUs")
 
 
-def test_gpu_options_are_refused_elsewhere():
-    for word in ("--precision=fp16", "--engine_cache=/tmp/x"):
-        assert_refused(ranks(2, "main.py", "--backend=cpu", f"--model_path={MODEL}", word), 2, "for gpu", "cpu")
-
-
 # AllReduce, which TensorRT's plug-in lacks
 
 
@@ -237,7 +232,7 @@ def kept_name(monkeypatch, tmp_path, path, card=b"Card A", version=8503, rank=0,
     no_driver(monkeypatch, card, version)
     config = tensorrt._configuration("", None, None)
     config["gpu_context"].update(settings)
-    return tensorrt._kept_name(str(tmp_path), hub.Ranks(rank, size), Context, str(path), config)
+    return tensorrt._place(str(tmp_path), hub.Ranks(rank, size), Context, str(path), config)
 
 
 def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tmp_path):
@@ -261,8 +256,8 @@ def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tm
     without = hub.Ranks(0, 2)  # the other rank says that it has none
     without.allgather = lambda value: [value, False] if isinstance(value, bool) else [value]
     assert [start(without), start(comm)] == [False, True]
-    (kept,) = cache.glob("*.bin_0")
-    kept.write_bytes(b"damaged")
+    (engine,) = cache.glob("*.bin_0")
+    engine.write_bytes(b"damaged")
     assert [start(comm), start(comm)] == [False, True]
     assert len(list(cache.iterdir())) == 2
 
@@ -283,18 +278,18 @@ def test_an_engines_name_changes_with_all_that_it_depends_on(monkeypatch, tmp_pa
 
 
 def test_an_engine_is_used_only_as_it_was_written(tmp_path):
-    built, kept = str(tmp_path / "built"), str(tmp_path / "kept")
-    for part in ("_trt0.bin_0", "_trt0.bin_1"):
+    place, parts = str(tmp_path / "kept"), ("_trt0.bin_0", "_trt0.bin_1")
+    for part in parts:
         (tmp_path / f"built{part}").write_bytes(part.encode() * 100)
-    assert not tensorrt._whole(kept)
-    tensorrt._keep(built, kept)
-    assert tensorrt._whole(kept)
+    assert not kept.is_whole(place)
+    kept.keep(place, {str(tmp_path / f"built{part}"): part for part in parts})
+    assert kept.is_whole(place)
     second = tmp_path / "kept_trt0.bin_1"
     data = second.read_bytes()
     for damage in (data[:-1], b"x" + data[1:], b""):
         second.write_bytes(damage)
-        assert not tensorrt._whole(kept)
+        assert not kept.is_whole(place)
     second.unlink()
-    assert not tensorrt._whole(kept)
+    assert not kept.is_whole(place)
     (tmp_path / "kept.sha256").write_text("not a sum\n")
-    assert not tensorrt._whole(kept)
+    assert not kept.is_whole(place)

@@ -154,7 +154,7 @@ def test_a_check_without_the_unsharded_model(model):
         (["--rank_id=0"], ["--rank_id"]),
         (["--model_path=x.onnx"], ["x.onnx", ".mindir"]),
         (["--check=maybe"], ["--check"]),
-        (["--engine_cache=x"], ["--engine_cache", "gpu"]),
+        (["--precision=fp16"], ["--precision", "gpu", "cpu"]),
     ],
 )
 def test_wrong_arguments(words, texts):
