@@ -197,6 +197,6 @@ ours = {name for name in sys.modules if name.split(".")[0] in ("suite", "ascend"
 print(*sorted(ours))
 """
     done = command(sys.executable, "-c", program, PYTHONPATH=str(ROOT))
-    needed = ["arrays", "cpu_model", "exchange", "files", "inputs", "kept", "pipeline", "reading", "same_server", "stages"]
-    needed += ["tensors", "threads"]
+    needed = ["arrays", "cpu_model", "exchange", "files", "inputs", "kept", "pipeline", "reading", "same_server"]
+    needed += ["stages", "tensors", "threads"]
     assert done.stdout.split() == ["suite", *(f"suite.{name}" for name in needed)]
