@@ -29,6 +29,10 @@ unsharded() { # FOLDER: its X.mindir whose shards are X0.mindir, ...
   done
 }
 
+ranks_of() { # MODEL: the process ids of the ranks that run it, without what starts and watches them
+  pgrep -f "^[^ ]*python[^ ]* [^ ]*main\.py.*--model_path=$1" || :
+}
+
 # five starts of each set, checked against the unsharded model
 models=()
 for folder in "$sets"/{product,minilm,split,decode}; do
@@ -51,7 +55,7 @@ for count in 1 2 "$ranks"; do
   {
     echo "$count ranks, $model:"
     nvidia-smi --query-gpu=index,memory.used --format=csv,noheader 2>&1 || :
-    for pid in $(pgrep -f "main.py --model_path=$model"); do
+    for pid in $(ranks_of "$model"); do
       grep -H -E 'VmHWM|VmRSS' "/proc/$pid/status" || :
     done
   } >>"$results/memory.txt"
@@ -65,11 +69,11 @@ for seconds in 4 30; do
     >"$results/kill.log" 2>&1 &
   job=$!
   sleep "$seconds"
-  killed=$(pgrep -f "main.py.*--model_path=$model" | tail -n 1)
+  killed=$(ranks_of "$model" | tail -n 1)
   start=$(date +%s.%N)
   kill -9 "$killed"
   status=0
   wait "$job" || status=$?
   echo "rank killed after $seconds s: status $status after $(awk "BEGIN { print $(date +%s.%N) - $start }") s;" \
-    "left: $(pgrep -fc "main.py.*--model_path=$model" || :); $(grep -m 1 died "$results/kill.log")" >>"$results/kills.txt"
+    "left: $(ranks_of "$model" | wc -l); $(grep -m 1 died "$results/kill.log")" >>"$results/kills.txt"
 done
