@@ -143,7 +143,7 @@ class Memory:
 
     def __init__(self, file, size, readers=0):
         self.bytes, self.size = attach(file, size), size
-        self.marks, self.head = self.bytes[: 8 * readers].view(np.int64), _room("int64", [readers]) if readers else 0
+        self.marks, self.head = self.bytes[: 8 * readers].view(np.int64), _head(readers)
         self.kinds, self.views, self.used = [], [], 0
 
     def lay_out(self, kinds):
@@ -161,7 +161,7 @@ def kinds_of(arrays):
 
 def nbytes(kinds, readers=0):
     """Return how many bytes of memory arrays of these kinds take, and the marks of so many readers before them."""
-    return sum(_room(*kind) for kind in kinds) + (_room("int64", [readers]) if readers else 0)
+    return sum(_room(*kind) for kind in kinds) + _head(readers)
 
 
 def views(memory, kinds):
@@ -171,6 +171,11 @@ def views(memory, kinds):
         found.append(memory[start : start + _size(dtype, shape)].view(dtype).reshape(shape))
         start += _room(dtype, shape)
     return found
+
+
+def _head(readers):
+    """Return how many bytes the marks take: whole pages, as large inputs that begin inside one take ranks longer."""
+    return -(-8 * readers // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def _size(dtype, shape):
