@@ -138,7 +138,7 @@ def whole(reference, values, mine, given):
         kinds = [(values[name].dtype, values[name].shape) if name in values else None for name in wanted]
     if kinds != theirs or set(values) - set(wanted):
         takes, found = (
-            [f"{value.name} {value.dtype} {list(value.shape)}" for value in one.values()] for one in (wanted, values)
+            [f"{value.name} {value.dtype} {tuple(value.shape)}" for value in one.values()] for one in (wanted, values)
         )
         takes, found = _others(takes, found), _others(found, takes)
         advice = "it isn't the model that they were made from, or its inputs are split over the ranks: --check off"
