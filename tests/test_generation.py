@@ -123,7 +123,7 @@ def test_a_prompt_that_the_context_has_no_room_for(tiny):
     assert_refused(done, 2, "33 tokens", "32")
 
 
-@pytest.mark.parametrize("shape, texts", [((2, 2, 16, 31), ["[2, 2, 16, 31]"]), (None, ["[2, 3, 16, 32]", "--check"])])
+@pytest.mark.parametrize("shape, texts", [((2, 2, 16, 31), ["2, 2, 16, 31"]), (None, ["2, 3, 16, 32", "--check"])])
 def test_a_cache_that_does_not_fit_is_refused_by_main(tiny, tmp_path, shape, texts):
     """By its name and both shapes: one that is given wrongly, or that of the unsharded net, which has all heads."""
     words = []
@@ -137,7 +137,7 @@ def test_a_cache_that_does_not_fit_is_refused_by_main(tiny, tmp_path, shape, tex
     done = command(*start, tiny / "2" / "Tiny.decode.mindir", *words)
     assert done.returncode == 2, done.stderr
     (said,) = (line for line in lines(done.stderr) if not line.startswith("run.sh:"))
-    assert all(text in said for text in (name, "[2, 2, 16, 32]", *texts)), said
+    assert all(text in said for text in (name, "2, 2, 16, 32", *texts)), said
 
 
 # The example
