@@ -106,9 +106,10 @@ def watch(model):
     mslite.Tensor.get_data_to_numpy = timed("engine", mslite.Tensor.get_data_to_numpy)
     for _, run, _, _ in model.steps:
         if isinstance(run, exchange.Exchange):
-            names = ("Allgather", "Allreduce", "Reduce_scatter_block", "Sendrecv")
-            run.comm = types.SimpleNamespace(**{name: timed("mpi", getattr(run.comm, name)) for name in names})
-            run.ufunc = timed("sums", run.ufunc)
+            names = ("Allgather", "Allreduce", "Barrier", "Reduce_scatter_block", "Sendrecv")
+            comm = types.SimpleNamespace(**{name: timed("mpi", getattr(run.comm, name)) for name in names})
+            comm.rank, comm.bcast, comm.allgather = run.comm.rank, run.comm.bcast, run.comm.allgather
+            run.comm, run.put, run.ufunc = comm, timed("mpi", run.put), timed("sums", run.ufunc)
         else:
             run.stage.predict = timed("engine", run.stage.predict)
 

@@ -46,6 +46,7 @@ class Exchange:
         self.reduction = getattr(MPI, collective.reduction.upper()) if collective.reduction else None
         self.shape = self.buffer = self.result = self.other = None
         self.integers = self.whole = None  # any type of this size will do in an AllGather, and MPI has no float16
+        self.put = np.copyto
         self.in_shared_memory, self.areas = False, {} if areas is None else areas
         self.everyones = None  # what ranks give each other in a reduction: of each rank a share for each
 
@@ -129,11 +130,12 @@ class Exchange:
         rank, barrier = self.rank, self.comm.Barrier
         if self.op == "AllGather":
             barrier()  # the last result has been used
-            np.copyto(self.buffer.reshape(self.count, -1)[rank], data.reshape(-1))
+            self.put(self.buffer.reshape(self.count, -1)[rank], data.reshape(-1))
             barrier()
             return
         shares, everyones = data.reshape(self.count, -1), self.everyones
-        everyones[rank, :rank], everyones[rank, rank + 1 :] = shares[:rank], shares[rank + 1 :]
+        for others in (slice(0, rank), slice(rank + 1, None)):
+            self.put(everyones[rank, others], shares[others])
         barrier()
         mine = self.buffer.reshape(1 if self.op == "ReduceScatter" else self.count, -1)
         total, first = mine[rank if len(mine) > 1 else 0], shares[rank]
