@@ -40,7 +40,7 @@ def encode(name, value):
         describe(tensor, (value.dtype.name, value.shape))
     else:
         made.type = TUPLE
-        made.values.extend(_item(each) for each in value)
+        made.values.extend(_item(item) for item in value)
     return made
 
 
@@ -69,8 +69,8 @@ def decode(attribute):
     if attribute.type == STRING:
         return _one(attribute, "s", "strings").decode(errors="replace")
     if attribute.type in (TUPLE, LIST):
-        items = tuple(decode(each) for each in attribute.values)
-        return UNKNOWN if any(each is UNKNOWN for each in items) else items
+        items = tuple(decode(item) for item in attribute.values)
+        return UNKNOWN if any(item is UNKNOWN for item in items) else items
     if attribute.type == TENSORS and len(attribute.tensors) == 1:
         return _array(attribute.tensors[0])
     return None if attribute.type == NONE else UNKNOWN

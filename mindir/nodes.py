@@ -22,7 +22,7 @@ class Nodes:
 
     def __init__(self, path, model):
         self.path, self.model, self.graph = path, model, model.graph
-        self.primitives = {each.name: each for each in model.primitives}
+        self.primitives = {primitive.name: primitive for primitive in model.primitives}
         self.kind: Dict[str, tuple] = {}  # value: (dtype, shape)
         self.tuples: Dict[str, List[tuple]] = {}  # value: kinds of the tuple's items
         self.items: Dict[str, List[str]] = {}  # value: the values that the tuple was made of
@@ -60,7 +60,7 @@ class Nodes:
     def fixed(self, value):
         """Return the shape, which must have no open dimension."""
         shape = self.shape(value)
-        if any(each < 0 for each in shape):
+        if any(dimension < 0 for dimension in shape):
             self.refuse(f"of the open shape {shape}, where a fixed one is needed", "export it with a fixed shape")
         return shape
 
@@ -76,24 +76,25 @@ class Nodes:
         return found
 
     def numbers(self, *values):
-        return [self.number(each) for each in values]
+        return [self.number(value) for value in values]
 
     def ints(self, value):
         """Return a Constant's whole numbers as a tuple: of one number, of a tuple, of a tensor."""
         found = self.number(value)
-        return tuple(int(each) for each in np.asarray(found).reshape(-1))
+        return tuple(int(number) for number in np.asarray(found).reshape(-1))
 
     def axes(self, value, rank):
         """Return the axes that a Constant names, each from 0 to rank - 1; all of them for () and None."""
         found = () if self.known(value) is None else self.ints(value)
-        return tuple(sorted({each % max(rank, 1) for each in found})) if found else tuple(range(rank))
+        return tuple(sorted({axis % max(rank, 1) for axis in found})) if found else tuple(range(rank))
 
     def attributes(self):
         """Return the node's primitive's attributes, {name: Python value}, without the names of inputs and outputs."""
         name = self.node.op_type[5:]
         if name not in self._attributes:  # decoded once, however many nodes refer to it
-            given = [each for each in self.primitives[name].attribute if not each.name.endswith("put_names")]
-            self._attributes[name] = {each.name: decode(each) for each in given}
+            found = self.primitives[name].attribute
+            given = [attribute for attribute in found if not attribute.name.endswith("put_names")]
+            self._attributes[name] = {attribute.name: decode(attribute) for attribute in given}
         return dict(self._attributes[name])
 
     # New nodes
@@ -108,7 +109,7 @@ class Nodes:
         node = self.graph.node.add(name=self._unique(f"{self.node.output[0]}~{self.part}"))
         node.output.append(node.name)
         node.domain = f"{label(self.node)}-{op}{self.part}"
-        names = [each if type(each) is str else self.constant(each) for each in inputs]
+        names = [value if type(value) is str else self.constant(value) for value in inputs]
         if kind is None:
             kind = (self.dtype(names[0]), self.broadcast(*names))
         self._fill(node, op, names, kind, attributes)
@@ -116,7 +117,7 @@ class Nodes:
 
     def result(self, op, *inputs, kind=None, **attributes):
         """Make the node itself anew, with its name; the kind is the node's own."""
-        names = [each if type(each) is str else self.constant(each) for each in inputs]
+        names = [value if type(value) is str else self.constant(value) for value in inputs]
         if kind is None and self.out is None:
             kind = (self.dtype(names[0]), self.broadcast(*names))
         self._fill(self.node, op, names, kind, attributes)
@@ -130,7 +131,7 @@ class Nodes:
 
     def give_all(self, *values):
         """Make the node's result a tuple of the values."""
-        self.result("MakeTuple", *values, kind=[self._kind(each) for each in values])
+        self.result("MakeTuple", *values, kind=[self._kind(value) for value in values])
 
     def give_first(self, value):
         """Let the value be the first item of the node's result, a tuple; what takes another item is refused."""
@@ -141,14 +142,14 @@ class Nodes:
         node.op_type = f"REF::{self._primitive(op, attributes)}"
         node.input[:] = names
         if kind is not None:
-            shape = next((each for each in node.attribute if each.name == "shape"), None)
+            shape = next((attribute for attribute in node.attribute if attribute.name == "shape"), None)
             shape = node.attribute.add(name="shape") if shape is None else shape
             shape.Clear()
             shape.name = "shape"
             if isinstance(kind, list):
                 shape.type, shape.seq_info.is_dyn_len = TUPLE, False
-                for each in kind:
-                    describe(shape.values.add(type=TENSORS).tensors.add(), each)
+                for item in kind:
+                    describe(shape.values.add(type=TENSORS).tensors.add(), item)
             else:
                 shape.type = TENSORS
                 describe(shape.tensors.add(), kind)
@@ -203,10 +204,10 @@ class Nodes:
 
     def broadcast(self, *values):
         """Return the shape that the values broadcast to."""
-        shapes = [self.shape(each) for each in values if each in self.kind]
+        shapes = [self.shape(value) for value in values if value in self.kind]
         rank = max(map(len, shapes), default=0)
-        columns = zip(*((1,) * (rank - len(each)) + each for each in shapes))
-        return tuple(max(each) if max(each) > 1 or -1 not in each else -1 for each in map(set, columns))
+        columns = zip(*((1,) * (rank - len(shape)) + shape for shape in shapes))
+        return tuple(max(sizes) if max(sizes) > 1 or -1 not in sizes else -1 for sizes in map(set, columns))
 
     def like(self, value, number):
         """Return a 0-d array of the number, in the dtype of a value."""
@@ -236,7 +237,7 @@ class Nodes:
 
     def target(self, value, shape):
         """Return what Reshape is told to give the value this shape: a Constant's Python value."""
-        if sum(each < 0 for each in shape) > 1:
+        if sum(dimension < 0 for dimension in shape) > 1:
             advice = "export it with at most one open dimension"
             self.refuse(f"of the open shape {shape}: more than one dimension can't be told", advice)
         return tuple(shape)
@@ -246,7 +247,7 @@ class Nodes:
         shape, dtype = tuple(shape), self.dtype(value)
         if self.shape(value) == shape:
             return value
-        if any(each < 0 for each in shape):
+        if any(dimension < 0 for dimension in shape):
             self.refuse(f"broadcasts to the open shape {shape}", "export it with a fixed shape")
         return self.make("BroadcastTo", value, kind=(dtype, shape), shape=shape)
 
@@ -257,7 +258,7 @@ class Nodes:
 
     def see_constant(self, node):
         """Note what a Constant node holds."""
-        made = next((each for each in node.attribute if each.name == "value"), None)
+        made = next((attribute for attribute in node.attribute if attribute.name == "value"), None)
         if made is not None and made.type in MONADS:
             self.monads.add(node.output[0])
         elif made is not None:
@@ -267,10 +268,10 @@ class Nodes:
 
     def _note(self, node):
         """Note what kind of value a node gives."""
-        found = next((each for each in node.attribute if each.name == "shape"), None)
+        found = next((attribute for attribute in node.attribute if attribute.name == "shape"), None)
         if found is None:
             return
-        tensors = [each.tensors[0] for each in found.values if len(each.tensors) == 1]
+        tensors = [item.tensors[0] for item in found.values if len(item.tensors) == 1]
         if len(found.tensors) == 1 and found.tensors[0].data_type:
             self.kind[node.output[0]] = self._described(node, found.tensors[0])
         elif found.values and len(tensors) == len(found.values):

@@ -8,8 +8,8 @@ from mindir.schema import TENSORS, TUPLE
 def part_outputs(model):
     """Make of an output that is a node's tuple, or lies in a tuple of outputs, the tuple of its items, a node each."""
     graph = model.graph
-    primitives = {each.name: each.op_type for each in model.primitives}
-    nodes = {each.output[0]: each for each in graph.node if len(each.output) == 1}
+    primitives = {primitive.name: primitive.op_type for primitive in model.primitives}
+    nodes = {node.output[0]: node for node in graph.node if len(node.output) == 1}
     found = [output.name for output in graph.output]
     seen, renamed = set(), {}
     while found:

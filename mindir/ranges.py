@@ -117,7 +117,7 @@ class Ranges:
         """Return what may be beyond int32, in words; "" where nothing is."""
         found = {**self.fixed, **ranges}
         for value, dtype, rule, inputs, node, op in self.steps:
-            taken = [found.get(each) for each in inputs]
+            taken = [found.get(name) for name in inputs]
             if None in taken:
                 continue
             least, most = rule(*taken)
@@ -131,7 +131,7 @@ class Ranges:
 
 def _summed(net, op, value):
     """Return how many values a sum is of, at most; 0 for open shapes."""
-    before, after = (net.kind.get(each, ("", (-1,)))[1] for each in (net.inputs[value][0], value))
+    before, after = (net.kind.get(name, ("", (-1,)))[1] for name in (net.inputs[value][0], value))
     if min(before + after, default=1) < 1:
         return 0
     return product(before) // (product(after) if op == "ReduceSum" else 1)

@@ -29,7 +29,7 @@ class Rewriter(Nodes):
         check(graph) may refuse the Graph that comes of it. Where something is refused, the model is as it was before.
         """
         grown = self.graph.node, self.graph.parameter, self.model.primitives  # only at their ends, until all is right
-        sizes = [len(each) for each in grown]
+        sizes = [len(field) for field in grown]
         try:
             self._go_through(rule_of, is_pure)
             kept = self._needed()
@@ -38,8 +38,8 @@ class Rewriter(Nodes):
         except Exception:
             for node, was in self.before:
                 node.CopyFrom(was)
-            for each, size in zip(grown, sizes):
-                del each[size:]
+            for field, size in zip(grown, sizes):
+                del field[size:]
             raise
         self._settle(kept)
         self.sequence = kept
@@ -67,18 +67,18 @@ class Rewriter(Nodes):
                 raise MindIRError(f"{where}: control flow ({self.op}) can't be rewritten: export the net without it")
             node.ClearField("node_attr")
             node.ClearField("primal_attr")
-            inputs = [self.alias.get(each, each) for each in node.input]
+            inputs = [self.alias.get(name, name) for name in node.input]
             if inputs != list(node.input):
                 node.input[:] = inputs
-            self.args = [each for each in inputs if each not in self.monads]
+            self.args = [name for name in inputs if name not in self.monads]
             self._note(node)
             value = node.output[0]
             self.out = self.tuples.get(value) or self.kind.get(value)
             if primitive.name not in facts:  # looked into once, however many nodes refer to it
-                exchanges = any(each.name == "group" for each in primitive.attribute)
+                exchanges = any(attribute.name == "group" for attribute in primitive.attribute)
                 facts[primitive.name] = is_pure(self, primitive), exchanges
             pure, exchanges = facts[primitive.name]
-            if not pure or any(each in self.impure for each in inputs):
+            if not pure or any(name in self.impure for name in inputs):
                 self.impure.add(value)
             if exchanges:
                 self.exchanged.add(value)
@@ -95,7 +95,7 @@ class Rewriter(Nodes):
             if self.alias[node.output[0]] is None:
                 self.refuse("takes a part of a tuple that isn't made here", "export the net without that output")
             return
-        hidden = next((each for each in self.args if None in self.items.get(each, ())), None)
+        hidden = next((argument for argument in self.args if None in self.items.get(argument, ())), None)
         if hidden:
             self.refuse(f"takes all of {hidden}, of which only the first part is made here", "take the first part only")
         self.op_of[node.output[0]] = self.op
@@ -118,7 +118,7 @@ class Rewriter(Nodes):
         """Do to the model what can't be taken back; nothing is refused any more."""
 
     def _outputs(self):
-        return [self.alias.get(each.name, each.name) for each in self.graph.output]
+        return [self.alias.get(output.name, output.name) for output in self.graph.output]
 
     def _needed(self):
         """Return the nodes that an output needs, or that change state, in their new order."""
@@ -145,15 +145,15 @@ class Rewriter(Nodes):
     def _arrange(self):
         """Put the nodes that are needed in their new order; drop the others."""
         self.alias.update(self._merged())
-        for each, value in zip(self.graph.output, self._outputs()):
-            each.name = self.alias.get(value, value)
+        for output, value in zip(self.graph.output, self._outputs()):
+            output.name = self.alias.get(value, value)
         order = {node.output[0]: place for place, node in enumerate(self._needed())}
         for node in self.graph.node:
             if not node.output or node.output[0] not in order or node.output[0] in self.alias:
                 node.Clear()
         self.graph.node.sort(key=lambda node: order[node.output[0]] if node.output else len(order))
         del self.graph.node[len(order) :]
-        used = {each.op_type[5:] for each in self.graph.node}
+        used = {node.op_type[5:] for node in self.graph.node}
         for index in reversed(range(len(self.model.primitives))):
             if self.model.primitives[index].name not in used:
                 del self.model.primitives[index]

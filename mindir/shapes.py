@@ -4,13 +4,13 @@
 def product(numbers):
     """Return the product of whole numbers, 1 of none."""
     result = 1
-    for each in numbers:
-        result *= each
+    for number in numbers:
+        result *= number
     return result
 
 
 def reduced(shape, axes, keep):
     """Return the shape after a reduction over the axes (each from 0 on)."""
     if keep:
-        return tuple(1 if index in axes else each for index, each in enumerate(shape))
-    return tuple(each for index, each in enumerate(shape) if index not in axes)
+        return tuple(1 if index in axes else size for index, size in enumerate(shape))
+    return tuple(size for index, size in enumerate(shape) if index not in axes)

@@ -44,7 +44,7 @@ def readable_by(version):
 
     As MindSpore's writers went: 1 until 2.2, 2 in 2.3 to 2.5, 3 from 2.6 on.
     """
-    release = tuple(int(each) if each.isdigit() else 0 for each in version.split(".")[:2])
+    release = tuple(int(part) if part.isdigit() else 0 for part in version.split(".")[:2])
     return max(found for found, since in SINCE.items() if since <= release)
 
 
@@ -86,7 +86,7 @@ def rule_of(net, primitive):
         return by_table if primitive.prim_type == 2 else None
     if net.op in ("MakeTuple", "make_list", "TupleGetItem", "UpdateState", "Depend", "Load"):
         return None
-    if any(each.name == "group" for each in primitive.attribute):
+    if any(attribute.name == "group" for attribute in primitive.attribute):
         return None  # a collective: every back end says itself which ones it has
     return unknown
 
@@ -100,4 +100,4 @@ def is_pure(net, primitive):
     if net.op in MADE_OF or net.op in ("Load", "Depend", "UpdateState", "TensorMove"):
         return True
     effects = ("side_effect_mem", "side_effect_io")
-    return net.op != "Send" and not any(each.name in effects and each.i for each in primitive.attribute)
+    return net.op != "Send" and not any(attribute.name in effects and attribute.i for attribute in primitive.attribute)

@@ -74,7 +74,7 @@ def compare(net, x, number):
 def clamp(net, x, least=None, most=None):
     dtype = net.out[0]
     bounds = [
-        (op, each) for op, each in (("Maximum", least), ("Minimum", most)) if each and net.known(each) is not None
+        (op, bound) for op, bound in (("Maximum", least), ("Minimum", most)) if bound and net.known(bound) is not None
     ]
     x = net.cast(x, dtype)
     for op, bound in bounds[:-1]:

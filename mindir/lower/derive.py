@@ -32,21 +32,21 @@ TRAINING = ("Grad", "Apply", "Adam", "Momentum", "Optimizer", "Embedding", "Quan
 def classes(path):
     """Return {name: ast.ClassDef} of the file."""
     with open(path) as file:
-        return {each.name: each for each in ast.parse(file.read()).body if isinstance(each, ast.ClassDef)}
+        return {cls.name: cls for cls in ast.parse(file.read()).body if isinstance(cls, ast.ClassDef)}
 
 
 def function(cls, name):
-    return next((each for each in cls.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
+    return next((method for method in cls.body if isinstance(method, ast.FunctionDef) and method.name == name), None)
 
 
 def calls(node, *names):
     """Return the calls of self.NAME in the function, in the order of the file."""
-    found = [each for each in ast.walk(node) if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute)]
-    return sorted((each for each in found if each.func.attr in names), key=lambda each: each.lineno)
+    found = [call for call in ast.walk(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)]
+    return sorted((call for call in found if call.func.attr in names), key=lambda call: call.lineno)
 
 
 def arguments(node):
-    return [each.arg for each in node.args.args[1:]] if node else []
+    return [argument.arg for argument in node.args.args[1:]] if node else []
 
 
 def newer(cls):
@@ -67,7 +67,7 @@ def older(cls):
     init = function(cls, "__init__")
     names = None
     for call in calls(init, "init_prim_io_names") if init else []:
-        given = {each.arg: each.value for each in call.keywords}
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
         given = given.get("inputs", call.args[0] if call.args else None)
         names = ast.literal_eval(given) if isinstance(given, ast.List) else None
     return names, arguments(init)
@@ -77,7 +77,7 @@ def derive(new, old):
     """Return {primitive: (inputs, attributes) as in the table} for what both have, and the names of what differs."""
     made, differ = {}, []
     for name in sorted(set(new) & set(old)):
-        if any(each in name for each in TRAINING) or name.startswith("_"):
+        if any(word in name for word in TRAINING) or name.startswith("_"):
             continue
         if name in BY_HAND:
             made[name] = BY_HAND[name]
@@ -92,10 +92,10 @@ def derive(new, old):
             continue
         inputs, attributes = newer(new[name])
         names, given = older(old[name])
-        if [each for each, _ in attributes] != given or names is not None and len(names) != len(inputs):
+        if [attribute for attribute, _ in attributes] != given or names is not None and len(names) != len(inputs):
             differ.append(name)
             continue
-        attributes = " ".join(f"{each}:{kind}" if kind else each for each, kind in attributes)
+        attributes = " ".join(f"{attribute}:{kind}" if kind else attribute for attribute, kind in attributes)
         made[name] = " ".join(names or inputs), attributes
     return made, differ
 

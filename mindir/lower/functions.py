@@ -18,7 +18,7 @@ SAME = {"AcosExt": "Acos", "AsinExt": "Asin", "AtanExt": "Atan", "AcoshExt": "Ac
 
 @of(*SAME, "Atan2Ext")
 def under_another_name(net, *args):
-    net.result(SAME.get(net.op, "Atan2"), *(net.cast(each, net.out[0]) for each in args))
+    net.result(SAME.get(net.op, "Atan2"), *(net.cast(value, net.out[0]) for value in args))
 
 
 @of("Log2", "Log10")

@@ -60,7 +60,7 @@ def windows_of(net, x, kernel, stride, padding, many):
     kernel = last(net.ints(kernel), many)
     given = net.known(stride)
     stride = kernel if given is None or given == () else last(net.ints(stride), many)
-    return kernel, stride, [(each, each) for each in last(net.ints(padding), many)]
+    return kernel, stride, [(count, count) for count in last(net.ints(padding), many)]
 
 
 def last(numbers, many):

@@ -14,7 +14,7 @@ def cut_out(net, x, axis, start, stop, step=1, drop=False):
     axis %= max(rank, 1)
     size = net.shape(x)[axis]
     if size >= 0:
-        start, stop = (min(max(each + size if each < 0 else each, 0), size) for each in (start, stop))
+        start, stop = (min(max(place + size if place < 0 else place, 0), size) for place in (start, stop))
     begin, end, strides = [0] * rank, [0] * rank, [1] * rank
     begin[axis], end[axis], strides[axis] = start, stop, step
     whole = sum(1 << index for index in range(rank) if index != axis)

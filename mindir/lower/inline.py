@@ -8,7 +8,7 @@ MOST_NODES = 1 << 20
 
 def inline(path, model):
     """Replace, in place, each call of a function by the function's nodes. Raises MindIRError for control flow."""
-    functions = {each.name: each for each in model.functions}
+    functions = {function.name: function for function in model.functions}
     if not functions:
         return
     nodes, graph, count = list(model.graph.node), model.graph, 0
@@ -19,7 +19,7 @@ def inline(path, model):
         if node is None:  # behind a function's last node: inside is (the call's value, the result's)
             results[inside[0]] = results.get(inside[1], inside[1])
             continue
-        node.input[:] = [results.get(each, each) for each in node.input]
+        node.input[:] = [results.get(name, name) for name in node.input]
         function = functions.get(node.op_type[5:])
         if function is None:
             done.append(node)
@@ -32,10 +32,10 @@ def inline(path, model):
             raise MindIRError(f"{path}: more than {MOST_NODES} nodes once its functions are inlined: damaged file?")
         body, result = _copy(path, graph, function, node, count)
         todo.append((None, (node.output[0], result)))
-        todo += [(each, (*inside, function.name)) for each in reversed(body)]
+        todo += [(copied, (*inside, function.name)) for copied in reversed(body)]
         made[id(node)] = node
-    for each in graph.output:
-        each.name = results.get(each.name, each.name)
+    for output in graph.output:
+        output.name = results.get(output.name, output.name)
     for node in made.values():
         node.Clear()
     order = {node.output[0]: place for place, node in enumerate(done)}
@@ -48,20 +48,20 @@ def _copy(path, graph, function, call, count):
     """Add the function's nodes for one call to the graph; return them and the name of the function's result."""
     if len(function.output) != 1 or len(function.input) != len(call.input):
         raise MindIRError(f"{path}: node {label(call)}: not a plain call of {function.name}: export the net without it")
-    names, body = dict(zip((each.name for each in function.input), call.input)), []
-    for each in function.node:
+    names, body = dict(zip((argument.name for argument in function.input), call.input)), []
+    for original in function.node:
         node = graph.node.add()
-        node.CopyFrom(each)
-        node.input[:] = [names.get(name, name) for name in each.input]
-        names[each.output[0]] = f"{each.output[0]}@{count}"
-        node.output[:], node.name = [names[each.output[0]]], f"{each.name}@{count}"
-        node.domain = f"{each.domain}@{count}" if each.domain else ""
+        node.CopyFrom(original)
+        node.input[:] = [names.get(name, name) for name in original.input]
+        names[original.output[0]] = f"{original.output[0]}@{count}"
+        node.output[:], node.name = [names[original.output[0]]], f"{original.name}@{count}"
+        node.domain = f"{original.domain}@{count}" if original.domain else ""
         body.append(node)
     return body, names[function.output[0].name]
 
 
 def _check_arguments(path, node, functions):
-    taken = next((each for each in node.input if each in functions), None)
+    taken = next((name for name in node.input if name in functions), None)
     if taken:
         advice = "export the net without conditions and loops that depend on what it computes"
         raise MindIRError(f"{path}: node {label(node)}: control flow, as it takes the function {taken}: {advice}")

@@ -50,7 +50,7 @@ def cross_entropy(net, x, y, weight, reduction):
     """-(y log(x) + (1 - y) log(1 - x)), the logarithms at least -100."""
     one, least = net.like(x, 1), net.like(x, -100)
     logs = [
-        net.make("Maximum", net.make("Log", each), least) for each in (x, net.make("Sub", one, x, kind=net._kind(x)))
+        net.make("Maximum", net.make("Log", value), least) for value in (x, net.make("Sub", one, x, kind=net._kind(x)))
     ]
     first = net.make("Mul", y, logs[0])
     second = net.make("Mul", net.make("Sub", one, y, kind=net._kind(y)), logs[1])

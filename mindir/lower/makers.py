@@ -57,5 +57,5 @@ def one_hot_of_both(net, indices, depth, on, off, axis):
 
 @of("OneHotExt")
 def one_hot(net, indices, depth, on, off, axis):
-    on, off = (np.asarray(net.number(each)).astype(net.numpy_dtype(net.out[0])).reshape(()) for each in (on, off))
+    on, off = (np.asarray(net.number(value)).astype(net.numpy_dtype(net.out[0])).reshape(()) for value in (on, off))
     net.result("OneHot", indices, int(net.number(depth)), on, off, axis=int(net.number(axis)))

@@ -38,7 +38,7 @@ def batch_norm(net, x, gamma, beta, mean, var, training, _, epsilon):
     (count,) = net.shape(mean)
     gamma, beta = given_or(net, gamma, 1, (count,), dtype), given_or(net, beta, 0, (count,), dtype)
     one = (1, count) + (1,) * (len(shape) - 2)
-    gamma, beta, mean, var = (net.reshape(each, one) for each in (gamma, beta, mean, var))
+    gamma, beta, mean, var = (net.reshape(vector, one) for vector in (gamma, beta, mean, var))
     y = net.make("RealDiv", net.make("Sub", x, mean), root(net, var, epsilon))
     net.give_all(net.make("Add", net.make("Mul", y, gamma), beta), mean, var)
 

@@ -38,7 +38,7 @@ def filled(net, x, pairs, number):
         ]
         parts = [value for value, size in ((ends[0], before), (x, 1), (ends[1], after)) if size]
         if len(parts) > 1:
-            both = net.make("MakeTuple", *parts, kind=[net._kind(each) for each in parts])
+            both = net.make("MakeTuple", *parts, kind=[net._kind(part) for part in parts])
             kind = dtype, (*shape[:axis], shape[axis] + before + after, *shape[axis + 1 :])
             x = net.make("Concat", both, kind=kind, axis=axis, N=len(parts), inputNums=len(parts))
     return x

@@ -49,17 +49,17 @@ def over_axes(net, x, axis, keep):
 @of("Std", "Var", "VarMean", "StdMean")
 def spread(net, x, axis, correction, keep):
     shape, axes = net.fixed(x), net.axes(axis, len(net.shape(x)))
-    mean, made = variance(net, x, axes, product(shape[each] for each in axes) - net.number(correction))
+    mean, made = variance(net, x, axes, product(shape[index] for index in axes) - net.number(correction))
     made = net.make("Sqrt", made) if net.op.startswith("Std") else made
     if net.op.endswith("Mean"):
-        net.give_all(*(net.reshape(each, kind[1]) for each, kind in zip((made, mean), net.out)))
+        net.give_all(*(net.reshape(value, kind[1]) for value, kind in zip((made, mean), net.out)))
     else:
         net.result_reshaped(made)
 
 
 def count_along(net, x, axes):
     """Return how many values a reduction over the axes brings together, which must not be open."""
-    sizes = [net.shape(x)[each] for each in axes]
+    sizes = [net.shape(x)[axis] for axis in axes]
     if min(sizes, default=1) < 0:
         net.refuse(f"over an open dimension of {net.shape(x)}", "export it with a fixed shape")
     return product(sizes)
@@ -69,7 +69,7 @@ def variance(net, x, axes, count):
     """Return the mean and the variance, which divides by `count`, with all dimensions kept."""
     mean = reduce(net, "ReduceMean", x, axes, True)
     squares = net.make("Square", net.make("Sub", x, mean))
-    if count == product(net.shape(x)[each] for each in axes):
+    if count == product(net.shape(x)[axis] for axis in axes):
         return mean, reduce(net, "ReduceMean", squares, axes, True)
     total = reduce(net, "ReduceSum", squares, axes, True)
     return mean, net.make("RealDiv", total, net.like(x, count))
@@ -80,7 +80,7 @@ def standard_deviation(net, x, axis, unbiased, keep):
     axes = net.axes(axis, len(net.shape(x)))
     count = count_along(net, x, axes) - bool(net.number(unbiased))
     mean, made = variance(net, x, axes, count)
-    net.give_all(*(net.reshape(each, kind[1]) for each, kind in zip((net.make("Sqrt", made), mean), net.out)))
+    net.give_all(*(net.reshape(value, kind[1]) for value, kind in zip((net.make("Sqrt", made), mean), net.out)))
 
 
 @of("LogSumExp")

@@ -11,7 +11,7 @@ RULES, of = rules()
 def parts(net, x, axis, kinds, result=True):
     """Split x along an axis into parts of these kinds."""
     axis %= max(len(net.shape(x)), 1)
-    sizes = tuple(each[1][axis] for each in kinds)
+    sizes = tuple(kind[1][axis] for kind in kinds)
     if min(sizes) < 0:
         net.refuse("along an open dimension", "export it with a fixed shape")
     how = {"axis": axis, "output_num": len(sizes), "num_split": len(sizes), "size_splits": sizes}
@@ -49,14 +49,14 @@ def unstack(net, x, axis):
 def transpose(net, x, order):
     if net.known(order) is not UNKNOWN:
         rank = len(net.shape(x))
-        net.result("Transpose", x, tuple(each % rank for each in net.ints(order)))
+        net.result("Transpose", x, tuple(axis % rank for axis in net.ints(order)))
 
 
 @of("TransposeExtView", "TransposeExt")
 def swap_two(net, x, first, second):
     rank = len(net.shape(x))
     order = list(range(rank))
-    first, second = (each % rank for each in net.numbers(first, second))
+    first, second = (axis % rank for axis in net.numbers(first, second))
     order[first], order[second] = second, first
     net.result("Transpose", x, tuple(order))
 
@@ -73,9 +73,9 @@ def expand_dims(net, x, axis):
 
 @of("Squeeze")
 def squeeze(net, x, axis):
-    axes = net.ints(axis) or tuple(index for index, each in enumerate(net.fixed(x)) if each == 1)
+    axes = net.ints(axis) or tuple(index for index, size in enumerate(net.fixed(x)) if size == 1)
     rank = len(net.shape(x))
-    axes = tuple(each % rank for each in axes if net.shape(x)[each % rank] == 1)
+    axes = tuple(index % rank for index in axes if net.shape(x)[index % rank] == 1)
     if axes:
         net.result("Squeeze", x, axis=axes)
     else:
@@ -122,14 +122,14 @@ def rolled(net, x, shifts, axes):
     """Return x with the last `shift` values of each axis at the front."""
     if axes is None or axes == ():
         net.refuse("without axes", "give dims")
-    axes, shifts = ((each,) if isinstance(each, int) else each for each in (axes, shifts))
+    axes, shifts = ((given,) if isinstance(given, int) else given for given in (axes, shifts))
     shape = net.fixed(x)
     for axis, shift in zip(axes, shifts):
         axis %= len(shape)
         size = shape[axis]
         if shift % size:
             sizes = (size - shift % size, shift % size)
-            kinds = [(net.dtype(x), (*shape[:axis], each, *shape[axis + 1 :])) for each in sizes]
+            kinds = [(net.dtype(x), (*shape[:axis], length, *shape[axis + 1 :])) for length in sizes]
             first, last = parts(net, x, axis, kinds, result=False)
             both = net.make("MakeTuple", last, first, kind=kinds[::-1])
             x = net.make("Concat", both, kind=(net.dtype(x), shape), axis=axis, N=2, inputNums=2)
@@ -140,12 +140,12 @@ def rolled(net, x, shifts, axes):
 def meshgrid(net, values, indexing):
     """Each vector along an axis of its own, broadcast to all."""
     vectors, order = net.items.get(values, ()), net.number(indexing)
-    if not vectors or min(min(each[1]) for each in net.out) < 0:
+    if not vectors or min(min(kind[1]) for kind in net.out) < 0:
         net.refuse("of an open shape", "export it with a fixed shape")
     made = []
     for place, (value, kind) in enumerate(zip(vectors, net.out)):
         if order == 1 and place < 2:  # "xy"; "ij" is 0
             place = 1 - place
-        one = tuple(each if index == place else 1 for index, each in enumerate(kind[1]))
+        one = tuple(size if index == place else 1 for index, size in enumerate(kind[1]))
         made.append(net.expand(net.reshape(value, one), kind[1]))
     net.give_all(*made)

@@ -14,7 +14,7 @@ def top(net, x, count, axis, largest, kinds):
     if axis != rank - 1:
         x = turn(net, x, order)
     x = x if largest else net.make("Neg", x)
-    turned = tuple(shape[each] for each in order)
+    turned = tuple(shape[index] for index in order)
     both_kinds = [(dtype, turned), ("int32", turned)]
     both = net.make("TopK", x, count, kind=both_kinds, sorted=True)
     value, place = (net.make("TupleGetItem", both, index, kind=kind) for index, kind in enumerate(both_kinds))
@@ -27,7 +27,7 @@ def top(net, x, count, axis, largest, kinds):
 
 def turn(net, x, order):
     shape = net.shape(x)
-    return net.make("Transpose", x, tuple(order), kind=(net.dtype(x), tuple(shape[each] for each in order)))
+    return net.make("Transpose", x, tuple(order), kind=(net.dtype(x), tuple(shape[index] for index in order)))
 
 
 @of("TopkExt")

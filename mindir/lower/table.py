@@ -18,7 +18,7 @@ def read():
         for line in file:
             if not line.startswith("#"):
                 name, inputs, attributes = line.rstrip("\n").split("\t")
-                pairs = [(each.split(":") + [""])[:2] for each in attributes.split()]
+                pairs = [(attribute.split(":") + [""])[:2] for attribute in attributes.split()]
                 table[name] = inputs.split(), pairs
     return table
 

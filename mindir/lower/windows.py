@@ -75,8 +75,8 @@ def pool_windows(size, kernel, stride, before, after, dilation, ceil):
     for index in range(count):
         first = index * stride - before
         places = [first + step * dilation for step in range(kernel)]
-        windows.append([each for each in places if 0 <= each < size])
-        counts.append(sum(each < size + after for each in places))
+        windows.append([place for place in places if 0 <= place < size])
+        counts.append(sum(place < size + after for place in places))
     return windows, counts
 
 

@@ -66,5 +66,5 @@ def is_pure(net, primitive):
     """Return whether the node changes no state, as the primitive's attributes say."""
     effects = ("side_effect_mem", "side_effect_io")
     return net.op in ("BatchNorm", "InstanceNorm") or not any(
-        each.name in effects and each.i for each in primitive.attribute
+        attribute.name in effects and attribute.i for attribute in primitive.attribute
     )

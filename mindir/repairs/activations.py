@@ -164,7 +164,7 @@ def sign(net, x):
     dtype, zero = net.dtype(x), net.like(x, 0)
     shape = net.shape(x)
     parts = [net.make(op, x, zero, kind=("bool", shape)) for op in ("Greater", "Less")]
-    net.result("Sub", *(net.cast(each, "float32" if dtype.startswith("float") else dtype) for each in parts))
+    net.result("Sub", *(net.cast(part, "float32" if dtype.startswith("float") else dtype) for part in parts))
 
 
 @of("Trunc")

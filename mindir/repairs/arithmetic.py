@@ -78,7 +78,7 @@ def power(net, base, exponent):
         number = net.like(exponent, np.reshape(number, -1)[0])
         net.result("Pow", net.make("Minimum", net.make("Maximum", exponent, number), number), exponent)
     elif net.known(exponent) is UNKNOWN or np.size(net.known(exponent)) != 1:
-        net.result("Pow", *(net.expand(each, net.out[1]) for each in (base, exponent)))
+        net.result("Pow", *(net.expand(value, net.out[1]) for value in (base, exponent)))
     return None
 
 

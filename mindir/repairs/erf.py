@@ -69,7 +69,7 @@ class GeLUs:
                 return float(number), []
         if op not in ("Mul", "RealDiv", "Div") or len(self.net.inputs[value]) != 2 or not depth:
             return 1.0, [value]
-        (first, values), (second, others) = (self._factors(each, depth - 1) for each in self.net.inputs[value])
+        (first, values), (second, others) = (self._factors(factor, depth - 1) for factor in self.net.inputs[value])
         if op == "Mul":
             return first * second, values + others
         return (first / second, values) if second and not others else (1.0, [value])

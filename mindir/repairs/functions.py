@@ -32,7 +32,7 @@ def fill(net, _, value):
 
 @of("LinSpace")
 def linspace(net, first, last, count):
-    given = (np.reshape(each, -1)[0] for each in net.numbers(first, last))
+    given = (np.reshape(number, -1)[0] for number in net.numbers(first, last))
     net.give(np.linspace(*given, int(net.number(count))).astype(net.numpy_dtype(net.out[0])))
 
 
@@ -100,7 +100,7 @@ def truth_values(net, *values):
         return None
     whole = [net.cast(part, "int32") for part in parts]
     if net.op == "Stack":
-        both = net.make("MakeTuple", *whole, kind=[net._kind(each) for each in whole])
+        both = net.make("MakeTuple", *whole, kind=[net._kind(part) for part in whole])
         made = net.make("Stack", both, kind=("int32", net.out[1]), **net.attributes())
         return net.result("NotEqual", made, np.array(0, np.int32))
     kinds = [("int32", shape) for _, shape in net.out]
@@ -109,5 +109,5 @@ def truth_values(net, *values):
     both = net.make(net.op, *whole, kind=kinds, **given)
     items = [net.make("TupleGetItem", both, index, kind=kind) for index, kind in enumerate(kinds)]
     return net.give_all(
-        *(net.make("NotEqual", each, np.array(0, np.int32), kind=("bool", net.shape(each))) for each in items)
+        *(net.make("NotEqual", item, np.array(0, np.int32), kind=("bool", net.shape(item))) for item in items)
     )

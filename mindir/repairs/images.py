@@ -19,11 +19,11 @@ def bias_add(net, x, bias):
 @of("BatchNorm")
 def batch_norm(net, x, *four):
     """The engine takes weights only for its four vectors, not what is computed or put in."""
-    if all(each in net.products.parameters for each in four):
+    if all(vector in net.products.parameters for vector in four):
         return
     scale, offset, mean, var = four
     one = (1, *net.shape(scale)) + (1,) * (len(net.shape(x)) - 2)
-    scale, offset, mean, var = (net.reshape(each, one) for each in (scale, offset, mean, var))
+    scale, offset, mean, var = (net.reshape(vector, one) for vector in (scale, offset, mean, var))
     root = net.make("Sqrt", net.make("Add", var, net.like(var, net.attributes().get("epsilon", 1e-5))))
     y = net.make("RealDiv", net.make("Sub", x, mean), root)
     y = net.make("Add", net.make("Mul", y, scale), offset)
@@ -68,7 +68,7 @@ def across_channels(net, x):
     """x / (bias + alpha * the sum of the squares of 2 * depth_radius + 1 channels)^beta."""
     given, channels = net.attributes(), net.fixed(x)[1]
     reach = range(channels)
-    near = [[other for other in reach if abs(other - each) <= given["depth_radius"]] for each in reach]
+    near = [[other for other in reach if abs(other - channel) <= given["depth_radius"]] for channel in reach]
     total = mean(net, net.make("Square", x), 1, near, [1] * channels)
     base = net.make("Add", net.make("Mul", total, net.like(x, given["alpha"])), net.like(x, given["bias"]))
     net.result("RealDiv", x, net.make("Pow", base, net.like(x, given["beta"])))

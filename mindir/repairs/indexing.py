@@ -21,7 +21,7 @@ def gather(net, x, indices, axis):
 def select(net, mask, x, y):
     """The engine broadcasts nothing here."""
     shape = net.out[1]
-    if any(net.shape(each) != shape for each in (mask, x, y)):
+    if any(net.shape(value) != shape for value in (mask, x, y)):
         net.result("Select", *expand_all(net, (mask, x, y), shape))
 
 
@@ -33,10 +33,10 @@ def masked_fill(net, x, mask, value):
 
 def expand_all(net, values, shape):
     """Return the values broadcast to the shape; to an open one as products with ones, which one of them gives."""
-    whole = next((each for each in values if net.shape(each) == shape), None)
+    whole = next((value for value in values if net.shape(value) == shape), None)
     if min(shape, default=1) >= 0 or whole is None:
-        return [expand(net, each, shape) for each in values]
-    return [each if net.shape(each) == shape else spread(net, each, ones_of(net, whole)) for each in values]
+        return [expand(net, value, shape) for value in values]
+    return [value if net.shape(value) == shape else spread(net, value, ones_of(net, whole)) for value in values]
 
 
 def ones_of(net, x):
@@ -108,7 +108,7 @@ def written_out(net, shape, begin, end, strides, given):
 def one_hot(net, indices, depth, on, off):
     """The engine's gives float32 only."""
     axis, dtype = net.attributes().get("axis", -1), net.out[0]
-    on, off = (np.asarray(net.number(each)).astype(np.float32).reshape(()) for each in (on, off))
+    on, off = (np.asarray(net.number(value)).astype(np.float32).reshape(()) for value in (on, off))
     if net.numpy_dtype(dtype) == "float32":
         return net.result("OneHot", indices, int(net.number(depth)), on, off, axis=axis)
     made = net.make("OneHot", indices, int(net.number(depth)), on, off, kind=("float32", net.out[1]), axis=axis)

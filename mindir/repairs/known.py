@@ -43,8 +43,8 @@ def refuse_unknown(net, is_lowered, back_end):
     known = KNOWN[back_end]
     for value, op, dtype in primitives(net):
         where = f"{net.path}: node {label(net.nodes[value])}"
-        shapes = [net.kind[each][1] for each in (value, *net.inputs[value]) if each in net.kind]
-        empty = next((each for each in shapes if 0 in each), None)
+        shapes = [net.kind[name][1] for name in (value, *net.inputs[value]) if name in net.kind]
+        empty = next((shape for shape in shapes if 0 in shape), None)
         if empty is not None:
             why = f"{op} of the shape {empty}, no values, on which mindspore_lite 2.0 crashes"
             raise MindIRError(f"{where}: {why}: leave it out")

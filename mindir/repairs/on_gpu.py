@@ -33,7 +33,7 @@ def _convolution(net, value, inputs):
 
 
 def _gather(net, value, inputs):
-    kinds = [net.kind.get(each) for each in (value, *inputs[:2])]
+    kinds = [net.kind.get(name) for name in (value, *inputs[:2])]
     if all(kinds):
         made, taken, indices = (len(shape) for _, shape in kinds)
         if made != taken + indices - 1:
@@ -52,7 +52,7 @@ def _choice(net, value, inputs):
 
 
 def _broadcast(net, value, inputs):
-    shapes = [net.kind[each][1] for each in (value, *inputs[:2]) if each in net.kind]
+    shapes = [net.kind[name][1] for name in (value, *inputs[:2]) if name in net.kind]
     if len(shapes) == 3 and len(shapes[1]) != len(shapes[2]) and shapes[0] != max(shapes[1:], key=len):
         return f" of {shapes[1]} and {shapes[2]}, which both grow"
     return None

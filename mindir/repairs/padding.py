@@ -22,7 +22,7 @@ def pad(net, x, pads, value=None):
     if mode != "constant":
         return net.give(padded(net, x, mode, pairs))
     number = 0 if value is None or net.known(value) is None else np.reshape(net.number(value), -1)[0].item()
-    plain = number == 0 and min(each for pair in pairs for each in pair) >= 0
+    plain = number == 0 and min(count for pair in pairs for count in pair) >= 0
     if plain and net.dtype(x) == "float32":
         return net.result("Pad", x, paddings=tuple(pairs))
     return net.give(filled(net, x, pairs, number))

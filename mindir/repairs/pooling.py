@@ -13,7 +13,7 @@ def pads_of(mode, pads, sizes, kernel, strides):
         return [(0, 0)] * len(sizes)
     if mode.upper() == "SAME":
         missing = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(sizes, kernel, strides)]
-        return [(each // 2, each - each // 2) for each in missing]
+        return [(count // 2, count - count // 2) for count in missing]
     return list(zip(pads[::2], pads[1::2]))
 
 
@@ -30,7 +30,7 @@ def pool_3d(net, x):
     if given.get("divisor_override"):
         net.refuse("with a divisor", "multiply after it")
     if net.op == "MaxPool3DWithArgmax":
-        pads = [(each, each) for each in last(given["pads"], 3)]
+        pads = [(pad, pad) for pad in last(given["pads"], 3)]
         how = {"dilation": last(given["dilation"], 3)}
     else:
         pads = pads_of(given.get("pad_mode", "VALID"), last(given.get("pad_list", 0), 6), sizes, kernel, strides)
@@ -58,4 +58,4 @@ def max_pool(net, x):
     given = net.attributes()
     kernel, strides, pads, dilation = (last(given[name], 2) for name in ("kernel_size", "strides", "pads", "dilation"))
     how = {"dilation": dilation, "ceil": bool(given.get("ceil_mode", False))}
-    net.give_first(pooled(net, x, kernel, strides, [(each, each) for each in pads], **how))
+    net.give_first(pooled(net, x, kernel, strides, [(pad, pad) for pad in pads], **how))

@@ -26,7 +26,7 @@ def write_axes_out(net, x, axis):
     Its own ReduceMax begins with 1.2e-38, not with -inf, and it has no ReduceAny.
     """
     shape, keep = net.shape(x), keeps(net)
-    axes = [each for each in net.axes(axis, len(shape)) if shape[each] != 1]
+    axes = [index for index in net.axes(axis, len(shape)) if shape[index] != 1]
     if 0 in shape:
         net.refuse(f"of the shape {shape}, which has no values")
     if net.op == "ReduceMean" and net.dtype(x) != "float32":
@@ -54,10 +54,10 @@ def standard_deviation(net, x):
     rank = len(net.shape(x))
     axes = given.get("axis", ())
     axes = (axes,) if isinstance(axes, int) else tuple(axes)
-    axes = tuple(sorted({each % rank for each in axes})) or tuple(range(rank))
+    axes = tuple(sorted({axis % rank for axis in axes})) or tuple(range(rank))
     count = count_along(net, x, axes) - bool(given.get("unbiased", True))
     mean, square = variance(net, x, axes, count)
-    net.give_all(*(net.reshape(each, kind[1]) for each, kind in zip((net.make("Sqrt", square), mean), net.out)))
+    net.give_all(*(net.reshape(value, kind[1]) for value, kind in zip((net.make("Sqrt", square), mean), net.out)))
 
 
 @of("Argmax", "Argmin")
@@ -91,7 +91,7 @@ def extreme_and_place(net, x):
     both = net.make("ArgMaxWithValue", value, kind=kinds, axis=axis, dimension=axis, keep_dims=keep)
     place, value = (net.make("TupleGetItem", both, index, kind=kind) for index, kind in enumerate(kinds))
     value = net.make("Neg", value) if least else value
-    net.give_all(*(net.reshape(each, kind[1]) for each, kind in zip((place, value), net.out)))
+    net.give_all(*(net.reshape(result, kind[1]) for result, kind in zip((place, value), net.out)))
 
 
 @of("CumSum")

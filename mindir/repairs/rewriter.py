@@ -73,7 +73,7 @@ class EngineRewriter(Rewriter):
 
     def see_constant(self, node):
         """Refuse whole numbers that the dtype that the engine computes in can't hold."""
-        value = next((each for each in node.attribute if each.name == "value"), None)
+        value = next((attribute for attribute in node.attribute if attribute.name == "value"), None)
         tensor = value.tensors[0] if value is not None and value.type == TENSORS and len(value.tensors) == 1 else None
         dtype = DTYPES.get(tensor.data_type, "") if tensor is not None else ""
         if dtype in COMPUTED_AS and not tensor.raw_data:
@@ -122,20 +122,21 @@ class EngineRewriter(Rewriter):
         if self.op not in POSITIVE_OF_ALL:
             return False
         known = [value in self.positive or self.known(value) for value in self.args]
-        return all(each is True or isinstance(each, np.ndarray) and each.size == 1 and each >= 0 for each in known)
+        return all(found is True or isinstance(found, np.ndarray) and found.size == 1 and found >= 0 for found in known)
 
     def _of_one_dtype(self, node):
         """Give both arguments the dtype of the result: the engine mixes none, and a plain number is of its own type."""
-        known = [self.known(each) for each in self.args]
-        plain = [isinstance(each, (bool, int, float)) for each in known]
+        known = [self.known(value) for value in self.args]
+        plain = [isinstance(found, (bool, int, float)) for found in known]
         dtypes = [
-            type(each).__name__ if number else self.dtype(value) for value, each, number in zip(self.args, known, plain)
+            type(found).__name__ if is_plain else self.dtype(value)
+            for value, found, is_plain in zip(self.args, known, plain)
         ]
         if len(set(dtypes)) == 1 and not any(plain):
             return
         dtype = self.numpy_dtype(self.out[0])
         if dtype == "bool":  # a comparison's
-            dtype = "float32" if any(each.startswith("float") for each in dtypes) else "int32"
+            dtype = "float32" if any(name.startswith("float") for name in dtypes) else "int32"
         for place, number in enumerate(known):
             constant = number is not UNKNOWN and np.ndim(number) == 0
             made = self.constant(np.array(number, dtype)) if constant else self.cast_in_engine(self.args[place], dtype)
@@ -178,12 +179,12 @@ class EngineRewriter(Rewriter):
         """Equal nodes are one: the engine makes them one, and then misses outputs."""
         merged, seen, kept = {}, {}, []
         attributes = {
-            name: (primitive.op_type, tuple(sorted(each.SerializeToString() for each in primitive.attribute)))
+            name: (primitive.op_type, tuple(sorted(attribute.SerializeToString() for attribute in primitive.attribute)))
             for name, primitive in self.primitives.items()
         }
         for node in self.sequence:
             value, primitive = node.output[0], attributes.get(node.op_type[len("REF::") :])
-            inputs = [merged.get(each, each) for each in node.input]
+            inputs = [merged.get(name, name) for name in node.input]
             if inputs != list(node.input):
                 node.input[:] = inputs
             small = primitive is None and node.ByteSize() < 4096

@@ -48,7 +48,7 @@ def reshape(net, x, shape):
     known = net.known(shape)
     told = net.ints(shape) if known is not UNKNOWN else None
     if net.out[1] == () or told is None:
-        if told is None and sum(each < 0 for each in net.out[1]) > 1:
+        if told is None and sum(size < 0 for size in net.out[1]) > 1:
             told = _dimensions(net, x, shape)
             if told is not None:
                 return net.result("Reshape", x, np.array(told, np.int32))
