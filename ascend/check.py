@@ -116,9 +116,9 @@ def _repeated(found, table):
     for owner, value in within:
         if isinstance(value, dict):
             found += [f"{_at(owner, key)}: is there more than once: keep one" for key in value.get(None, ())]
-            within += [(_at(owner, key), each) for key, each in value.items() if key is not None]
+            within += [(_at(owner, key), item) for key, item in value.items() if key is not None]
         elif isinstance(value, list):
-            within += [(f"{owner}[{index}]", each) for index, each in enumerate(value)]
+            within += [(f"{owner}[{index}]", item) for index, item in enumerate(value)]
 
 
 def problems(table):
@@ -151,17 +151,17 @@ def problems(table):
     for (owner, server), (_, server_id) in zip(servers, server_ids):
         _text(found, owner, server, "host_ip", needed=False)
         devices = _objects(found, owner, server, "device")
-        ids = [(each, _text(found, each, device, "device_id")) for each, device in devices]
+        ids = [(at, _text(found, at, device, "device_id")) for at, device in devices]
         _once(found, "device_id", ids, "list each device of a server once")
-        ranks_of.append([(each, _text(found, each, device, "rank_id")) for each, device in devices])
-        for each, device in devices:
-            ip = _text(found, each, device, "device_ip", needed=needs_ip and "host_ip" not in server)
-            ips += [(each, str(ipaddress.ip_address(part))) for part in (ip or "").split(",") if part]
+        ranks_of.append([(at, _text(found, at, device, "rank_id")) for at, device in devices])
+        for at, device in devices:
+            ip = _text(found, at, device, "device_ip", needed=needs_ip and "host_ip" not in server)
+            ips += [(at, str(ipaddress.ip_address(part))) for part in (ip or "").split(",") if part]
             for key in ("backup_device_ip", "device_port", "host_port", "backup_device_port"):
-                _text(found, each, device, key, needed=False)
+                _text(found, at, device, key, needed=False)
             if version == "1.2":
-                super_id = _text(found, each, device, "super_device_id", needed=in_pods)
-                super_ids.setdefault(server_id, []).append((each, super_id))
+                super_id = _text(found, at, device, "super_device_id", needed=in_pods)
+                super_ids.setdefault(server_id, []).append((at, super_id))
     _once(found, "device_ip", ips, "give each device the address that hccn_tool -i DEVICE -ip -g prints")
     _rank_problems(found, servers, ranks_of)
     if pods:
@@ -212,7 +212,7 @@ def _pod_problems(found, pods, server_ids, super_ids):
     members, pod_of = [], {}
     for owner, pod in pods:
         entries = _objects(found, owner, pod, "server_list")
-        inside = [(each, _text(found, each, entry, "server_id")) for each, entry in entries]
+        inside = [(at, _text(found, at, entry, "server_id")) for at, entry in entries]
         members += inside
         pod_of.update((server_id, owner) for _, server_id in inside)
         devices = [pair for _, server_id in inside for pair in super_ids.get(server_id, ())]

@@ -60,7 +60,9 @@ def device_ids(ranks, name):
             )
         number = here.index(rank.device_id)
         if number not in seen:
-            wanted = ",".join(str(here.index(each.device_id)) for each in ranks if each.device_id in here)
+            wanted = ",".join(
+                str(here.index(server_rank.device_id)) for server_rank in ranks if server_rank.device_id in here
+            )
             read = ",".join(map(str, seen)) or "nothing"
             raise Refused(
                 f"{on}, number {number} of the {len(here)} here, but {VARIABLE} is {os.environ[VARIABLE]}, of which "

@@ -68,7 +68,7 @@ def merge(tables):
         merged["server_list"] += table["server_list"]
         for pod in pods_of(table):
             pods = merged.setdefault("super_pod_list", [])
-            same = next((each for each in pods if each["super_pod_id"] == pod["super_pod_id"]), None)
+            same = next((earlier for earlier in pods if earlier["super_pod_id"] == pod["super_pod_id"]), None)
             if same:
                 same["server_list"] += pod["server_list"]
             else:

@@ -16,7 +16,7 @@ def addresses():
             found = set(re.findall(r"\|-- (\S+)(?:\n\s*/.*)*?\n\s*/32 host LOCAL", file.read()))
     except OSError:  # not Linux, or a sandbox without it: --server_id remains
         return []
-    return sorted((each for each in found if not each.startswith("127.")), key=socket.inet_aton)
+    return sorted((address for address in found if not address.startswith("127.")), key=socket.inet_aton)
 
 
 def own_address():

@@ -91,8 +91,8 @@ def rows(models):
             with tempfile.TemporaryDirectory() as folder:
                 folder = Path(folder)
                 for name in names:
-                    for each in model.parent.glob(f"SmolLM2.{name}[0-9]*.mindir"):
-                        (folder / each.name).symlink_to(each.resolve())
+                    for file in model.parent.glob(f"SmolLM2.{name}[0-9]*.mindir"):
+                        (folder / file.name).symlink_to(file.resolve())
                 for again in ("", ", second start"):
                     yield count, nets + again, measure(folder / model.name, count, folder / "engines")
 

@@ -87,7 +87,7 @@ def build(path, how):
 
 def serve(address, name, folder, how):
     comm, _, model, about = build(str(work.model_path(folder, name)), how)
-    arrays = dict(zip((model_inputs.short_name(each.name) for each in model.get_inputs()), work.inputs(name)))
+    arrays = dict(zip((model_inputs.short_name(tensor.name) for tensor in model.get_inputs()), work.inputs(name)))
     inputs, arrays = model_inputs.fill(model, arrays)
 
     def predict():

@@ -16,14 +16,14 @@ def resized(m, k, n, halves, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for shard, part in (("", np.concatenate(halves, axis=1)), ("0", halves[0]), ("1", halves[1])):
         model = mindir.load(str(work.ROOT / "models" / f"Matmul{shard}.mindir")).model
-        tensors = [each.tensor[0] for each in (*model.graph.input, *model.graph.output)]
+        tensors = [entry.tensor[0] for entry in (*model.graph.input, *model.graph.output)]
         for node in model.graph.node:
             for attribute in node.attribute:
                 tensors += attribute.tensors
                 for value in attribute.values:  # the shapes that Reshape takes
-                    value.ints[:] = [new.get(each, each) for each in value.ints]
+                    value.ints[:] = [new.get(size, size) for size in value.ints]
         for tensor in (*tensors, *model.graph.parameter):
-            tensor.dims[:] = [new.get(each, each) for each in tensor.dims]
+            tensor.dims[:] = [new.get(size, size) for size in tensor.dims]
         model.graph.parameter[0].raw_data = np.ascontiguousarray(part).tobytes()
         (folder / f"Matmul{shard}.mindir").write_bytes(model.SerializeToString())
     return folder / "Matmul.mindir"

@@ -82,7 +82,7 @@ def measure(name, clients, args, first):
         asking = [
             threads.submit(ask, PORTS[name], number, args.length, start + args.seconds) for number in range(clients)
         ]
-    answers = [each.result() for each in asking]  # raises what a client raised
+    answers = [future.result() for future in asking]  # raises what a client raised
     rate = sum(map(len, answers)) / (time.perf_counter() - start)
     p50, p99 = np.percentile([1e3 * took for found in answers for took, _ in found], [50, 99])
     pairs = [

@@ -39,11 +39,11 @@ def tokenize(sentences, path, length):
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(length=length)
     encoded = tokenizer.encode_batch(sentences)
-    cut = [sentence for sentence, each in zip(sentences, encoded) if each.overflowing]
+    cut = [sentence for sentence, encoding in zip(sentences, encoded) if encoding.overflowing]
     if cut:
         print(f"{len(cut)} of {len(sentences)} sentences are cut at {length} tokens, as {shown(cut[0])}")
-    return np.array([each.ids for each in encoded], np.int32), np.array(
-        [each.attention_mask for each in encoded], np.int32
+    return np.array([encoding.ids for encoding in encoded], np.int32), np.array(
+        [encoding.attention_mask for encoding in encoded], np.int32
     )
 
 
@@ -67,7 +67,7 @@ def print_pairs(sentences, similarity, most=10):
     print("\ncosine")
     for a, b in zip(first[order], second[order]):
         left = shown(sentences[a])
-        wide = sum(unicodedata.east_asian_width(each) in "WF" for each in left)  # take the room of two
+        wide = sum(unicodedata.east_asian_width(character) in "WF" for character in left)  # take the room of two
         print(f"{similarity[a, b]:6.3f}  {left:<{42 - wide}}  {shown(sentences[b])}")
 
 
@@ -86,7 +86,8 @@ def plot(sentences, similarity, file):
 
     warnings.filterwarnings("ignore", "Glyph .* missing")  # its font has no Chinese and no emoji: boxes stand for them
     numbers = range(len(sentences))
-    labels = [f"{shown(each)}  {index}".replace("$", r"\$") for index, each in enumerate(sentences)]  # $: a formula
+    # $ would begin a formula
+    labels = [f"{shown(sentence)}  {index}".replace("$", r"\$") for index, sentence in enumerate(sentences)]
     size = 2 + 0.3 * len(sentences)
     figure, axes = pyplot.subplots(figsize=(size + 4, size))
     image = axes.imshow(similarity, vmin=0, vmax=1, cmap="viridis")

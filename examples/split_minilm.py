@@ -26,9 +26,9 @@ class Block(nn.Cell):
     def __init__(self, weights, name):
         super().__init__()
         names = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
-        self.query, self.key, self.value, self.output = (dense(weights, f"{name}.{each}") for each in names)
+        self.query, self.key, self.value, self.output = (dense(weights, f"{name}.{part}") for part in names)
         self.norm_attention = layer_norm(weights, f"{name}.attention.output.LayerNorm")
-        self.up, self.down = (dense(weights, f"{name}.{each}.dense") for each in ("intermediate", "output"))
+        self.up, self.down = (dense(weights, f"{name}.{part}.dense") for part in ("intermediate", "output"))
         self.norm = layer_norm(weights, f"{name}.output.LayerNorm")
         self.scores, self.mix = ops.BatchMatMul(transpose_b=True), ops.BatchMatMul()
         self.softmax, self.gelu, self.reshape, self.transpose = (

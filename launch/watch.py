@@ -188,8 +188,8 @@ class Watch:
         if not step or is_idle(step) or waits <= self.args.straggler_timeout:
             return
         here = progress_of(step)
-        others = [each for each in self.ranks.values() if each.has_ended or progress_of(each.step or "") > here]
-        slowest = max((each.took.get(step, 1.0) for each in others), default=None)
+        others = [other for other in self.ranks.values() if other.has_ended or progress_of(other.step or "") > here]
+        slowest = max((other.took.get(step, 1.0) for other in others), default=None)
         if slowest is not None and waits > TIMES * slowest + self.args.straggler_timeout:
             how = f"still in {step} after {waits:.0f} s, which {len(others)} others finished in {slowest:.1f} s or less"
             self.fail(number, f"{how} (--straggler_timeout)", TIMEOUT)
@@ -209,12 +209,12 @@ class Watch:
             late += self.not_begun(late)
             late.sort(key=lambda failure: (progress_of(failure["step"]), "stopped" not in failure["how"]))
             first = late[0]  # the others wait for the one that is furthest behind
-            for number in sorted(number for number, each in self.ranks.items() if not each.is_heard_of):
+            for number in sorted(number for number, watched in self.ranks.items() if not watched.is_heard_of):
                 self.screen.say(f"rank {number}: never appeared")
             for failure in late:
                 if self.ranks[failure["on"]].is_heard_of:
                     self.screen.line(f"rank {failure['on']}: {failure['how']}")
-            steps = {number: each.step or "start" for number, each in self.ranks.items() if each.is_heard_of}
+            steps = {number: watched.step or "start" for number, watched in self.ranks.items() if watched.is_heard_of}
             steps.update((failure["on"], failure["step"]) for failure in late if self.ranks[failure["on"]].is_heard_of)
             self.screen.say("last steps: " + ", ".join(f"rank {number}: {steps[number]}" for number in sorted(steps)))
             self.name_others()
@@ -233,7 +233,7 @@ class Watch:
         if foreign and first["step"] == "start":
             self.screen.say(foreign)
         silent = first["step"] == "start" and not message and not first.get("log")
-        if silent or not any(each.is_heard_of for each in self.ranks.values()):  # mpirun knows more
+        if silent or not any(watched.is_heard_of for watched in self.ranks.values()):  # mpirun knows more
             for word in self.words:
                 self.screen.line(f"  {word}")
             if around.settings():

@@ -68,7 +68,7 @@ def export_split(make_net, inputs, ranks, path, mode=MODES[0], pipeline_stages=1
     with new_set(path, ranks) as output:
         folder = os.path.join(output, "job")
         os.mkdir(folder)
-        np.savez(os.path.join(folder, "inputs.npz"), *(array_of(each) for each in inputs))
+        np.savez(os.path.join(folder, "inputs.npz"), *(array_of(value) for value in inputs))
         shards = [insert(name, rank) for rank in range(ranks)]
         job = {"net": net, "output": output, "name": name, "shards": shards, "ranks": ranks, "mode": mode}
         job.update(pipeline_stages=pipeline_stages, seed=seed, double=double, path=sys.path)
@@ -174,7 +174,7 @@ def reason(folder, log, status):
     with open(log, encoding="utf-8", errors="replace") as file:
         text = file.read()
     if failures:
-        failure = min(failures, key=lambda each: each["time"])
+        failure = min(failures, key=lambda entry: entry["time"])
         message = f"{failure['who']}: {failure['message']}"
         why = re.search(r"^\[ERROR\] PARALLEL\(.+?\[.+?\] \w+\] (.+)", text, re.M)  # more than the exception says
         message = f"{message}: {why.group(1)}" if why else message
@@ -183,7 +183,7 @@ def reason(folder, log, status):
     if said:
         return said.group()
     number = -status if status < 0 else status - 128
-    crash = number in {each.value for each in signal.Signals}
+    crash = number in {member.value for member in signal.Signals}
     how = f"MindSpore crashed ({signal.Signals(number).name})" if crash else f"MindSpore ended with status {status}"
     return f"{how} and said no reason: try another --mode, or the net in parts"
 
@@ -204,7 +204,7 @@ def parse_inputs(words):
     for word in words:
         dtype, _, shape = word.rpartition(":")
         try:
-            arrays.append(np.ones([int(each) for each in shape.split(",")], dtype or "float32"))
+            arrays.append(np.ones([int(size) for size in shape.split(",")], dtype or "float32"))
         except (ValueError, TypeError):
             raise Stop(REFUSED, f"--input {word}: a shape, such as 8,64, or with its dtype, int32:8,128") from None
     return arrays

@@ -51,8 +51,8 @@ class Between(nn.Cell):
     def __init__(self, axis, first, last=None, dimensions=4):
         super().__init__()
         self.slice = ops.Slice()
-        self.begin = tuple(first if each == axis else 0 for each in range(dimensions))
-        self.size = tuple(last - first if each == axis and last else -1 for each in range(dimensions))
+        self.begin = tuple(first if dimension == axis else 0 for dimension in range(dimensions))
+        self.size = tuple(last - first if dimension == axis and last else -1 for dimension in range(dimensions))
 
     def construct(self, x):
         return self.slice(x, self.begin, self.size)

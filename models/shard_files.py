@@ -27,7 +27,7 @@ def new_set(path, ranks):
     names = [*(insert(name, rank) for rank in range(ranks)), name]
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         yield temporary
-        missing = [each for each in names if not find(os.path.join(temporary, each))]
+        missing = [file for file in names if not find(os.path.join(temporary, file))]
         if missing:
             raise Stop(FAILED, f"{missing[0]}: MindSpore ended its export and hasn't written it")
         rank = 0
@@ -36,7 +36,7 @@ def new_set(path, ranks):
                 print(f"{insert(path, rank)}  removed: made for more ranks")
             rank += 1
         remove(os.path.join(folder, name))
-        for made in (each for name in names for each in forms(name)):
+        for made in (form for name in names for form in forms(name)):
             if os.path.exists(os.path.join(temporary, made)):
                 readable(os.path.join(temporary, made))
                 os.replace(os.path.join(temporary, made), os.path.join(folder, made))
@@ -51,15 +51,15 @@ def forms(path):
 def readable(path):
     """Let others read a file, or a folder and its files: MindSpore writes for its owner alone."""
     os.chmod(path, 0o755 if os.path.isdir(path) else 0o644)
-    for each in os.listdir(path) if os.path.isdir(path) else ():
-        os.chmod(os.path.join(path, each), 0o644)
+    for file in os.listdir(path) if os.path.isdir(path) else ():
+        os.chmod(os.path.join(path, file), 0o644)
 
 
 def remove(path):
     """Remove the model X.mindir in either form; return whether it was there."""
     there = bool(find(path))
     *files, folder = forms(path)
-    for each in filter(os.path.exists, files):
-        os.remove(each)
+    for file in filter(os.path.exists, files):
+        os.remove(file)
     shutil.rmtree(folder, ignore_errors=True)
     return there

@@ -69,7 +69,8 @@ def export_unsharded(job, folder):
     net = build(job, device_num=job["ranks"], global_rank=0)
     ms.reset_auto_parallel_context()
     ms.export(net, *inputs(folder), file_name=os.path.join(job["output"], job["name"]), file_format="MINDIR")
-    np.savez(os.path.join(folder, "weights.npz"), **{f"{each.name}.": each.asnumpy() for each in net.get_parameters()})
+    weights = {f"{parameter.name}.": parameter.asnumpy() for parameter in net.get_parameters()}
+    np.savez(os.path.join(folder, "weights.npz"), **weights)
 
 
 def export_shard(job, folder, rank):
@@ -93,7 +94,8 @@ def set_weights(net, path):
     import mindspore as ms
 
     with np.load(path) as weights:
-        here = {f"{each.name}.": each for each in net.get_parameters()}  # with a dot: "file" is a name that savez takes
+        # with a dot: "file" is a name that savez takes
+        here = {f"{weight.name}.": weight for weight in net.get_parameters()}
         if set(here) != set(weights.files):
             differing = sorted(set(here) ^ set(weights.files))
             advice = "the net must not depend on the rank"

@@ -180,7 +180,7 @@ class SelfAttention(nn.Cell):
         if heads % here.ranks:
             raise ValueError(f"{heads} heads can't be split evenly over {here.ranks} ranks: change either")
         self.heads, scale = heads // here.ranks, (query[0].shape[1] / heads) ** -0.5
-        self.query = ColumnParallel(*(each * scale for each in query))  # once, here, and not in every predict
+        self.query = ColumnParallel(*(array * scale for array in query))  # once, here, and not in every predict
         self.key, self.value = ColumnParallel(*key), ColumnParallel(*value)
         self.output = RowParallel(*output, collective)
         self.multiply_t, self.multiply, self.softmax = (
@@ -214,8 +214,8 @@ def export_shards(make_net, inputs, ranks, path):
     """
     name = os.path.basename(path)
     with new_set(path, ranks) as folder:
-        for each, size, rank in (*((insert(name, rank), ranks, rank) for rank in range(ranks)), (name, 1, 0)):
-            print(f"exporting {each}", flush=True)
+        for file, size, rank in (*((insert(name, rank), ranks, rank) for rank in range(ranks)), (name, 1, 0)):
+            print(f"exporting {file}", flush=True)
             with group_of(size, rank):
                 net, tensors = make_net().set_train(False), inputs() if callable(inputs) else inputs
-            ms.export(net, *tensors, file_name=os.path.join(folder, each), file_format="MINDIR")
+            ms.export(net, *tensors, file_name=os.path.join(folder, file), file_format="MINDIR")

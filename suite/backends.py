@@ -44,7 +44,9 @@ def find_backend(asked="auto"):
         for name in BACKENDS:
             if devices(name):
                 return name, f"{devices(name)[0]} is here"
-        absent = " and ".join(f"no {each.title} ({DEV}/{each.devices})" for each in BACKENDS.values() if each.devices)
+        absent = " and ".join(
+            f"no {candidate.title} ({DEV}/{candidate.devices})" for candidate in BACKENDS.values() if candidate.devices
+        )
         return "cpu", f"{absent} here"
     backend = BACKENDS[asked]
     if backend.devices and not devices(asked):

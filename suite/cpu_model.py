@@ -45,7 +45,7 @@ class Model:
         collectives = [step for step in plan.steps if isinstance(step, mindir.Collective)]
         self.shards = self.comm.allgather(shard.summary()._replace(collectives=collectives))  # of all ranks
         mindir.check_set(self.shards)
-        groups = communicators(self.comm, [each for summary in self.shards for each in summary.collectives])
+        groups = communicators(self.comm, [collective for summary in self.shards for collective in summary.collectives])
         areas = {}  # memory that a group's ranks see together
         self.inputs = [value._replace(shape=list(value.shape)) for value in shard.inputs]
         self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
@@ -114,7 +114,7 @@ class Model:
             self._check_ranges(tensors)
         if not self.compared:
             names = [value.name for value in self.inputs]
-            model_inputs.check_same(self.comm, dict(zip(names, (each.get_data_to_numpy() for each in tensors))))
+            model_inputs.check_same(self.comm, dict(zip(names, (tensor.get_data_to_numpy() for tensor in tensors))))
             self.compared = True
         tensors = [as_dtype(tensor, value.dtype) for tensor, value in zip(tensors, self.inputs)]
         values = {**self.constants, **dict(zip(self.taken, tensors))}

@@ -156,7 +156,7 @@ class Memory:
 
 def kinds_of(arrays):
     """Return [(dtype, shape)] of the arrays, as a message has them."""
-    return [[dtype_name(each.dtype), list(each.shape)] for each in arrays]
+    return [[dtype_name(value.dtype), list(value.shape)] for value in arrays]
 
 
 def nbytes(kinds, readers=0):

@@ -97,8 +97,8 @@ class Taken:
 
     def let_go(self, number):
         """Let the program write where the inputs of this predict are."""
-        for each in self.memories.values():  # all of them, as one that was asked for might not have come
-            each.marks[self.mine] = number
+        for shared in self.memories.values():  # all of them, as one that was asked for might not have come
+            shared.marks[self.mine] = number
 
     def _receive(self):
         """Return the next Message, None at the end of all."""

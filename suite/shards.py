@@ -58,7 +58,7 @@ def check_joined(shard, config_file):
     """Raise Stop (status 2) where ranks on Ascend exchange values and no rank table joins them, which GE does it by."""
     from ascend import config  # the other back ends don't pay for this import
 
-    needs = next((each for each in shard.collectives if each.ranks != 1), None)
+    needs = next((collective for collective in shard.collectives if collective.ranks != 1), None)
     if needs is None or config_file and config.rank_table_file(config_file):
         return
     what = f"{shard.path}: node {needs.node}: {needs.op} needs a rank table"

@@ -42,7 +42,8 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
             config.write(file, space_around_delimiters=False)
         yield path, written
         if cache and not found:
-            kept.keep(place, {each: each[len(built) :] for each in sorted(glob.glob(f"{glob.escape(built)}_trt*"))})
+            engines = sorted(glob.glob(f"{glob.escape(built)}_trt*"))
+            kept.keep(place, {engine: engine[len(built) :] for engine in engines})
 
 
 def _in_known_collectives(model_path, count, config, folder):

@@ -59,7 +59,7 @@ def plugin():
         version = ".".join(map(str, sys.version_info[:2]))
         raise Stop(UNAVAILABLE, f"no MindSpore for {sys.executable} (Python {version}): {advice}")
     folder = os.path.join(os.path.dirname(found.origin), "lib", "plugin")
-    paths = [os.path.join(folder, each) for each in PLUGIN]
+    paths = [os.path.join(folder, name) for name in PLUGIN]
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
         raise Stop(UNAVAILABLE, f"{missing[0]}: not there, only MindSpore 2.0.0 has it: {advice}")
@@ -80,7 +80,7 @@ def wanted(paths):
             tags = elf.get_section_by_name(".dynamic").iter_tags("DT_NEEDED")
             libraries.update(tag.needed for tag in tags if LIBRARY.fullmatch(tag.needed))
             symbols = elf.get_section_by_name(".dynsym").iter_symbols()
-            undefined = (each.name for each in symbols if each["st_shndx"] == "SHN_UNDEF")
+            undefined = (symbol.name for symbol in symbols if symbol["st_shndx"] == "SHN_UNDEF")
             functions.update(name for name in undefined if FUNCTION.fullmatch(name))
     return sorted(functions), sorted(libraries)
 
@@ -95,7 +95,7 @@ def source(functions):
     """Return the C source of the double: an answer for the functions of answers.json, the end for all others."""
     lines = [HEAD.replace("PREFIX", json.dumps(PREFIX))]
     for name in functions:
-        found = [each for each in answers() if re.fullmatch(each[0], name)]
+        found = [entry for entry in answers() if re.fullmatch(entry[0], name)]
         if len(found) > 1:
             raise Stop(
                 FAILED, f"answers.json: {name} has {len(found)} answers, {found[0][0]} and {found[1][0]}: take one"
@@ -115,7 +115,7 @@ def compile_to(folder, functions, libraries):
         file.write(source(functions))
     open(empty, "w").close()
     start = [shutil.which("gcc"), "-shared", "-fPIC", "-o"]
-    for name, path in (("libdevice_double.so", code), *((each, empty) for each in libraries)):
+    for name, path in (("libdevice_double.so", code), *((library, empty) for library in libraries)):
         done = subprocess.run(
             [*start, os.path.join(folder, name), path, f"-Wl,-soname,{name}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
