@@ -109,16 +109,16 @@ set_up() {
     fi
     reason=$(broken_lite python3)
     [ -z "$reason" ] || [ "${backend:-}" != ascend ] || die 3 "python3 can't import its mindspore_lite: $reason"
-    [ -z "$reason" ] || say "python3 can't import its mindspore_lite ($reason): .venv's is taken"
+    [ -z "$reason" ] || say "python3 can't import its mindspore_lite ($reason): using .venv's"
   fi
   machine=$(uname -m 2>/dev/null) || machine=${HOSTTYPE:-}
   [ "$machine" = x86_64 ] ||
-    die 3 "this is $machine, and PyPI has Open MPI 4.1.8 for x86_64 alone: set PYTHON to a Python that has mindspore_lite:" \
+    die 3 "this is $machine, and PyPI has Open MPI 4.1.8 for x86_64 only: set PYTHON to a Python that has mindspore_lite:" \
       "the vendor's for Ascend, for CPU ranks also mpi4py with an MPI of your own"
   [ ! -L "$here/.venv" ] || # clearing it would take it from all who use it
-    die 3 "$here/.venv is a link to $(readlink -f "$here/.venv"), which hasn't what requirements.txt here says:" \
+    die 3 "$here/.venv is a link to $(readlink -f "$here/.venv"), which doesn't have what requirements.txt here asks for:" \
       "start the suite that it belongs to, or remove the link"
-  [ -w "$here" ] || die 3 "$here can't be written by $(me), and .venv has to be made there"
+  [ -w "$here" ] || die 3 "$(me) can't write to $here, where .venv has to be made"
   [[ $here != *[[:space:]]* ]] || die 3 "'$here' has a space in it, where mpi4py can't be built: move the suite"
   exec 9<"$here" # two starts at once: one of them installs, the other waits
   flock -n 9 || { say "another start is installing: waiting for it" && flock 9; }

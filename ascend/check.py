@@ -93,7 +93,7 @@ def _objects(found, owner, entry, key):
     """Return [(JSON path, object)] of the list entry[key]; add to `found` what is wrong with it."""
     at, values = _at(owner, key), entry.get(key)
     if not isinstance(values, list) or not values:
-        wrong = f"{_shown(values)} isn't a list with something in it" if key in entry else "is missing"
+        wrong = f"{_shown(values)} isn't a non-empty list" if key in entry else "is missing"
         found.append(f"{at}: {wrong}: write a list of objects, [{{...}}, ...]")
         return []
     for index, value in enumerate(values):
@@ -115,7 +115,7 @@ def _repeated(found, table):
     within = [("", table)]
     for owner, value in within:
         if isinstance(value, dict):
-            found += [f"{_at(owner, key)}: is there more than once: keep one" for key in value.get(None, ())]
+            found += [f"{_at(owner, key)}: appears more than once: keep one" for key in value.get(None, ())]
             within += [(_at(owner, key), item) for key, item in value.items() if key is not None]
         elif isinstance(value, list):
             within += [(f"{owner}[{index}]", item) for index, item in enumerate(value)]
@@ -176,9 +176,9 @@ def notes(table):
         owner = f"server_list[{index}]"
         if is_loopback(server["server_id"]):
             every = f"{_shown(server['server_id'])} is what every machine calls itself"
-            found.append(f"{owner}.server_id: {every}: write the server's address, or no second server can be told")
+            found.append(f"{owner}.server_id: {every}: write the server's address, or it can't be told from others")
         if several and not pods_of(table) and not all(device.get("device_ip") for device in server["device"]):
-            found.append(f"{owner}.device: without device_ip: Atlas A2 needs them with several servers, host_ip or not")
+            found.append(f"{owner}.device: has no device_ip: several servers of Atlas A2 need it, host_ip or not")
     return found
 
 

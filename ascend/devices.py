@@ -55,7 +55,7 @@ def device_ids(ranks, name):
         if rank.device_id not in here:
             listed = ", ".join(map(str, here)) or "none"
             raise Refused(
-                f"{on}, but there is no {DEV}/davinci{rank.device_id}, here are: {listed}: correct the rank table, "
+                f"{on}, but there is no {DEV}/davinci{rank.device_id} (here: {listed}): correct the rank table, "
                 "which has the server's own numbers, even inside a container"
             )
         number = here.index(rank.device_id)

@@ -43,7 +43,7 @@ def read_addresses(devices, conf=None):
         said += [(answers["ipaddr"], command)] if "ipaddr" in answers else []
         if not said:
             raise Refused(
-                f"no address of device {device}: {path}: {lacks}; {command}: {last}: run as root, mount both into a "
+                f"no address for device {device}: {path}: {lacks}; {command}: {last}: run as root, mount both into a "
                 "container, set it with hccn_tool, or take --no_device_ip where --help allows it"
             )
         for address, who in said:
@@ -84,7 +84,7 @@ def read_super_device_ids(devices):
         command = ("npu-smi", "info", "-t", "spod-info", "-i", str(device // 2), "-c", str(device % 2))
         answers, last = _answers(*command)
         if "SDID" not in answers:
-            raise Refused(f"no SDID of device {device}: {' '.join(command)}: {last}: give --super_device_ids")
+            raise Refused(f"no SDID for device {device}: {' '.join(command)}: {last}: give --super_device_ids")
         if not re.fullmatch("[0-9]+", answers["SDID"]):
             raise Refused(f"{' '.join(command)}: {answers['SDID']} isn't an SDID, a number: give --super_device_ids")
         found[device] = answers["SDID"]

@@ -21,7 +21,7 @@ KEYS = {
     "edge_list": f"is a topology file of Ascend 950, not a rank table: {ONE_JOB}",
 }
 STATUS = {  # what a table says until every pod has its devices
-    "initializing": "isn't complete: what writes it (Ascend Operator, ModelArts) goes on: wait, or look at its pods",
+    "initializing": "isn't complete: Ascend Operator or ModelArts is still writing it: wait, or look at its pods",
 }
 
 
@@ -78,5 +78,5 @@ def _objects(owner, at, key, name):
     """Return [(JSON path, object)] of the list owner[key], which has to be there."""
     path, values = f"{at}.{key}".lstrip("."), owner.get(key)
     if not isinstance(values, list) or not values or not all(isinstance(value, dict) for value in values):
-        raise Refused(f"{name}: {path}: isn't a list of objects with something in it: write the file again")
+        raise Refused(f"{name}: {path}: isn't a non-empty list of objects: write the file again")
     return [(f"{path}[{index}]", value) for index, value in enumerate(values)]

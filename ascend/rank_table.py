@@ -47,7 +47,7 @@ def of_this_server(args):
     if args.super_device_ids is not None:
         given = args.super_device_ids.split(",")
         if len(given) != len(numbers):
-            raise Refused(f"--super_device_ids: {len(given)}, --devices: {len(numbers)}: give one per device")
+            raise Refused(f"--super_device_ids names {len(given)}, --devices {len(numbers)}: give one per device")
         super_ids = dict(zip(numbers, given))
     elif args.super_pod_id is not None:
         super_ids = driver.read_super_device_ids(numbers)
@@ -92,7 +92,7 @@ def parse_arguments():
     if {"--check", "--merge", "--from"} & set(given) and len(given) > 1:
         refuse(f"{' '.join(given)}: --check, --merge and --from stand alone")
     if args.hccn_conf is not None and args.no_device_ip:
-        refuse(f"--hccn_conf {args.hccn_conf} --no_device_ip: with addresses or without")
+        refuse(f"--hccn_conf {args.hccn_conf} --no_device_ip: give only one of them")
     if args.super_device_ids is not None and args.super_pod_id is None:
         refuse(f"--super_device_ids {args.super_device_ids}: give --super_pod_id, too")
     return args

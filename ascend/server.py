@@ -27,7 +27,7 @@ def own_address():
         if asked.getsockname()[0] in here:
             return asked.getsockname()[0]
     if len(here) != 1:
-        which = f"which of {', '.join(here)}" if here else "no IPv4 address"
+        which = f"could be any of {', '.join(here)}" if here else "no IPv4 address"
         raise Refused(f"this machine's server_id: {which}: give it with --server_id")
     return here[0]
 

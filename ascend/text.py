@@ -35,7 +35,9 @@ def read(path):
         line, byte = data.count(b"\n", 0, start) + 1, start - data.rfind(b"\n", 0, start)
         where = f"{path}:{line}: byte {byte} ({data[start]:#04x}) isn't UTF-8"
         guess = _decodes(data, "gb18030") and "GB18030"
-        raise Refused(f"{where}, GBK perhaps: {advice.format(guess)}" if guess else f"{where}: save it so") from None
+        raise Refused(
+            f"{where}, GBK perhaps: {advice.format(guess)}" if guess else f"{where}: save it as UTF-8"
+        ) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise Refused(f"{path}:{line}: has zero bytes, UTF-16 perhaps: {advice.format('UTF-16')}")

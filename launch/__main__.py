@@ -31,7 +31,9 @@ def make_job():
         return job, lock
     except OSError as error:
         name = f"TMPDIR {wanted}" if wanted else tempfile.gettempdir()
-        raise Stop(FAILED, f"{name}: can't hold temporary files: {error.strerror}: set TMPDIR to another") from None
+        raise Stop(
+            FAILED, f"{name}: can't hold temporary files: {error.strerror}: set TMPDIR to another folder"
+        ) from None
 
 
 def make_log_dir(log_dir, size):
@@ -85,7 +87,7 @@ def start(args, job, screen, caught):
         screen.say(f"back end {args.backend} ({args.why}), {text}, logs in {log_dir}")
         taken = around.settings(lambda name: around.is_taken(name, args.has_servers))
         if args.backend != "ascend" and taken:
-            screen.say(f"Open MPI has from the environment: {taken}")
+            screen.say(f"Open MPI takes from the environment: {taken}")
         screen.flush()
     guarded = command.guarded(args, job, log_dir)
     if args.backend == "ascend":

@@ -35,7 +35,7 @@ def read(path, source):
         differs = differs or servers != [line] and line
         made += servers
     if not made:
-        raise Stop(REFUSED, f"{path}: no server in it: {ADVICE}")
+        raise Stop(REFUSED, f"{path}: names no server: {ADVICE}")
     return made if differs else []
 
 

@@ -22,7 +22,7 @@ def find_ranks(args, note):
     everyone = table.ranks(loaded)
     if args.ranks not in (None, len(everyone)):
         advice = "leave it out or make another rank table"
-        raise Stop(REFUSED, f"{path}: {len(everyone)} ranks, --ranks {args.ranks}: {advice}")
+        raise Stop(REFUSED, f"{path} has {len(everyone)} ranks, but --ranks is {args.ranks}: {advice}")
     here, elsewhere = [rank for rank in everyone if rank.server_id == mine], {}
     for rank in everyone:
         if rank.server_id != mine:

@@ -96,7 +96,7 @@ def parse(words):
     if args.backend == "ascend" and (args.hostfile or args.launcher):
         made.error("--hostfile and --launcher are for cpu and gpu: on ascend start run.sh on each server")
     if args.backend != "ascend" and args.server_id:
-        made.error(f"--server_id is for ascend, this is {args.backend}: give --hostfile")
+        made.error(f"--server_id is for ascend, but this is {args.backend}: give --hostfile")
     if args.backend == "ascend" and not args.config_file:
         args.config_file = os.path.relpath(os.path.join(ROOT, "config_file.ini"))
     find_servers(args)
@@ -109,7 +109,7 @@ def parse(words):
         args.command = [os.path.join(ROOT, "main.py"), *words]
     elif set(given) - {"backend", "config_file"}:
         name = min(set(given) - {"backend", "config_file"})
-        made.error(f"--{name} is for main.py, not for {args.program[0]}: put its own options behind it")
+        made.error(f"--{name} is for main.py, not for {args.program[0]}: put its own options after it")
     return args
 
 
@@ -118,17 +118,17 @@ def check_own(args, error):
     if args.program and not os.path.isfile(args.program[0]):
         option = args.program[0].lstrip(DASHES)
         if option != args.program[0]:
-            error(f"{args.program[0]}: begins with a text processor's dash: write --{option}")
+            error(f"{args.program[0]}: begins with a dash that a text processor made: write --{option}")
         error(f"{args.program[0]}: no such program")
     if args.untagged and not args.program:
         error("--untagged is for a program of yours")
     for name in ("start", "build", "predict", "straggler"):
         if not getattr(args, f"{name}_timeout") >= 1:
-            error(f"--{name}_timeout {getattr(args, f'{name}_timeout'):g}: seconds, at least 1")
+            error(f"--{name}_timeout {getattr(args, f'{name}_timeout'):g}: give at least 1 second")
     if args.timeout is not None and not args.timeout >= 1:
-        error(f"--timeout {args.timeout:g}: seconds, at least 1")
+        error(f"--timeout {args.timeout:g}: give at least 1 second")
     if args.ranks is not None and args.ranks < 1:
-        error(f"--ranks {args.ranks}: a number of at least 1")
+        error(f"--ranks {args.ranks}: give at least 1")
     if args.hostfile and args.launcher == "srun":
         error("--hostfile and --launcher srun: Slurm knows its servers: leave --hostfile out")
     if args.launcher == "srun" and "SLURM_JOB_ID" not in os.environ:

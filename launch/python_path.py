@@ -29,7 +29,7 @@ def blamed(lines):
     """
     found = os.pathsep.join(entry for entry in entries() if any(f'File "{entry}/' in line for line in lines))
     if found:
-        return f"{VARIABLE} has {found}: is that for this Python? Leave it out"
+        return f"{VARIABLE} has {found}: is that for this Python? If not, leave it out"
     libraries = os.environ.get("LD_LIBRARY_PATH", "")
     if libraries and lines and re.search(r"ImportError: .*\.so\b", lines[-1]):
         return f"LD_LIBRARY_PATH is {libraries}: do these libraries fit? Leave out what doesn't"

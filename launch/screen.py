@@ -86,7 +86,7 @@ class Screen:
                 del self.pending[on][: os.write(on, self.pending[on][: select.PIPE_BUF])]
             except OSError as error:
                 del self.pending[on]
-                return f"{('', 'stdout', 'stderr')[on]}: {error.strerror}: nobody reads the results"
+                return f"{('', 'stdout', 'stderr')[on]}: {error.strerror}: nobody is reading the results"
         return None
 
     def flush_all(self, is_interrupted=lambda: False):

@@ -33,8 +33,8 @@ def check(args, environment, job, caught):
                 process.terminate()
                 said = process.communicate()[0].decode(errors="replace").splitlines()
                 answered = ", ".join(line[len("here ") :] for line in said if line.startswith("here ")) or "none"
-                message = f"not all servers of {servers} answered in {args.start_timeout:g} s (--start_timeout)"
-                raise Stop(TIMEOUT, f"{message}, these did: {answered}") from None
+                message = f"not all servers of {servers} answered within {args.start_timeout:g} s (--start_timeout)"
+                raise Stop(TIMEOUT, f"{message}, only these did: {answered}") from None
     for line in said:
         if line.startswith("missing "):
             raise Stop(

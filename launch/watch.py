@@ -166,7 +166,7 @@ class Watch:
             if rank.has_ended:
                 continue
             if not rank.is_heard_of and now - self.started > args.start_timeout + 1:
-                self.fail(number, f"never appeared in {args.start_timeout:g} s (--start_timeout)", TIMEOUT)
+                self.fail(number, f"didn't appear within {args.start_timeout:g} s (--start_timeout)", TIMEOUT)
             elif rank.is_heard_of and limit and now - rank.since > limit + GRACE:
                 self.fail(number, f"not heard from since {rank.step}, {limit + GRACE:g} s ago", TIMEOUT)
             else:
@@ -237,7 +237,7 @@ class Watch:
             for word in self.words:
                 self.screen.line(f"  {word}")
             if around.settings():
-                self.screen.say(f"Open MPI had from the environment: {around.settings()}: does that fit here?")
+                self.screen.say(f"Open MPI took from the environment: {around.settings()}: does that fit here?")
         return status
 
     def not_begun(self, late):

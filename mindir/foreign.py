@@ -25,26 +25,26 @@ KINDS = (  # the place of bytes, the bytes, what the file is and, where all who 
     (0, b"GIF8", "a GIF picture"),
     (0, b"BM", "a BMP picture"),
     (0, b"%PDF-", "a PDF document"),
-    (0, b"\x93NUMPY", "an array of NumPy's (.npy)"),
+    (0, b"\x93NUMPY", "a NumPy array (.npy)"),
     (0, b"PK\x03\x04", "a zip archive, as .npz and PyTorch's .pt are"),
     (0, b"PK\x05\x06", "an empty zip archive"),
-    (0, b"\x1f\x8b", "compressed by gzip: gunzip it"),
-    (0, b"\x28\xb5\x2f\xfd", "compressed by zstd: unzstd it"),
-    (0, b"\xfd7zXZ", "compressed by xz: unxz it"),
-    (0, b"BZh", "compressed by bzip2: bunzip2 it"),
+    (0, b"\x1f\x8b", "compressed with gzip: gunzip it"),
+    (0, b"\x28\xb5\x2f\xfd", "compressed with zstd: unzstd it"),
+    (0, b"\xfd7zXZ", "compressed with xz: unxz it"),
+    (0, b"BZh", "compressed with bzip2: bunzip2 it"),
     (257, b"ustar", "a tar archive: unpack it"),
     (0, b"\x7fELF", "a program or a library"),
     (8, b"{", "a safetensors file"),
 )
 TEXTS = (  # for files of text
-    (re.compile(rb"\s*(<!DOCTYPE html|<html)", re.I), "a web page, of a download that failed perhaps: fetch it again"),
-    (re.compile(rb"\s*<\?xml"), "XML, of a download that failed perhaps: fetch it again"),
+    (re.compile(rb"\s*(<!DOCTYPE html|<html)", re.I), "a web page, perhaps from a failed download: fetch it again"),
+    (re.compile(rb"\s*<\?xml"), "XML, perhaps from a failed download: fetch it again"),
     (re.compile(rb"\s*[\[{]"), "JSON"),
     (re.compile(rb"[-+.\deEnaif,; \t\r\n]+\Z"), "numbers as text"),
 )
 PROTOBUFS = (  # MindSpore's own and ONNX's: the fields that they begin with
     (re.compile(rb"\x08[\x01-\x20][\x12\x1a\x22\x3a\x42]", re.S), "an ONNX model"),
-    (re.compile(rb"\x0a.{1,3}\x0a.[ -~]+\x12.\x08", re.S), "a checkpoint of MindSpore's (.ckpt)"),
+    (re.compile(rb"\x0a.{1,3}\x0a.[ -~]+\x12.\x08", re.S), "a MindSpore checkpoint (.ckpt)"),
 )
 
 
@@ -59,5 +59,5 @@ def kind(data):
     if re.match(rb"\x80[\x02-\x05]", data):
         return "pickled by Python, as PyTorch and pandas do it"
     if not re.search(rb"[\0-\x08\x0e-\x1f]", data):
-        return next((text for pattern, text in TEXTS if pattern.match(data)), "a file of text")
+        return next((text for pattern, text in TEXTS if pattern.match(data)), "a text file")
     return next((text for pattern, text in PROTOBUFS if pattern.match(data)), "")

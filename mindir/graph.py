@@ -37,7 +37,7 @@ class Graph:
         self._monads = set()  # values that only say what comes after what
         for value in self._by_name("input", model.graph.input).values():
             if len(value.tensor) != 1:
-                raise MindIRError(f"{path}: input {short_name(value.name)} is no tensor")
+                raise MindIRError(f"{path}: input {short_name(value.name)} isn't a tensor")
             self.kind[value.name] = dtype_and_shape(path, "input", short_name(value.name), value.tensor[0])
         for name, parameter in self.parameters.items():
             if name in self.kind:

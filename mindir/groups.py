@@ -108,7 +108,7 @@ def _check_pairs(summaries, known):
             raise MindIRError(
                 f"rank {rank}: {summaries[rank].path}: node {one.node} ({one.signature()} among {one.where()}): rank "
                 f"{source} sends {len(sends)} times with tag {tag}, rank {target} receives {len(receives)} times: rank "
-                f"{other} would be waited for for ever: {ADVICE}"
+                f"{rank} would wait for rank {other} for ever: {ADVICE}"
             )
 
 

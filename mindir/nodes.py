@@ -54,7 +54,7 @@ class Nodes:
 
     def _kind(self, value):
         if value not in self.kind:
-            self.refuse(f"takes {value}, of which the file says no dtype and shape")
+            self.refuse(f"takes {value}, whose dtype and shape the file doesn't say")
         return self.kind[value]
 
     def fixed(self, value):
@@ -239,7 +239,7 @@ class Nodes:
         """Return what Reshape is told to give the value this shape: a Constant's Python value."""
         if sum(dimension < 0 for dimension in shape) > 1:
             advice = "export it with at most one open dimension"
-            self.refuse(f"of the open shape {shape}: more than one dimension can't be told", advice)
+            self.refuse(f"of the open shape {shape}: more than one open dimension can't be worked out", advice)
         return tuple(shape)
 
     def expand(self, value, shape):

@@ -26,7 +26,7 @@ def _not_mindir(path, data, found):
     """Return the message for a file that isn't MindIR: what it is, if its first bytes say so."""
     kind = foreign.kind(data)
     if kind:
-        wanted = "" if ": " in kind else ": a MindIR file is wanted (export with file_format='MINDIR')"
+        wanted = "" if ": " in kind else ": give a MindIR file (export with file_format='MINDIR')"
         return f"{path}: is {kind}{wanted}"
     return f"{path}: {found}: cut off or not a MindIR file: export or copy it again"
 

@@ -58,5 +58,5 @@ def _link(target, link, taken):
     if os.path.islink(link) and os.readlink(link) == target:
         return
     if taken or os.path.lexists(link):
-        raise MindIRError(f"{link}: taken, so it can't lead to the values in {target}: use another folder")
+        raise MindIRError(f"{link}: the name is taken, so it can't link to the values in {target}: use another folder")
     os.symlink(target, link)

@@ -34,11 +34,11 @@ def find(pattern, folder):
         taken[output] = path
         found.append((path, output))
     if not found:
-        raise ranks.Stop(ranks.REFUSED, f"--input {pattern}: no such files")
+        raise ranks.Stop(ranks.REFUSED, f"--input {pattern}: no file matches: correct it")
     read = {os.path.realpath(path) for path, _ in found}
     for _, output in found:
         if os.path.realpath(output) in read:
-            raise ranks.Stop(ranks.REFUSED, f"--output {folder}: {output} would be written over: give another folder")
+            raise ranks.Stop(ranks.REFUSED, f"--output {folder}: {output} would be overwritten: give another folder")
     return found
 
 
@@ -46,19 +46,22 @@ def check_options(args):
     """Raise Stop (status 2) where the options that many inputs need, or can't have, aren't right."""
     if not is_pattern(args.input):
         if args.stop_at_first:
-            message = f"--stop_at_first: --input {args.input or '(none)'} is no pattern, such as 'batches/*.npz'"
+            message = f"--stop_at_first: --input {args.input or '(none)'} isn't a pattern such as 'batches/*.npz'"
             raise ranks.Stop(ranks.REFUSED, message)
         return
     if not args.output:
-        raise ranks.Stop(ranks.REFUSED, f"--input {args.input}: a pattern: give --output FOLDER, too")
+        raise ranks.Stop(ranks.REFUSED, f"--input {args.input} is a pattern: give --output FOLDER, too")
     given = [
         f"--{name}" for name, least in (("warmup", 0), ("repeat", 1), ("json", "")) if getattr(args, name) != least
     ]
     if given:
-        message = f"{' and '.join(given)}: for one input, and --input {args.input} is a pattern: leave it out"
+        message = (
+            f"{' and '.join(given)}: only for a single input, but --input {args.input} is a pattern: leave that out"
+        )
         raise ranks.Stop(ranks.REFUSED, message)
     if os.path.exists(args.output) and not os.path.isdir(args.output):
         raise ranks.Stop(
-            ranks.REFUSED, f"--output {args.output}: isn't a folder, and --input {args.input} is a pattern"
+            ranks.REFUSED,
+            f"--output {args.output} isn't a folder, but --input {args.input} is a pattern: give a folder",
         )
     find(args.input, args.output)

@@ -19,7 +19,7 @@ import ranks
 ARRAYS = (b"\x93NUMPY", b"PK\x03\x04")  # how .npy and .npz begin
 HOW = (  # what a file is (mindir.foreign), how its values come into a .npy
     ("numbers as text", "np.save('x.npy', np.loadtxt({0!r}, np.float32, delimiter={1!r}))"),
-    ("without a form", "np.save('x.npy', np.fromfile({0!r}, np.float32).reshape(SHAPE))"),
+    ("raw bytes", "np.save('x.npy', np.fromfile({0!r}, np.float32).reshape(SHAPE))"),
     ("picture", "decode it, and np.save() the array that the model takes"),
     ("pickled", "load it with what wrote it, and np.save() its array"),
     ("", "write it with np.save() or np.savez()"),
@@ -61,7 +61,7 @@ def _check_form(file):
         raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read: {error.strerror}") from None
     if first.startswith(ARRAYS):
         return
-    kind = mindir.foreign.kind(first) or f"{os.path.getsize(file)} bytes without a form, as tofile() writes them"
+    kind = mindir.foreign.kind(first) or f"{os.path.getsize(file)} raw bytes, as tofile() writes them"
     delimiter = next((mark for mark in ",;\t" if mark.encode() in first), None)
     how = next(advice for part, advice in HOW if part in kind).format(file, delimiter)
     raise ranks.Stop(ranks.REFUSED, f"{file}: isn't .npy or .npz, but {kind}{'' if ': ' in kind else f': {how}'}")

@@ -49,7 +49,7 @@ class Writer:
         """Raise Stop (status 2) for a prompt that is empty or longer than the context."""
         for prompt in prompts:
             if not 1 <= len(prompt) <= self.context:
-                message = f"a prompt of {len(prompt)} tokens, and the context takes 1 to {self.context}"
+                message = f"a prompt has {len(prompt)} tokens, but the context takes 1 to {self.context}"
                 raise ranks.Stop(ranks.REFUSED, f"{message}: change it, or export with another --context")
 
     def read(self, prompts):

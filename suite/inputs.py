@@ -45,7 +45,7 @@ def by_name(names, arrays, source):
     arrays = dict(zip(names, arrays.values())) if None in arrays else arrays
     if set(arrays) != set(names):
         given = ", ".join(sorted(map(str, arrays))) or "nothing"
-        message = f"{source} has {given}, the model takes {', '.join(names)}: name the arrays so"
+        message = f"{source} has {given}, the model takes {', '.join(names)}: rename the arrays"
         raise ranks.Stop(ranks.REFUSED, message)
     return {name: arrays[name] for name in names}
 
@@ -55,7 +55,7 @@ def check_kind(name, array, dtype, shape, source):
     fits = len(shape) == array.ndim and all(want in (-1, got) for want, got in zip(shape, array.shape))
     if dtype_name(array.dtype) != dtype or not fits or not array.size:
         given = f"{array.dtype} {list(array.shape)}"
-        given += " (bfloat16, as NumPy without ml_dtypes has it? Save it as float32)" * (array.dtype.str == "|V2")
+        given += " (bfloat16, read without ml_dtypes? Save it as float32)" * (array.dtype.str == "|V2")
         raise ranks.Stop(ranks.REFUSED, f"{source}: {name} is {given}, the model takes {dtype} {list(shape)}")
 
 

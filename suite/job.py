@@ -37,7 +37,7 @@ class Job:
     def __init__(self, options):
         wrong = sorted(NOT_HERE & set(options))
         if wrong:
-            raise TypeError(f"Session: {', '.join(wrong)}: an option of ./run.sh that has no meaning here")
+            raise TypeError(f"Session: {', '.join(wrong)}: an option of ./run.sh that means nothing here")
         name = f"{os.getpid()}-{secrets.token_hex(16)}"  # whose child run.sh has to be, and what ranks find it by
         self.listener = link.listen(name)
         self.lines, self.is_shown = collections.deque(maxlen=LINES), bool(options.get("verbose"))

@@ -14,7 +14,7 @@ def make_folder(cache):
     try:
         os.makedirs(cache, exist_ok=True)
     except OSError as error:
-        raise ranks.Stop(ranks.REFUSED, f"--engine_cache {cache}: can't be made: {error.strerror}") from None
+        raise ranks.Stop(ranks.REFUSED, f"--engine_cache {cache}: can't be created: {error.strerror}") from None
     files.check_writable(os.path.join(cache, "engine"))
 
 

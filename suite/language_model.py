@@ -28,7 +28,7 @@ def tokenizer(model_path):
         from tokenizers import Tokenizer
     except ImportError:
         advice = f"{sys.executable} -m pip install tokenizers"
-        raise ranks.Stop(ranks.UNAVAILABLE, f"the tokenizers package isn't there: {advice}") from None
+        raise ranks.Stop(ranks.UNAVAILABLE, f"the tokenizers package isn't installed: {advice}") from None
     path = part_of(model_path, "tokenizer")[: -len("mindir")] + "json"
     try:
         return Tokenizer.from_file(path)
@@ -45,7 +45,7 @@ def read_lines(file):
     except (OSError, UnicodeDecodeError) as error:
         raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read: {error}") from None
     if not lines:
-        raise ranks.Stop(ranks.REFUSED, f"{file}: no prompt in it: one per line")
+        raise ranks.Stop(ranks.REFUSED, f"{file}: has no prompts: write one per line")
     return lines
 
 

@@ -16,7 +16,7 @@ def prepare(args, comm):
         try:
             os.makedirs(args.output, exist_ok=True)
         except OSError as error:
-            raise ranks.Stop(ranks.REFUSED, f"--output {args.output}: can't be made: {error.strerror}") from None
+            raise ranks.Stop(ranks.REFUSED, f"--output {args.output}: can't be created: {error.strerror}") from None
         files.check_writable(os.path.join(args.output, os.path.basename(found[0][1])))
     return found
 
@@ -53,7 +53,7 @@ def predict_all(args, comm, model, reference, everyone, found):
             print(check.verdict(verdict), flush=True)
     if wrong:
         more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        count = f"{len(wrong)} of {len(found)} files can't be right: " if len(wrong) > 1 else ""
+        count = f"{len(wrong)} of {len(found)} files are refused: " if len(wrong) > 1 else ""
         raise ranks.Stop(ranks.REFUSED, count + "; ".join(wrong[:NAMED]) + more)
 
 

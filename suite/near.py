@@ -6,7 +6,7 @@ import re
 
 import ranks
 
-NUMBERED = "shards are numbered 0, 1, 2, ...: rename them so"
+NUMBERED = "shards are numbered 0, 1, 2, ...: rename yours to match"
 MOST = 1000  # files that are looked at
 
 

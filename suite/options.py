@@ -21,7 +21,7 @@ def at_least(least):
         except ValueError:
             number = least - 1
         if number < least:
-            raise argparse.ArgumentTypeError(f"{text!r}: a whole number is wanted, {least} or more")
+            raise argparse.ArgumentTypeError(f"{text!r}: give a whole number, {least} or more")
         return number
 
     return convert
@@ -55,7 +55,7 @@ def add_options(parser, model_path=None):
     run.add_argument("--warmup", type=at_least(0), default=0, metavar="N", help=text)
     text = "predict N times and time each (default: 1)"
     run.add_argument("--repeat", type=at_least(1), default=1, metavar="N", help=text)
-    text = "with a pattern: end at the first file that can't be right; otherwise they are named at the end"
+    text = "with a pattern: stop at the first file that is refused; otherwise all such files are listed at the end"
     run.add_argument("--stop_at_first", action="store_true", help=text)
     run.add_argument("--session", default="", help=argparse.SUPPRESS)  # the name of a Session, which starts run.sh so
     text = "write times, the check's result and versions to FILE (default: none)"
@@ -89,10 +89,10 @@ def take_rank(args, refuse):
         text = os.environ.get(name.upper(), "")
         if getattr(args, name) is None and text:
             if not re.fullmatch("[0-9]{1,9}", text):
-                refuse(f"{name.upper()}={text} in the environment: a whole number is wanted: unset it or give --{name}")
+                refuse(f"{name.upper()}={text} in the environment isn't a whole number: unset it or give --{name}")
             setattr(args, name, int(text))
     if args.rank_id is None:
-        refuse("--rank_id: on ascend it says which rank this is, from 0; msrun says it where it's given --node_rank")
+        refuse("--rank_id is missing: on ascend give this rank's number, from 0 (msrun does, if it has --node_rank)")
 
 
 def check_options(args, backend):
@@ -100,20 +100,20 @@ def check_options(args, backend):
     expand_home(args)
     pattern = near.pattern_near(args.model_path) if os.path.isdir(args.model_path) else ""
     if pattern:
-        raise ranks.Stop(ranks.REFUSED, f"--model_path {args.model_path}: is a folder: write --model_path={pattern}")
+        raise ranks.Stop(ranks.REFUSED, f"--model_path {args.model_path} is a folder: write --model_path={pattern}")
     ranks.insert(args.model_path, 0)
     batches.check_options(args)
     if backend != "gpu" and args.precision:
-        raise ranks.Stop(ranks.REFUSED, f"--precision: for gpu, this is {backend}: leave it out")
+        raise ranks.Stop(ranks.REFUSED, f"--precision {args.precision} is for gpu, but this is {backend}: leave it out")
     check_cache(args.engine_cache, backend)
     if backend != "ascend":
         given = [f"--{name}" for name in ("rank_id", "device_id") if getattr(args, name, None) is not None]
         if given:
-            message = f"{' and '.join(given)}: for ascend, on {backend} they come from mpirun: leave it out"
+            message = f"{' and '.join(given)}: only for ascend; on {backend} mpirun numbers the ranks: leave that out"
             raise ranks.Stop(ranks.REFUSED, message)
 
 
 def check_cache(engine_cache, backend):
     """Raise Stop (status 2) where --engine_cache is given on a back end that keeps nothing."""
     if engine_cache and backend == "ascend":
-        raise ranks.Stop(ranks.REFUSED, "--engine_cache: for cpu and gpu, this is ascend: leave it out")
+        raise ranks.Stop(ranks.REFUSED, "--engine_cache is for cpu and gpu, but this is ascend: leave it out")

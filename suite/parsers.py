@@ -7,8 +7,8 @@ import sys
 MODEL = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "Matmul.mindir")
 SERVICE = {
     "model_path": (MODEL, "X.mindir", "the sharded model (default: models/Matmul.mindir)"),
-    "wait": (5.0, "MS", "milliseconds in which a request waits for others, to share a batch with them (default: 5)"),
-    "starts": (3, "N", "start the ranks again so often before a request has been answered, then end (default: 3)"),
+    "wait": (5.0, "MS", "milliseconds that a request waits for others to share a batch with (default: 5)"),
+    "starts": (3, "N", "restart the ranks at most N times before a request has been answered, then end (default: 3)"),
 }
 
 

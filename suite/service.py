@@ -70,7 +70,9 @@ class Service:
         except ranks.Stop as error:
             raise ValueError(str(error)) from None
         if self.rows and len({len(array) for array in given}) > 1:
-            raise ValueError(f"predict: inputs of {', '.join(str(len(array)) for array in given)} rows: of one number")
+            raise ValueError(
+                f"predict: inputs have {', '.join(str(len(array)) for array in given)} rows: give all the same number"
+            )
         request = rows.Request(given, len(given[0]) if self.rows else None)
         with self._changed:
             if self._is_closed:

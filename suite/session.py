@@ -102,7 +102,9 @@ class Session:
 
     def _submit(self, given, out):
         if os.getpid() != self._pid:
-            raise RuntimeError(f"this Session is of process {self._pid}, not of its copy {os.getpid()}: open another")
+            raise RuntimeError(
+                f"this Session belongs to process {self._pid}, not to its copy {os.getpid()}: open another"
+            )
         try:
             arrays = as_arrays(given, self._values, "inputs")
             arrays = inputs.match_values(self._values, arrays, "predict", self.backend)

@@ -30,14 +30,14 @@ def check_count(model_path, size):
     missing = [name for name in (ranks.insert(model_path, number) for number in range(count)) if not ranks.find(name)]
     beyond = ranks.insert(model_path, count)
     if missing and missing[0] == ranks.insert(model_path, 0) and ranks.find(beyond):
-        message = f"{missing[0]} isn't there, but {beyond} is: {near.NUMBERED}"
+        message = f"{missing[0]} isn't there and {beyond} is: {near.NUMBERED}"
     elif missing:
         message = f"{missing[0]} isn't there: copy it beside the others or export it again"
     elif count != size:
         message = f"{size} rank{'s were' if size > 1 else ' was'} started: start {count}"
     else:
         return
-    raise ranks.Stop(ranks.REFUSED, f"{path} says it's one of {count} shards, {message}")
+    raise ranks.Stop(ranks.REFUSED, f"{path} says it's one of {count} shards, but {message}")
 
 
 def check_set(comm, model_path, path, backend):
@@ -65,6 +65,6 @@ def check_joined(shard, config_file):
     if config_file:
         message = f"{what}, and {config_file} names none: write rank_table_file=... into [ascend_context]"
     else:
-        starter = f", which msrun (MS_WORKER_NUM={os.environ.get('MS_WORKER_NUM')}) doesn't bring"
+        starter = f", which msrun (MS_WORKER_NUM={os.environ.get('MS_WORKER_NUM')}) doesn't provide"
         message = f"{what}{starter * ('MS_ROLE' in os.environ)}: give --config_file, which names one"
     raise ranks.Stop(ranks.REFUSED, message)

@@ -31,7 +31,7 @@ def as_dtype(tensor, dtype):
         return new_tensor(mindir.narrow(array), tensor.name)
     converted = array.astype(dtype)
     if array.dtype.kind == "i" and (converted != array).any():
-        message = f"{tensor.name}: values that don't fit {dtype}, which mindspore_lite's CPU computes in"
+        message = f"{tensor.name} has values that don't fit {dtype}, which mindspore_lite's CPU computes in"
         raise ranks.Stop(ranks.FAILED, message)
     return new_tensor(converted, tensor.name)
 

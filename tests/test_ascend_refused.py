@@ -46,7 +46,7 @@ def test_the_environments_rank_table_must_not_contradict(server):
 
 
 def test_ranks_shards_and_rank_table_have_to_agree(server):
-    assert_refused(server.run("--ranks=3"), 2, "rank_table.json: 2 ranks, --ranks 3")
+    assert_refused(server.run("--ranks=3"), 2, "rank_table.json has 2 ranks, but --ranks is 3")
     server.table(4)
     done = server.run()
     assert done.returncode == 2

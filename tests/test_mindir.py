@@ -90,7 +90,7 @@ def test_names_that_a_file_brings_are_shown_in_one_line(tmp_path):
         ([FIXTURES / "skip" / "2" / "Net.mindir", SHARD, MODEL], "Matmul.mindir: has no collectives"),
         ([SHARD, MODEL], "has no collectives"),
         (["models/Matmul9.mindir"], "no such file"),
-        (["run.sh"], "is a file of text.* MindIR"),
+        (["run.sh"], "is a text file.* MindIR"),
     ],
 )
 def test_the_command_says_why_files_are_no_set(files, text):

@@ -46,10 +46,10 @@ def test_a_key_that_is_there_twice_is_named_by_its_path(tmp_path):
     path = tmp_path / "rank_table.json"
     text = json.dumps(make([0, 1], {}, "10.0.0.1"))
     path.write_text(text.replace('"device_id": "1"', '"device_id": "1", "device_id": "0"'))
-    with pytest.raises(Refused, match=r"server_list\[0\]\.device\[1\]\.device_id: is there more than"):
+    with pytest.raises(Refused, match=r"server_list\[0\]\.device\[1\]\.device_id: appears more than"):
         files.load(path)
     path.write_text(text.replace('"version"', '"version": "1.2", "version"'))
-    with pytest.raises(Refused, match=": version: is there more than once"):
+    with pytest.raises(Refused, match=": version: appears more than once"):
         files.load(path)
 
 
@@ -147,14 +147,14 @@ def test_all_devices_that_are_here_are_taken(run, tmp_path):
 
 def test_a_super_pod_s_ids_come_from_npu_smi_or_the_command_line(run, tmp_path):
     words = ("--devices=2,3", "--server_id=node_0", "--no_device_ip", "--super_pod_id=3")
-    assert_refused(run(*words), 2, "SDID of device 2", "npu-smi info -t spod-info -i 1 -c 0", "--super_device_ids")
+    assert_refused(run(*words), 2, "SDID for device 2", "npu-smi info -t spod-info -i 1 -c 0", "--super_device_ids")
     tool(tmp_path, "npu-smi", NPU_SMI)
     expected = [(0, "node_0", 2, None, "131072"), (1, "node_0", 3, None, "196608")]
     assert_written(json.loads(run(*words).stdout), expected, {"3": ["node_0"]})
     done = run(*words, "--super_device_ids=7,8")
     expected = [(0, "node_0", 2, None, "7"), (1, "node_0", 3, None, "8")]
     assert_written(json.loads(done.stdout), expected, {"3": ["node_0"]})
-    assert_refused(run(*words, "--super_device_ids=7"), 2, "--super_device_ids: 1, --devices: 2")
+    assert_refused(run(*words, "--super_device_ids=7"), 2, "--super_device_ids names 1, --devices 2")
 
 
 @pytest.mark.parametrize(

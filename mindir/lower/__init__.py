@@ -92,7 +92,7 @@ def rule_of(net, primitive):
 
 
 def unknown(net, *_):
-    net.refuse("is a primitive that MindSpore 2.0 hasn't and that isn't made of its own here")
+    net.refuse("is a primitive that MindSpore 2.0 doesn't have and that isn't made of others here")
 
 
 def is_pure(net, primitive):

@@ -44,7 +44,7 @@ def remainder_to_0(net, x, y):
     dtype = net.out[0]
     x, y = operand(net, x, dtype), operand(net, y, dtype)
     if not dtype.startswith(("float", "bfloat")):
-        net.refuse(f"of {dtype}", "cast to float32 before")
+        net.refuse(f"of {dtype}", "cast to float32 first")
     net.result("Sub", x, net.make("Mul", net.make("Trunc", net.make("RealDiv", x, y)), y))
 
 

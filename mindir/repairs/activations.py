@@ -102,7 +102,7 @@ def tanh(net, x):
 def exp(net, x):
     """Of x alone: with another scale than 1, which MindSpore doesn't write, the engine's is wrong."""
     if not net.dtype(x).startswith(("float", "bfloat")):
-        net.refuse(f"of {net.dtype(x)}", "cast it to float32 before")
+        net.refuse(f"of {net.dtype(x)}", "cast it to float32 first")
     if {**EXP, **net.attributes()} != EXP:
         net.refuse("with a base, a scale or a shift", "multiply and add before it")
     net.give(exponential(net, x))

@@ -87,7 +87,7 @@ def whole_power(net, base, exponent):
     number = net.known(exponent)
     number = None if number is UNKNOWN or np.size(number) != 1 else float(np.reshape(number, -1)[0])
     if number not in (1, 2, 3, 4):
-        net.refuse("of whole numbers isn't in mindspore_lite 2.0", "cast to float32 before")
+        net.refuse("of whole numbers isn't in mindspore_lite 2.0", "cast to float32 first")
     made = base
     for _ in range(int(number) - 2):
         made = net.make("Mul", made, base)
@@ -110,7 +110,7 @@ def square(net, x):
 @of("DivNoNan")
 def divide_or_0(net, x, y):
     if net.dtype(x) == "int32":
-        net.refuse("of whole numbers", "cast to float32 before")
+        net.refuse("of whole numbers", "cast to float32 first")
     zero = net.make("Equal", y, net.like(y, 0), kind=("bool", net.shape(y)))
     zero = net.make("Cast", zero, Type("float32"), kind=("float32", net.shape(y)))
     quotient = net.make("RealDiv", x, net.make("Add", y, zero))

@@ -56,6 +56,6 @@ def refuse_unknown(net, is_lowered, back_end):
         if op in known:
             dtypes = ", ".join(sorted(known[op]))
             raise MindIRError(
-                f"{where}: {op} of {dtype} isn't known to be right {ON[back_end]}: cast to {dtypes} before"
+                f"{where}: {op} of {dtype} isn't known to be right {ON[back_end]}: cast to {dtypes} first"
             )
         raise MindIRError(f"{where}: {op} isn't known to be right {ON[back_end]}: export the net without it")

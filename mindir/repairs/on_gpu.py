@@ -14,10 +14,10 @@ def refuse_wrong(net):
     for value in net.outputs:
         dtype, shape = net.kind.get(value, ("", None))
         if dtype == "bool":
-            raise MindIRError(f"{net.path}: output {value}: bool comes out wrong on GPUs: cast it to float32 before")
+            raise MindIRError(f"{net.path}: output {value}: bool comes out wrong on GPUs: cast it to float32 first")
         if shape == ():
             raise MindIRError(
-                f"{net.path}: output {value}: a single value, of no dimension, gets one on GPUs: keep_dims"
+                f"{net.path}: output {value}: a value without dimensions gets one on GPUs: export it with keep_dims"
             )
     for value, op in net.op.items():
         why = WRONG[op](net, value, net.inputs[value]) if op in WRONG else None
@@ -54,7 +54,7 @@ def _choice(net, value, inputs):
 def _broadcast(net, value, inputs):
     shapes = [net.kind[name][1] for name in (value, *inputs[:2]) if name in net.kind]
     if len(shapes) == 3 and len(shapes[1]) != len(shapes[2]) and shapes[0] != max(shapes[1:], key=len):
-        return f" of {shapes[1]} and {shapes[2]}, which both grow"
+        return f" of {shapes[1]} and {shapes[2]}, which are both broadcast"
     return None
 
 

@@ -30,7 +30,7 @@ def write_axes_out(net, x, axis):
     if 0 in shape:
         net.refuse(f"of the shape {shape}, which has no values")
     if net.op == "ReduceMean" and net.dtype(x) != "float32":
-        net.refuse(f"of {net.dtype(x)}, which mindspore_lite 2.0 rounds", "cast to float32 before")
+        net.refuse(f"of {net.dtype(x)}, which mindspore_lite 2.0 rounds", "cast to float32 first")
     if not axes:
         return net.result_reshaped(x) if net.out[1] != shape else net.give(x)
     whole = net.out[1] == reduced(shape, axes, keep)
