@@ -15,6 +15,7 @@ if not __package__:  # a folder run as a script: Python looks for modules in it,
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 import argparse
+import signal
 
 import ranks
 from mindir import DTYPES, MindIRError, check_set, load, picture, printable
@@ -89,5 +90,6 @@ def arguments():
 
 if __name__ == "__main__":
     named = arguments()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends it without a word
     sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal can't show
     ranks.run(lambda: write_picture(named.files[0], named.picture) if named.picture else show(named.files))

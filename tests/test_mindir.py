@@ -55,6 +55,12 @@ def test_the_command_prints_it_and_knows_a_set():
     assert command(sys.executable, "-m", "mindir", "models/Matmul0.mindir").returncode == 0
 
 
+def test_who_reads_only_the_first_line_sees_no_error():
+    read = f"'{sys.executable}' -m mindir models/Matmul0.mindir | sleep 0"
+    done = command("bash", "-c", read)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_folder_runs_from_anywhere_and_takes_nothing_from_there(tmp_path):
     for name in ("argparse", "mindir", "numpy", "ranks"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(7)\n")
