@@ -31,12 +31,8 @@ class Block(nn.Cell):
         self.up, self.down = (dense(weights, f"{name}.{part}.dense") for part in ("intermediate", "output"))
         self.norm = layer_norm(weights, f"{name}.output.LayerNorm")
         self.scores, self.mix = ops.BatchMatMul(transpose_b=True), ops.BatchMatMul()
-        self.softmax, self.gelu, self.reshape, self.transpose = (
-            ops.Softmax(),
-            ops.GeLU(),
-            ops.Reshape(),
-            ops.Transpose(),
-        )
+        self.softmax, self.reshape, self.transpose = ops.Softmax(), ops.Reshape(), ops.Transpose()
+        self.gelu = nn.GELU(approximate=False)  # with erf, as BERT has it
 
     def construct(self, x, mask):
         shape = (mask.shape[0], mask.shape[3], HEADS, -1)  # B, L, heads, width of a head
