@@ -59,6 +59,18 @@ def test_without_mindspore(before):
             assert_refused(done, 3, "no MindSpore for", "requirements-export.txt")
 
 
+def test_a_newer_mindspore_is_not_taken_for_the_one_that_splits(before, tmp_path):
+    """PyPI's 2.10.0 has a GPU plug-in of the same name."""
+    folder = tmp_path / "site" / "mindspore"
+    for name in ("libmindspore_gpu.so.11.6", "gpu/libcuda_ops.so.11", "gpu11.6/libnvidia_collective.so"):
+        (folder / "lib" / "plugin" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "lib" / "plugin" / name).touch()
+    (folder / "__init__.py").touch()
+    (folder / "version.py").write_text("__version__ = '2.10.0'\n")
+    words = {"PYTHONPATH": str(folder.parent), "SPLIT_ENVIRONMENT": "1"}
+    assert_refused(split("dense", before, start=sys.executable, **words), 3, "2.10.0", "2.0.0")
+
+
 def test_another_python_goes_on_in_the_environment_of_its_own(scripts, before):
     """The one that is here is MindSpore 2.0.0's, under the name and with the mark of one that was made."""
     made = scripts / ".venv-split"

@@ -30,6 +30,7 @@ from ranks import FAILED, UNAVAILABLE, Stop
 PREFIX = "device double: "  # what its last words begin with
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILT = os.path.join(HERE, "built")  # git ignores it
+VERSION = "2.0.0"  # of MindSpore
 PLUGIN = ("libmindspore_gpu.so.11.6", "gpu/libcuda_ops.so.11", "gpu11.6/libnvidia_collective.so")  # in lib/plugin
 FUNCTION = re.compile(r"(__cuda|cu|nccl|nvrtc)\w+")
 LIBRARY = re.compile(r"lib(cu(?!da_ops)|nccl|nvrtc)\S+")
@@ -52,17 +53,21 @@ static void refuse(const char *name) {
 
 
 def plugin():
-    """Return MindSpore's plug-in files; raise Stop (status 3) where MindSpore or its GPU plug-in isn't there."""
+    """Return MindSpore 2.0.0's plug-in files; raise Stop (status 3) where it or its GPU plug-in isn't there."""
     found = importlib.util.find_spec("mindspore")
     advice = "make an environment of Python 3.7 from requirements-export.txt (x86-64) and start with its python"
     if not found:
         version = ".".join(map(str, sys.version_info[:2]))
         raise Stop(UNAVAILABLE, f"no MindSpore for {sys.executable} (Python {version}): {advice}")
+    with open(os.path.join(os.path.dirname(found.origin), "version.py")) as file:  # importing it takes seconds
+        version = re.search(r"__version__ *= *['\"](.*)['\"]", file.read()).group(1)
+    if version != VERSION:  # later ones have such a plug-in, too
+        raise Stop(UNAVAILABLE, f"MindSpore {version} for {sys.executable}, only {VERSION} will do: {advice}")
     folder = os.path.join(os.path.dirname(found.origin), "lib", "plugin")
     paths = [os.path.join(folder, name) for name in PLUGIN]
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
-        raise Stop(UNAVAILABLE, f"{missing[0]}: not there, only MindSpore 2.0.0 has it: {advice}")
+        raise Stop(UNAVAILABLE, f"{missing[0]}: not there: {advice}")
     return paths
 
 
