@@ -59,9 +59,9 @@ def test_without_mindspore(before):
             assert_refused(done, 3, "no MindSpore for", "requirements-export.txt")
 
 
-def test_a_newer_mindspore_is_not_taken_for_the_one_that_splits(before, tmp_path):
+def test_a_newer_mindspore_is_not_taken_for_the_one_that_splits(before, tmp_path_factory):
     """PyPI's 2.10.0 has a GPU plug-in of the same name."""
-    folder = tmp_path / "site" / "mindspore"
+    folder = tmp_path_factory.mktemp("site") / "mindspore"
     for name in ("libmindspore_gpu.so.11.6", "gpu/libcuda_ops.so.11", "gpu11.6/libnvidia_collective.so"):
         (folder / "lib" / "plugin" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "lib" / "plugin" / name).touch()
