@@ -20,12 +20,12 @@ from ascend_ge_distributed import create_context, rank_table
 OPTIONS = {"ge_session_options": {"ge.externalWeight": "1"}}  # for constants: GE shares only variables by itself
 
 
-def group(models):
-    """Put Models that aren't built yet into one group: one that is built already would share nothing."""
+def new_group():
+    """Return a ModelGroup that shares weights; raise Stop (status 3) where mindspore_lite has none."""
     if not hasattr(mslite, "ModelGroup"):
         message = f"mindspore_lite {mslite.__version__} has no ModelGroup, which shares weights: install 2.1 or later"
         raise ranks.Stop(ranks.UNAVAILABLE, message)
-    mslite.ModelGroup(mslite.ModelGroupFlag.SHARE_WEIGHT).add_model(models)
+    return mslite.ModelGroup(mslite.ModelGroupFlag.SHARE_WEIGHT)
 
 
 def parse_arguments():
@@ -49,9 +49,10 @@ def main():
     # init context
     context = create_context(args.device_id, args.rank_id)
 
-    # create both Models in one group
+    # create both Models in one group: a model that is built already would share nothing
     models = [mslite.Model(), mslite.Model()]
-    group(models)
+    group = new_group()
+    group.add_model(models)
 
     # build both Models, with the same options: they get one session of GE
     for model, path in zip(models, args.model_path):

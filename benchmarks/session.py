@@ -3,7 +3,7 @@
     python3 benchmarks/session.py
     python3 benchmarks/session.py --minilm=models/MiniLM.mindir --rounds=9
 
-CPU ranks. --minilm: two shards of MiniLM, too. The ranks of the one that waits sleep.
+CPU ranks. --minilm measures two shards of MiniLM as well. The ranks of the one that waits sleep.
 """
 
 import sys

@@ -46,7 +46,7 @@ class Exchange:
         self.reduction = getattr(MPI, collective.reduction.upper()) if collective.reduction else None
         self.shape = self.buffer = self.result = self.other = None
         self.integers = self.whole = None  # any type of this size will do in an AllGather, and MPI has no float16
-        self.put = np.copyto
+        self.put = np.copyto  # a name of its own, as the benchmarks time it
         self.in_shared_memory, self.areas = False, {} if areas is None else areas
         self.everyones = None  # what ranks give each other in a reduction: of each rank a share for each
 
@@ -138,9 +138,9 @@ class Exchange:
             self.put(everyones[rank, others], shares[others])
         barrier()
         mine = self.buffer.reshape(1 if self.op == "ReduceScatter" else self.count, -1)
-        total, first = mine[rank if len(mine) > 1 else 0], shares[rank]
+        total, reduced = mine[rank if len(mine) > 1 else 0], shares[rank]
         for other in range(1, self.count):
-            first = self.ufunc(first, everyones[(rank + other) % self.count, rank], out=total)
+            reduced = self.ufunc(reduced, everyones[(rank + other) % self.count, rank], out=total)
         barrier()
 
     def _swap_parts(self, data):

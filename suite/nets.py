@@ -65,7 +65,8 @@ def _on_ascend(comm, names, config_file, _):
 
     context = page.create_context(int(os.environ.get("LAUNCH_DEVICE", comm.rank)), comm.rank)
     models = [mslite.Model() for _ in names]
-    page.group(models)
+    group = page.new_group()
+    group.add_model(models)
     options = {**rank_table(config_file), **page.OPTIONS}
     for model, name in zip(models, names):
         ranks.step(f"build {name}")

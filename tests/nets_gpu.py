@@ -22,8 +22,8 @@ LIMIT = 90  # seconds a net
 UNCLEAR = "Select"  # right in some nets and wrong in others: never known
 
 
-def run_one(path, is_all):
-    """Print what the net at `path` comes to: {"stage", "primitives", "errors" or "refused" or "failed"}, as JSON."""
+def run_one(path):
+    """Print what the net at `path` comes to: {"primitives", "errors" or "refused" or "failed"}, as JSON."""
     import mindspore_lite as mslite
     from nets_worker import difference, stored
 
@@ -34,8 +34,6 @@ def run_one(path, is_all):
     from mindir.repairs import known
     from suite import reading, tensorrt
 
-    if is_all:
-        known.KNOWN["gpu"] = type("All", (), {"get": lambda *_: type("Any", (), {"__contains__": lambda *_: True})()})()
     comm, result = ranks.world(), {}
     arrays = path[: -len("mindir")] + "npz"
     try:
@@ -65,7 +63,9 @@ def run_one(path, is_all):
 def ask(path, card, is_all):
     """Return the net's verdict, what `run_one` printed, and words."""
     environment = dict(os.environ, CUDA_VISIBLE_DEVICES=card, GLOG_v="4", PYTHONPATH=str(Path(__file__).parent))
-    command = [sys.executable, __file__, "--one", str(path), *(["--all"] if is_all else [])]
+    if is_all:
+        environment["NETS_KNOWN"] = "1"
+    command = [sys.executable, __file__, "--one", str(path)]
     try:
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
@@ -89,7 +89,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="refuse nothing for not being known")
     args = parser.parse_args()
     if args.one:
-        run_one(args.one, args.all)
+        run_one(args.one)
     nets = [net for folder in args.folders for net in sorted(Path(folder).glob("*.mindir"))]
     counted, seen = Counter(), {}
     print("| net | result | why |\n|-|-|-|")
