@@ -77,8 +77,9 @@ def mpirun(args, environment, job, size):
     if args.hostfile:
         command += ["--hostfile", servers_file(args, job), "--prefix", os.path.dirname(os.path.dirname(program))]
         command += [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
-    elif not args.has_servers and not (shutil.which("ssh") or shutil.which("rsh")):
-        command += ["--mca", "plm", "isolated"]  # or mpirun doesn't start without them, though it needs neither here
+    elif not (shutil.which("ssh") or shutil.which("rsh") or "SLURM_JOB_ID" in environment):
+        # or mpirun doesn't start, though it needs none of them on one server; in Slurm it has srun
+        command += ["--mca", "plm", "isolated"]
     return [*command, "--mca", "orte_tmpdir_base", job]  # if it is killed, its files are where they are looked for
 
 
