@@ -83,7 +83,7 @@ def raised(text, **environment):
 
 def table(folder, ranks=2, **changes):
     """Write a rank table and a configuration file that names it; return the configuration file."""
-    devices = [{"device_id": str(each), "device_ip": f"192.0.2.{each}", "rank_id": str(each)} for each in range(ranks)]
+    devices = [{"device_id": str(rank), "device_ip": f"192.0.2.{rank}", "rank_id": str(rank)} for rank in range(ranks)]
     text = {"version": "1.0", "server_count": "1", "status": "completed"}
     text.update({"server_list": [{"server_id": "10.0.0.1", "device": devices}], **changes})
     (folder / "rank_table.json").write_text(json.dumps(text))
@@ -99,7 +99,7 @@ class Job:
         self.folder, config = folder, table(folder)
         places = {"ASCEND_DOUBLE_HUB": folder, "ASCEND_DOUBLE_LOG": folder}
         arguments = [(ROOT / "models" / f"Matmul{rank}.mindir", rank, config, count, folder) for rank in (0, 1)]
-        self.ranks = [start(TUTORIAL, *each, **places, **environment) for each in arguments]
+        self.ranks = [start(TUTORIAL, *words, **places, **environment) for words in arguments]
 
     def end(self, rank):
         """Return (status, stderr) of a rank that has to end soon."""
@@ -125,8 +125,8 @@ def job(tmp_path):
         return started[0]
 
     yield make
-    for each in started:
-        for process in each.ranks:
+    for pair in started:
+        for process in pair.ranks:
             process.kill()
             process.communicate()
 

@@ -91,7 +91,7 @@ class Job:
         """Wait until so many ranks are in a step: they write it to a page of memory that their guards read."""
         deadline = time.time() + 60
         while True:
-            pages = [each.read_bytes() for folder in self.folders for each in folder.glob("launch-*-*/step")]
+            pages = [file.read_bytes() for folder in self.folders for file in folder.glob("launch-*-*/step")]
             if len([page for page in pages if page.startswith(step.encode())]) >= ranks:
                 return
             assert time.time() < deadline and self.process.poll() is None, self.process.communicate()
@@ -108,19 +108,19 @@ def cmdline(pid):
 def alive(mark):
     """Return the processes that have the mark in their environment, and aren't zombies."""
     found = []
-    for each in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark.encode() in (each / "environ").read_bytes():
-                found.append(int(each.name))
+            if mark.encode() in (process / "environ").read_bytes():
+                found.append(int(process.name))
     return found
 
 
 def shared_memory():
     """Return what lies in shared memory and belongs to no process (other jobs may run at the same time)."""
-    there = {str(each) for each in Path("/dev/shm").iterdir() if each.name.startswith(("launch", "vader"))}
-    for each in Path("/proc").glob("[0-9]*") if there else ():
+    there = {str(file) for file in Path("/dev/shm").iterdir() if file.name.startswith(("launch", "vader"))}
+    for process in Path("/proc").glob("[0-9]*") if there else ():
         with contextlib.suppress(OSError):
-            text = (each / "maps").read_bytes() + (each / "cmdline").read_bytes()
+            text = (process / "maps").read_bytes() + (process / "cmdline").read_bytes()
             there = {path for path in there if os.fsencode(os.path.basename(path)) not in text}
     return there
 

@@ -62,8 +62,8 @@ def _value(text, indent, lines):
         inside = []
         while lines and (lines[0][0] > indent or not lines[0][1].strip()):
             inside.append(lines.pop(0))
-        least = min(each[0] for each in inside if each[1])
-        return "\n".join(" " * (each[0] - least) + each[1] for each in inside).rstrip("\n") + "\n"
+        least = min(spaces for spaces, words in inside if words)
+        return "\n".join(" " * (spaces - least) + words for spaces, words in inside).rstrip("\n") + "\n"
     if text is None:
         return _block(lines)
     if text[0] in '["':

@@ -70,7 +70,7 @@ def judge(answer):
         tolerance = 1e-2 if "float16" in (dtype, wanted) else 2e-2 if dtype == "bfloat16" else 1e-5
         if not error <= tolerance or wanted not in (dtype, "float64") and (dtype, wanted) != ("bfloat16", "float32"):
             bad.append(f"{name} {error:.1e} {dtype}{shape}, wanted {wanted}{wanted_shape}")
-    largest = max((each[1] for each in answer["outputs"]), default=0)
+    largest = max((output[1] for output in answer["outputs"]), default=0)
     return ("WRONG" if bad else "ok"), largest, "; ".join(bad)
 
 

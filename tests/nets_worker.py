@@ -67,7 +67,8 @@ def run(model, arrays):
     if len(found) != len(wanted):
         return {"failed": f"{len(found)} outputs instead of {len(wanted)}"}
     with open(model, "rb") as file:
-        newer = [each.op_type for each in PROTO["Model"].FromString(file.read()).primitives if each.prim_type == 2]
+        primitives = PROTO["Model"].FromString(file.read()).primitives
+    newer = [primitive.op_type for primitive in primitives if primitive.prim_type == 2]
     shard = mindir.repair(reading.load(model))
     graph = mindir.Graph(shard.path, shard.model)
     return {

@@ -22,7 +22,7 @@ for name in nets.NAMES:
     model.build_from_file(path, mslite.ModelType.MINDIR, cpu.create_context(comm))
     for seed in (1, 2):  # twice: the second must not see anything of the first
         inputs, _ = model_inputs.fill(model, nets.inputs(name, seed))
-        outputs = [each.get_data_to_numpy() for each in model.predict(inputs)]
+        outputs = [output.get_data_to_numpy() for output in model.predict(inputs)]
     np.savez(f"{sys.argv[1]}/{name}-{comm.size}-{comm.rank}.npz", *outputs)
     if name == "dynamic":  # another batch size, in the same model
         x = np.concatenate([nets.inputs(name, 3)["x"], nets.inputs(name, 4)["x"]])

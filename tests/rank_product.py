@@ -30,7 +30,7 @@ for _ in range(60):  # in turn, so that a change of the machine's speed meets bo
         start = time.perf_counter()
         call(list(inputs))
         times[name].append(time.perf_counter() - start)
-slowest = {name: np.max(comm.allgather(each[10:]), axis=0) for name, each in times.items()}  # of the ranks, each time
+slowest = {name: np.max(comm.allgather(seconds[10:]), axis=0) for name, seconds in times.items()}  # rank, each time
 predict, alone = (np.median(slowest[name]) * 1e3 for name in ("predict", "product"))
 if comm.rank == 0:
     print(f"predict {predict:.2f} ms, product {alone:.2f} ms, ratio {predict / alone:.3f}")

@@ -141,7 +141,7 @@ def server_of_a_pod_unknown(table, pick):
 
 def server_in_no_pod(table, pick):
     for pod in table["super_pod_list"]:
-        pod["server_list"] = [each for each in pod["server_list"] if each["server_id"] != "node_0"] or [
+        pod["server_list"] = [server for server in pod["server_list"] if server["server_id"] != "node_0"] or [
             {"server_id": "x"}
         ]
     return "server_list[0].server_id"

@@ -22,14 +22,14 @@ def assert_form(value, form, path="table"):
     elif isinstance(form, list):
         assert isinstance(value, list), path
         assert value, path
-        for index, each in enumerate(value):
-            assert_form(each, form[0], f"{path}[{index}]")
+        for index, item in enumerate(value):
+            assert_form(item, form[0], f"{path}[{index}]")
     else:
-        forms = {key.rstrip("?"): each for key, each in form.items()}
+        forms = {key.rstrip("?"): item_form for key, item_form in form.items()}
         assert isinstance(value, dict), path
         assert {key for key in form if not key.endswith("?")} <= set(value) <= set(forms), path
-        for key, each in value.items():
-            assert_form(each, forms[key], f"{path}.{key}")
+        for key, item in value.items():
+            assert_form(item, forms[key], f"{path}.{key}")
 
 
 def assert_written(table, devices, pods=None):
@@ -37,17 +37,18 @@ def assert_written(table, devices, pods=None):
     assert_form(table, {**TABLE, "super_pod_list": [POD]} if pods else TABLE)
     assert table["version"] == ("1.2" if pods else "1.0")
     found = [
-        (int(each["rank_id"]), server["server_id"], int(each["device_id"]))
-        + (each.get("device_ip"), each.get("super_device_id"))
+        (int(device["rank_id"]), server["server_id"], int(device["device_id"]))
+        + (device.get("device_ip"), device.get("super_device_id"))
         for server in table["server_list"]
-        for each in server["device"]
+        for device in server["device"]
     ]
     assert found == devices
     assert [rank for rank, *_ in sorted(found)] == list(range(len(found)))
     assert int(table["server_count"]) == len(table["server_list"]) == len({server for _, server, *_ in found})
     if pods:
         listed = {
-            each["super_pod_id"]: [s["server_id"] for s in each["server_list"]] for each in table["super_pod_list"]
+            pod["super_pod_id"]: [server["server_id"] for server in pod["server_list"]]
+            for pod in table["super_pod_list"]
         }
         assert listed == pods
 

@@ -42,10 +42,10 @@ def main():
         net = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=NAME, dtype=torch.float32).eval()
     versions = {"transformers": transformers.__version__, "torch": torch.__version__}
     words = {"tokenize": False, "add_generation_prompt": True}
-    asked = [tokenizer.apply_chat_template([{"role": "user", "content": each}], **words) for each in QUESTIONS]
+    asked = [tokenizer.apply_chat_template([{"role": "user", "content": question}], **words) for question in QUESTIONS]
     chat = [
-        {"question": each, "ids": tokenizer(text, add_special_tokens=False)["input_ids"]}
-        for each, text in zip(QUESTIONS, asked)
+        {"question": question, "ids": tokenizer(text, add_special_tokens=False)["input_ids"]}
+        for question, text in zip(QUESTIONS, asked)
     ]
     found = []
     for prompt in PROMPTS:

@@ -21,15 +21,15 @@ def split(net, path, *words, shape=("8,64",), count=2, start=PYTHON, scripts=ROO
 
 
 def files(path):
-    return sorted(each.name for each in path.parent.iterdir())
+    return sorted(file.name for file in path.parent.iterdir())
 
 
 def weights(path):
     """Return {name: array} of a MindIR's float32 parameters."""
     parameters = mindir.load(str(path)).model.graph.parameter
     return {
-        each.name.split(":")[-1]: np.frombuffer(each.raw_data, np.float32).reshape(list(each.dims))
-        for each in parameters
+        tensor.name.split(":")[-1]: np.frombuffer(tensor.raw_data, np.float32).reshape(list(tensor.dims))
+        for tensor in parameters
     }
 
 
@@ -38,7 +38,7 @@ def groups(path):
     found = []
     for primitive in mindir.load(str(path)).model.primitives:
         if primitive.op_type in COLLECTIVES:
-            said = {each.name: each for each in primitive.attribute}
+            said = {attribute.name: attribute for attribute in primitive.attribute}
             key = "group_ranks" if "group_ranks" in said else "group"
             text = said[key].s.decode()
             everyone = text in ("WORLD_GROUP", "nccl_world_group")

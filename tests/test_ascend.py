@@ -46,7 +46,7 @@ def test_eight_ranks(server):
     assert done.returncode == 0, done.stderr
     assert "rank 7: tensor's name is:" in done.stdout
     assert "check: PASS" in done.stdout
-    assert {each.name for each in (folder / "logs").iterdir()} == {
+    assert {file.name for file in (folder / "logs").iterdir()} == {
         f"rank_{rank}.{stream}.log" for rank in range(8) for stream in ("stdout", "stderr")
     }
 
@@ -65,7 +65,7 @@ def test_a_cache_that_assign_keeps_is_kept_between_predicts(server):
     done = server.run(f"--model_path={model}", "--repeat=3", f"--output={output}")
     assert done.returncode == 0, done.stderr
     assert "check: none" in done.stdout  # the unsharded model keeps state, too, and this machine's CPU can't
-    (weight,) = [each for each in mindir.load(str(model)).model.graph.parameter if each.name.endswith("weight")]
+    (weight,) = [tensor for tensor in mindir.load(str(model)).model.graph.parameter if tensor.name.endswith("weight")]
     expected = 3 * np.ones((4, 16)) @ np.frombuffer(weight.raw_data, np.float32).reshape(weight.dims).astype(float)
     (result,) = np.load(str(output)).values()
     assert not np.max(np.abs(result - expected)) > 2e-6 * np.max(np.abs(expected))

@@ -55,9 +55,9 @@ def test_two_ranks_have_the_unsharded_result_and_log_the_tutorials_steps(job, tm
     for rank in (0, 1):
         assert np.max(np.abs(np.load(str(tmp_path / f"rank{rank}.npy")) - whole)) <= 1e-5 * np.max(np.abs(whole))
         log = ranks.log(rank)
-        calls = [each["call"] for each in log]
+        calls = [entry["call"] for entry in log]
         setters = ["device_id", "rank_id", "provider"]
-        begin = ["Context", "Context.target", *(f"Context.ascend.{each}" for each in setters)]
+        begin = ["Context", "Context.target", *(f"Context.ascend.{setter}" for setter in setters)]
         begin += ["Model", "Model.build_from_file", "ranks met", "Model.get_inputs", "Tensor.set_data_from_numpy"]
         assert calls == begin + ["Model.predict", "collective"] * 2
         assert log[3]["arguments"] == {"value": rank}
@@ -78,7 +78,7 @@ def test_nets_have_the_outputs_of_numpy(tmp_path):
         expected = nets.expected(name, nets.inputs(name), count)
         for rank in range(count):
             outputs = list(np.load(str(tmp_path / f"{name}-{rank}.npz")).values())
-            assert [each.shape for each in outputs] == [each.shape for each in expected]
+            assert [array.shape for array in outputs] == [array.shape for array in expected]
             for output, right in zip(outputs, expected):
                 tolerance = 2e-3 if output.dtype == np.float16 else 5e-6
                 error = np.abs(output.astype(np.float64) - right.astype(np.float64))
@@ -154,7 +154,7 @@ def test_faults_that_can_not_happen_are_refused():
     texts = ("0:build", "x:build:kill", "0:predict0:kill", "0:build:die", "0:exit:raise", "0:b:kill", "0:build:kill ")
     lines = ["from mindspore_lite._engine import Faults", "Faults('0:build:kill,1:predict12:hang')"]
     assert_raised(
-        raised("\n".join(lines + [f"Faults({each!r}) # ValueError: ASCEND_DOUBLE_FAULT" for each in texts]))[0]
+        raised("\n".join(lines + [f"Faults({text!r}) # ValueError: ASCEND_DOUBLE_FAULT" for text in texts]))[0]
     )
     process = start("import mindspore_lite", ASCEND_DOUBLE_FAULT="0:build")
     assert "ValueError: ASCEND_DOUBLE_FAULT" in process.communicate(timeout=20)[1]

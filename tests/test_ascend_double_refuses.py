@@ -147,7 +147,7 @@ def test_model_groups(tmp_path):
     for word in ("Session options is not equal", "other values than in", "shares nothing", "the first model of the"):
         assert word in error
     log = [json.loads(line) for line in (tmp_path / "rank0.jsonl").read_text().splitlines()]
-    shared = [each["arguments"] for each in log if each["call"] == "shared"]
-    nbytes = sum(each.nbytes for each in nets.weights("mlp-all_reduce").values())
-    assert [each["bytes"] for each in shared] == [nbytes, 0]
+    shared = [entry["arguments"] for entry in log if entry["call"] == "shared"]
+    nbytes = sum(array.nbytes for array in nets.weights("mlp-all_reduce").values())
+    assert [arguments["bytes"] for arguments in shared] == [nbytes, 0]
     assert raised("ModelGroup  # NameError", ASCEND_DOUBLE_WITHOUT="ModelGroup")[0][0][1].startswith("NameError")

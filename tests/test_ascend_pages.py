@@ -23,7 +23,7 @@ def test_the_tutorials_commands(server):
         texts.append(done.stdout.splitlines()[1])
         assert server.called(rank) == TUTORIAL
     weight = np.frombuffer(mindir.load(str(MODEL)).model.graph.parameter[0].raw_data, np.float32).reshape(256, 128)
-    values = [float(each) for each in texts[0].split(": ")[1].split()]
+    values = [float(number) for number in texts[0].split(": ")[1].split()]
     assert np.allclose(values, (np.ones(256) @ weight.astype(np.float64))[:10], rtol=1e-5, atol=1e-5)
     assert texts[0] == texts[1]
 
@@ -46,7 +46,7 @@ def test_two_models_share_their_weights_on_every_rank(server):
         options = '"ge_session_options": {"ge.externalWeight": "1"}'
         assert (server.calls / f"rank{rank}.jsonl").read_text().count(options) == 2
         shared = [json.loads(line) for line in (server.calls / f"rank{rank}.jsonl").read_text().splitlines()]
-        (shared,) = [each["arguments"] for each in shared if each["call"] == "shared"]
+        (shared,) = [entry["arguments"] for entry in shared if entry["call"] == "shared"]
         assert 256 * 64 * 4 in shared.values(), shared
 
 

@@ -33,8 +33,8 @@ def test_without_cann_the_loaders_reason_is_told(server):
 def test_without_a_device_nothing_starts(server):
     (server.folder / "dev" / "davinci1").unlink()
     assert_refused(server.run(), 2, "rank 1 is on device 1, but there is no", "davinci1")
-    for each in (server.folder / "dev").iterdir():
-        each.unlink()
+    for device in (server.folder / "dev").iterdir():
+        device.unlink()
     assert_refused(server.run(), 3, "--backend ascend", "davinci")
 
 
@@ -63,8 +63,8 @@ def test_visible_devices_are_counted_from_0(server):
     server.table(4)
     table = json.loads((server.folder / "rank_table.json").read_text())
     del table["server_list"][0]["device"][:2]
-    for number, each in enumerate(table["server_list"][0]["device"]):
-        each["rank_id"] = str(number)  # ranks 0 and 1 on devices 2 and 3
+    for number, device in enumerate(table["server_list"][0]["device"]):
+        device["rank_id"] = str(number)  # ranks 0 and 1 on devices 2 and 3
     (server.folder / "rank_table.json").write_text(json.dumps(table))
     done = server.run(ASCEND_RT_VISIBLE_DEVICES="3,2")
     assert done.returncode == 0, done.stderr

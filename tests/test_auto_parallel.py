@@ -61,7 +61,7 @@ def random(tmp_path_factory):
 
 def test_a_split_net_agrees_with_the_unsharded_one(random):
     assert files(random) == ["Net.mindir", "Net0.mindir", "Net1.mindir"]
-    assert {each.stat().st_mode & 0o777 for each in random.parent.iterdir()} == {0o644}
+    assert {file.stat().st_mode & 0o777 for file in random.parent.iterdir()} == {0o644}
     found = groups(random.with_name("Net0.mindir"))
     assert found == groups(random.with_name("Net1.mindir"))
     assert {group for _, group in found} == {None}

@@ -18,7 +18,7 @@ def before(tmp_path):
         (tmp_path / name).write_text(name, encoding="utf-8")
     yield tmp_path / "Net.mindir"
     assert files(tmp_path / "Net.mindir") == ["Net.mindir", "Net0.mindir", "Net1.mindir", "Net2.mindir"]
-    assert all(each.read_text(encoding="utf-8") == each.name for each in tmp_path.iterdir())
+    assert all(file.read_text(encoding="utf-8") == file.name for file in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_what_only_orders_is_gone():
 def test_fields_outside_the_schema_survive():
     """What the schema doesn't know stays in a stage's nodes: here a field 15 with the text "kept"."""
     shard = mindir.load(str(FIXTURES / "skip" / "2" / "Net0.mindir"))
-    node = next(each for each in shard.model.graph.node if "MatMul" in each.op_type)
+    node = next(node for node in shard.model.graph.node if "MatMul" in node.op_type)
     node.MergeFromString(b"\x7a\x04kept")
     stages = [step for step in mindir.cut(shard).steps if isinstance(step, mindir.Stage)]
     assert sum(stage.model.SerializeToString().count(b"\x7a\x04kept") for stage in stages) == 1

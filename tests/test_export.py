@@ -15,7 +15,7 @@ def export(folder, *words):
 def content(path):
     """Return graph, parameters and primitives; MindSpore writes the primitives in another order every time."""
     model = mindir.load(str(path)).model
-    return model.graph.SerializeToString(), sorted(each.SerializeToString() for each in model.primitives)
+    return model.graph.SerializeToString(), sorted(primitive.SerializeToString() for primitive in model.primitives)
 
 
 def test_the_committed_files_are_what_it_exports(tmp_path):
@@ -27,7 +27,7 @@ def test_the_committed_files_are_what_it_exports(tmp_path):
         assert graph == committed_graph, name
         assert primitives == committed_primitives, name
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o644
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["Matmul.mindir", "Matmul0.mindir", "Matmul1.mindir"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["Matmul.mindir", "Matmul0.mindir", "Matmul1.mindir"]
 
 
 def test_four_shards_run_and_agree_and_two_replace_them(tmp_path):

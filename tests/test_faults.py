@@ -73,7 +73,7 @@ QUICK = [
 ]
 
 
-@pytest.mark.parametrize("index", range(len(QUICK)), ids=["-".join(each) for each in QUICK])
+@pytest.mark.parametrize("index", range(len(QUICK)), ids=["-".join(case) for case in QUICK])
 def test_a_fault_ends_the_job_by_name(tmp_path, models, index):
     """The ranks in turn."""
     size, rank = RANKS[(index * 4 + 1) % len(RANKS)]

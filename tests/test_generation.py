@@ -198,7 +198,7 @@ def test_prefill_and_decode_share_their_weights_on_the_double_of_ascend(tiny, tm
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("tensor's name is:") == 2 * (1 + BLOCKS)
         calls = [json.loads(line) for line in (server.calls / f"rank{rank}.jsonl").read_text().splitlines()]
-        (shared,) = [each["arguments"] for each in calls if each["call"] == "shared"]
+        (shared,) = [entry["arguments"] for entry in calls if entry["call"] == "shared"]
         weights = mindir.load(str(tiny / str(count) / f"Tiny.decode{rank}.mindir"))
         assert (shared["names"], shared["bytes"], shared["equal_bytes"]) == (
             weights.parameters,
@@ -273,20 +273,20 @@ def test_smollm_writes_the_tokens_that_transformers_does(tmp_path, count):
     expected = json.loads((ROOT / "tests" / "fixtures" / "smollm" / "expected.json").read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(tmp_path / "SmolLM2.tokenizer.json"))
     prompts = expected["prompts"]
-    assert [tokenizer.encode(each["prompt"]).ids for each in prompts] == [each["ids"] for each in prompts]
-    for each in expected["chat"]:
-        assert tokenizer.encode(CHAT.format(each["question"])).ids == each["ids"]
-    assert (len(prompts), {len(each["made"]) for each in prompts}) == (8, {128})
-    words = (path, tmp_path / "made.npz", json.dumps([each["ids"] for each in prompts]), 128)
+    assert [tokenizer.encode(prompt["prompt"]).ids for prompt in prompts] == [prompt["ids"] for prompt in prompts]
+    for chat in expected["chat"]:
+        assert tokenizer.encode(CHAT.format(chat["question"])).ids == chat["ids"]
+    assert (len(prompts), {len(prompt["made"]) for prompt in prompts}) == (8, {128})
+    words = (path, tmp_path / "made.npz", json.dumps([prompt["ids"] for prompt in prompts]), 128)
     done = ranks(count, ROOT / "tests" / "rank_writer.py", *words, timeout=2400)
     assert done.returncode == 0, done.stderr
     with np.load(str(tmp_path / "made.npz")) as made:
         tokens, logits = made["tokens"], made["logits"]
-    for row, each in enumerate(prompts):
-        assert tokens[:, row].tolist() == each["made"], each["prompt"]
-        for step, right in each["logits"].items():
+    for row, prompt in enumerate(prompts):
+        assert tokens[:, row].tolist() == prompt["made"], prompt["prompt"]
+        for step, right in prompt["logits"].items():
             error = np.abs(logits[int(step), row, ::512] - right["every_512th"]).max() / right["largest"]
-            assert not (error > 1e-3 or np.isnan(error)), (each["prompt"], step, error)
+            assert not (error > 1e-3 or np.isnan(error)), (prompt["prompt"], step, error)
 
 
 def test_a_chunk_that_the_context_has_no_room_for_cannot_be_exported(tmp_path):

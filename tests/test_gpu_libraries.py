@@ -136,15 +136,15 @@ def test_fewer_gpus_than_ranks_are_refused(driver, shown, rank):
 def test_all_reduce_in_two_parts_is_the_same_model(tmp_path, name, count):
     for rank in range(count):
         shard = mindir.load(str(FIXTURES / name / str(count) / f"Net{rank}.mindir"))
-        before = [each.op for each in shard.collectives]
+        before = [collective.op for collective in shard.collectives]
         mindir.split_all_reduce(shard, count)
         path = tmp_path / f"Net{rank}.mindir"
         path.write_bytes(shard.model.SerializeToString())
         after = mindir.load(str(path))
-        assert [each.op for each in after.collectives] == [
+        assert [collective.op for collective in after.collectives] == [
             part for op in before for part in (("ReduceScatter", "AllGather") if op == "AllReduce" else (op,))
         ]
-        assert {each.ranks for each in after.collectives} == {count}
+        assert {collective.ranks for collective in after.collectives} == {count}
         for scatter, gather in zip(after.collectives[::2], after.collectives[1::2]):
             assert gather.shape == (scatter.shape[0] // count, *scatter.shape[1:])
         assert after.outputs == shard.outputs or len(after.outputs) == len(shard.outputs)
@@ -176,7 +176,7 @@ def files_to_build(name, tmp_path, precision=None, text=""):
 
 def test_what_tensorrt_gets_has_only_collectives_that_it_has(tmp_path):
     path, settings = files_to_build("skip", tmp_path, text="# mine\n[gpu_context]\nopt_dims=1,2\n")
-    assert {each.op for each in mindir.load(path).collectives} == {"ReduceScatter", "AllGather"}
+    assert {collective.op for collective in mindir.load(path).collectives} == {"ReduceScatter", "AllGather"}
     assert dict(settings["gpu_context"]) == {"opt_dims": "1,2", "precision_mode": "enforce_fp32"}
 
 
@@ -242,7 +242,7 @@ def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tm
     def start(comm):
         """Do as main.py and the engine do; return whether an engine was there."""
         with tensorrt.prepared(comm, Context, path, cache=str(cache)) as (model, config):
-            assert {each.op for each in mindir.load(model).collectives} == {"ReduceScatter", "AllGather"}
+            assert {collective.op for collective in mindir.load(model).collectives} == {"ReduceScatter", "AllGather"}
             settings = Path(config).read_text().splitlines()
             (engine,) = (line.split("=")[1] for line in settings if line.startswith("serialize_path="))
             engine = Path(f"{engine}_trt0.bin_0")

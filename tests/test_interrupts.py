@@ -70,7 +70,7 @@ def test_the_terminal(tmp_path, how):
     mark = f"{name}={value}"
     try:
         deadline = time.time() + 60
-        while len([each for each in alive(mark) if b"main.py" in cmdline(each)]) < 2 and time.time() < deadline:
+        while len([pid for pid in alive(mark) if b"main.py" in cmdline(pid)]) < 2 and time.time() < deadline:
             time.sleep(0.05)
         time.sleep(1)
         start = time.time()
@@ -87,8 +87,8 @@ def test_the_terminal(tmp_path, how):
         assert not alive(mark)
         assert not list(temporary.iterdir())
     finally:
-        for each in alive(mark):
-            os.kill(each, signal.SIGKILL)
+        for left in alive(mark):
+            os.kill(left, signal.SIGKILL)
 
 
 def test_when_the_launcher_itself_is_killed_its_ranks_end(tmp_path):
@@ -109,10 +109,8 @@ def test_a_guard_that_is_killed_is_told(tmp_path):
     job = Job(tmp_path, "--repeat=100000000")
     try:
         job.wait_for("predict")
-        guards = [each for each in alive(job.mark) if b"guard.py" in Path(f"/proc/{each}/cmdline").read_bytes()]
-        guards = [
-            each for each in guards if b"mpirun" not in Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")[0]
-        ]
+        guards = [pid for pid in alive(job.mark) if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        guards = [pid for pid in guards if b"mpirun" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]]
         rank = int(re.search(rb"OMPI_COMM_WORLD_RANK=(\d)", Path(f"/proc/{guards[-1]}/environ").read_bytes()).group(1))
         time.sleep(1.5)  # a guard tells the step once a second
         os.kill(guards[-1], signal.SIGKILL)
@@ -155,8 +153,8 @@ def test_an_mpirun_that_is_killed_is_no_success(tmp_path):
     job = Job(tmp_path, "--repeat=100000000")
     try:
         job.wait_for("predict")
-        (mpirun,) = [each for each in alive(job.mark) if b"guard.py" in Path(f"/proc/{each}/cmdline").read_bytes()
-                     and b"mpirun" in Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")[0]]  # fmt: skip
+        (mpirun,) = [pid for pid in alive(job.mark) if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                     and b"mpirun" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]]  # fmt: skip
         os.kill(mpirun, signal.SIGKILL)
         done = job.end()
     finally:

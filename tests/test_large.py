@@ -20,7 +20,7 @@ def test_a_large_model_runs_in_little_more_than_twice_its_shard():
         python = ROOT / ".venv-export" / "bin" / "python"
         done = command(python, "tests/large_net.py", "2", path, timeout=600)
         assert done.returncode == 0, done.stderr
-        assert sorted(each.name for each in Path(folder).iterdir()) == [
+        assert sorted(file.name for file in Path(folder).iterdir()) == [
             f"Large{name}_{kind}" for name in ("0", "1", "") for kind in ("graph.mindir", "variables")
         ]
         done = ranks(2, ROOT / "tests" / "rank_large.py", path, folder, timeout=300)

@@ -131,7 +131,7 @@ def test_the_engines_reason_is_shown_when_a_rank_fails(tmp_path, model):
 
     path = model.with_name("Matmul1.mindir")
     message = mindir.load(str(path)).model
-    next(each for each in message.primitives if each.op_type == "MatMul").op_type = "NoSuchOperator"
+    next(primitive for primitive in message.primitives if primitive.op_type == "MatMul").op_type = "NoSuchOperator"
     path.write_bytes(message.SerializeToString())
     done = Job(tmp_path, f"--model_path={model}").end()
     assert done.returncode == 1
@@ -144,13 +144,13 @@ def test_logs_without_a_folder_given(tmp_path):
     for _ in range(2):
         done = command(ROOT / "run.sh", "--backend=cpu", f"--model_path={MODEL}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-    made = sorted(each.name for each in (tmp_path / "logs").iterdir())
+    made = sorted(file.name for file in (tmp_path / "logs").iterdir())
     assert len(made) == 3
     assert made[-1] == "latest"
     assert os.readlink(str(tmp_path / "logs" / "latest")) == made[1]
     assert f"logs in logs/{made[1]}" in done.stderr
     names = {f"rank_{rank}.{name}.log" for rank in (0, 1) for name in ("stdout", "stderr")}
-    assert {each.name for each in (tmp_path / "logs" / "latest").iterdir()} == names
+    assert {file.name for file in (tmp_path / "logs" / "latest").iterdir()} == names
 
 
 def test_two_jobs_at_once(tmp_path):

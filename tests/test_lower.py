@@ -32,7 +32,7 @@ def test_nets_of_mindspore_2_10_are_right_or_refused_by_name():
 @pytest.mark.timeout(1800)
 def test_all_nets_of_the_folders_given():
     """NETS=FOLDER:FOLDER, made like fixtures/lower/nets; at least 19 of 20 are right, none is wrong."""
-    folders = [each for each in os.environ.get("NETS", "").split(":") if each]
+    folders = [folder for folder in os.environ.get("NETS", "").split(":") if folder]
     if not folders:
         pytest.skip("no NETS")
     verdicts = [verdict for _, verdict, *_ in table(folders)]
@@ -59,7 +59,7 @@ def test_what_is_lowered_is_as_old_files_are():
 
 
 def test_a_file_that_the_engine_reads_stays_as_it_is():
-    assert [readable_by(each) for each in ("2.0.0", "2.2.14", "2.3.1", "2.7.1")] == [1, 1, 2, 3]
+    assert [readable_by(version) for version in ("2.0.0", "2.2.14", "2.3.1", "2.7.1")] == [1, 1, 2, 3]
     shard = mindir.load(str(NETS / "attention.mindir"), 3)
     assert shard.model.mind_ir_version == 3
     assert mindir.load(str(NETS / "attention.mindir"), 1).model.mind_ir_version == 1

@@ -170,7 +170,7 @@ def test_right_with_the_input_an_output_too(name, worker, tmp_path):
 def test_a_gelu_is_the_engines_own_only_where_it_is_one(order, tmp_path):
     path = tmp_path / "Net.mindir"
     build(path, {"x": (F, (3, 4)), "y": (F, (3, 4))}, spelled(order))
-    operators = {each.op_type for each in mindir.repair(mindir.load(str(path))).model.primitives}
+    operators = {primitive.op_type for primitive in mindir.repair(mindir.load(str(path))).model.primitives}
     assert operators == ({"MakeTuple", "Mul", "Erf", "Add"} if order == "other" else {"MakeTuple", "GeLU"})
 
 
@@ -180,7 +180,7 @@ def test_erf_for_tensorrt(worker, tmp_path):
     wanted = np.vectorize(math.erf)(numbers.astype(np.float64))
     build(tmp_path / "Net.mindir", {"x": (F, numbers.shape)}, one("Erf"))
     shard = mindir.repair(mindir.load(str(tmp_path / "Net.mindir")), "gpu")
-    assert "Erf" not in {each.op_type for each in shard.model.primitives}
+    assert "Erf" not in {primitive.op_type for primitive in shard.model.primitives}
     folder = tmp_path / "rewritten"
     folder.mkdir()
     arrays = folder / "Net.npz"

@@ -34,7 +34,7 @@ def test_run_sh_prints_every_rank_and_a_checked_result():
         tensor = r"tensor's name is:\S+ data size is:2048 tensor elements num is:512"
         assert re.fullmatch(rf"rank {rank}: {tensor}", name)
         assert re.fullmatch(rf"rank {rank}: output data is: (?:{NUMBER} ){{10}}", data)
-        values = np.array([float(each) for each in data.split("data is: ")[1].split()])
+        values = np.array([float(number) for number in data.split("data is: ")[1].split()])
         assert np.allclose(values, ones_times_weight()[0, :10], rtol=1e-5, atol=1e-5)
     verdict = r"check: PASS  max error \S+ \(tolerance 1e-05\) against models/Matmul.mindir"
     assert re.fullmatch(verdict, text[4])
@@ -65,7 +65,7 @@ def test_run_sh_works_from_another_folder_and_passes_options_on(tmp_path):
     assert re.search(rf"predict: p50 {NUMBER}  p90 {NUMBER}  p99 {NUMBER}  mean {NUMBER} ms", done.stdout)
     (output,) = np.load(str(tmp_path / "result.npz")).values()
     assert np.max(np.abs(output - ones_times_weight())) <= 1e-5 * np.max(np.abs(output))
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["logs", "report.json", "result.npz"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["logs", "report.json", "result.npz"]
 
 
 def test_inputs_come_from_a_file(tmp_path):
@@ -192,17 +192,17 @@ def test_a_stage_that_does_not_build_is_named_and_nothing_stays(model):
     temporary.mkdir()
     path = str(model.parent / "Matmul1.mindir")
     message = mindir.load(path).model
-    next(each for each in message.primitives if each.op_type == "MatMul").op_type = "NoSuchOperator"
+    next(primitive for primitive in message.primitives if primitive.op_type == "MatMul").op_type = "NoSuchOperator"
     (model.parent / "Matmul1.mindir").write_bytes(message.SerializeToString())
     done = run_main(2, model, TMPDIR=str(temporary))
     assert done.returncode == 1
     assert re.match("rank 1: .*Matmul1.mindir.* step 1 of 3", lines(done.stderr)[-1])
-    assert not [each for each in temporary.iterdir() if each.name.startswith("stages-")]
+    assert not [folder for folder in temporary.iterdir() if folder.name.startswith("stages-")]
 
 
 def test_a_reference_that_does_not_build_is_named(model):
     message = mindir.load(str(model)).model
-    next(each for each in message.primitives if each.op_type == "MatMul").op_type = "NoSuchOperator"
+    next(primitive for primitive in message.primitives if primitive.op_type == "MatMul").op_type = "NoSuchOperator"
     model.write_bytes(message.SerializeToString())
     done = run_main(2, model)
     assert done.returncode == 1

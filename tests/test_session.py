@@ -196,7 +196,7 @@ def with_numpy():
     """Return the Pythons here that have NumPy, and those that $PYTHONS names, divided by colons."""
     named = {python: python for python in os.environ.get("PYTHONS", "").split(":") if python}
     found = {**pythons(), **named}
-    return sorted((name, each) for name, each in found.items() if not command(each, "-c", "import numpy").returncode)
+    return sorted((name, path) for name, path in found.items() if not command(path, "-c", "import numpy").returncode)
 
 
 @pytest.mark.parametrize("version, python", with_numpy())

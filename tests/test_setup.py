@@ -30,7 +30,7 @@ def test_a_python_that_has_mindspore_lite_is_used_and_nothing_is_installed(clone
     done = command("./run.sh", cwd=clone, PYTHON=sys.executable)
     assert done.returncode == 0, done.stderr
     assert "check: PASS" in done.stdout
-    assert sorted(each.name for each in clone.iterdir() if each.name not in ("__pycache__", "logs")) == sorted(NAMES)
+    assert sorted(file.name for file in clone.iterdir() if file.name not in ("__pycache__", "logs")) == sorted(NAMES)
 
 
 AARCH64 = """

@@ -76,7 +76,7 @@ def test_a_weight_may_be_exchanged(tmp_path):
 
 def world_sets():
     sets = {name: mindir.load(str(SPLITS / name / "Net0.mindir")).collectives for name in splits.NAMES}
-    return [name for name, collectives in sets.items() if all(each.world and each.op != "Send" for each in collectives)]
+    return [name for name, steps in sets.items() if all(step.world and step.op != "Send" for step in steps)]
 
 
 @pytest.mark.parametrize("name", world_sets())
@@ -86,8 +86,8 @@ def test_collectives_of_two_dimensions_are_the_same_model(name, tmp_path):
         mindir.check_tensorrt(shard)
         mindir.in_two_dimensions(mindir.split_all_reduce(mindir.repair(shard), splits.count(name)))
         after = mindir.load(mindir.save(shard, str(tmp_path)))
-        assert {each.op for each in after.collectives} <= {"AllGather", "ReduceScatter"}
-        assert {len(each.shape) for each in after.collectives} == {2}
+        assert {collective.op for collective in after.collectives} <= {"AllGather", "ReduceScatter"}
+        assert {len(collective.shape) for collective in after.collectives} == {2}
         domains = [node.domain for node in after.model.graph.node if node.domain]
         assert len(set(domains)) == len(domains)
     _, output = run_split(name, tmp_path, "--check=off", folder=tmp_path)

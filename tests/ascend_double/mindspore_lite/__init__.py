@@ -35,18 +35,18 @@ def _real_wheel():
     """Import the real package under its own name, take it and its modules out again, and put the double back."""
     double, path = sys.modules.pop(__name__), sys.path[:]
     here = os.path.realpath(os.path.join(os.path.dirname(__file__), os.pardir))
-    sys.path[:] = [each for each in path if os.path.realpath(each) != here]
+    sys.path[:] = [folder for folder in path if os.path.realpath(folder) != here]
     try:
         return importlib.import_module(__name__)
     finally:
-        for name in [each for each in sys.modules if each.split(".")[0] == __name__]:
+        for name in [loaded for loaded in sys.modules if loaded.split(".")[0] == __name__]:
             del sys.modules[name]  # or `from mindspore_lite.context import Context` would get round the double
         sys.path[:], sys.modules[__name__] = path, double
 
 
 real = _real_wheel()
 __version__ = os.environ.get("ASCEND_DOUBLE_VERSION", "2.3.0+double")
-version = tuple(int(each) for each in re.match(r"(\d+)\.(\d+)\.(\d+)", __version__).groups())
+version = tuple(int(number) for number in re.match(r"(\d+)\.(\d+)\.(\d+)", __version__).groups())
 if version < (2, 1, 0):
     raise ImportError(f"ASCEND_DOUBLE_VERSION={__version__}: the double is of 2.1.0 and later")
 DataType, Format, ModelType = real.DataType, real.Format, real.ModelType

@@ -55,8 +55,8 @@ def read_config(path):
 
 def check_config(config):
     """Refuse sections and keys that nothing reads: the real one ignores them, misspelt ones, too."""
-    unknown = [f"[{each}]" for each in set(config) - SECTIONS]
-    unknown += [f"[ascend_context] {each}" for each in set(config.get("ascend_context", {})) - ASCEND_KEYS]
+    unknown = [f"[{section}]" for section in set(config) - SECTIONS]
+    unknown += [f"[ascend_context] {key}" for key in set(config.get("ascend_context", {})) - ASCEND_KEYS]
     if unknown:
         raise Refused(f"{', '.join(sorted(unknown))}: nothing reads that")
 
@@ -84,23 +84,25 @@ def read_rank_table(path):
         if table["version"] not in ("1.0", "1.2"):
             raise Refused(f"rank table {path}: version {table['version']!r}")
         servers = table["server_list"]
-        devices = [each for server in servers for each in server["device"]]
-        places = [(server["server_id"], each["device_id"]) for server in servers for each in server["device"]]
-        ranks = {int(each["rank_id"]): int(each["device_id"]) for each in devices}
-        texts = [table.get("server_count", "")] + [each[key] for each in devices for key in ("rank_id", "device_id")]
+        devices = [device for server in servers for device in server["device"]]
+        places = [(server["server_id"], device["device_id"]) for server in servers for device in server["device"]]
+        ranks = {int(device["rank_id"]): int(device["device_id"]) for device in devices}
+        values = [device[key] for device in devices for key in ("rank_id", "device_id")]
+        values.append(table.get("server_count", ""))
     except (KeyError, TypeError, ValueError) as error:
         raise Refused(f"rank table {path}: {type(error).__name__} {error}") from None
-    if not all(isinstance(each, str) for each in texts):
+    if not all(isinstance(value, str) for value in values):
         raise Refused(f"rank table {path}: every value has to be a string")
     if table.get("server_count", str(len(servers))) != str(len(servers)):
         raise Refused(f"rank table {path}: server_count {table['server_count']}, but {len(servers)} in server_list")
     if len({server["server_id"] for server in servers}) != len(servers) or len(set(places)) != len(places):
         raise Refused(f"rank table {path}: a server or a device is there twice")
     if sorted(ranks) != list(range(len(devices))):
-        raise Refused(f"rank table {path}: rank ids {[each['rank_id'] for each in devices]} aren't 0, 1, ... once each")
+        numbers = [device["rank_id"] for device in devices]
+        raise Refused(f"rank table {path}: rank ids {numbers} aren't 0, 1, ... once each")
     if max(ranks.values()) > (15 if table["version"] == "1.2" else 7):
         raise Refused(f"rank table {path}: a device_id that no server has")
-    if len(servers) > 1 and not all(each.get("device_ip") for each in devices):
+    if len(servers) > 1 and not all(device.get("device_ip") for device in devices):
         raise Refused(f"rank table {path}: several servers, and a device without device_ip")
     return text, ranks
 

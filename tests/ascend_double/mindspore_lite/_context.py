@@ -80,11 +80,11 @@ class Context(Strict):
     def target(self, target):
         target = target or ["cpu"]
         check("target", target, list)
-        for index, each in enumerate(target):
-            if not isinstance(each, str):
-                raise TypeError(f"target element must be str, but got {type(each)} at index {index}.")
-            if each.lower() not in ("cpu", "gpu", "ascend"):
-                raise ValueError(f"target elements must be in ['cpu', 'gpu', 'ascend'], but got {each.lower()}.")
+        for index, engine in enumerate(target):
+            if not isinstance(engine, str):
+                raise TypeError(f"target element must be str, but got {type(engine)} at index {index}.")
+            if engine.lower() not in ("cpu", "gpu", "ascend"):
+                raise ValueError(f"target elements must be in ['cpu', 'gpu', 'ascend'], but got {engine.lower()}.")
         log("Context.target", value=target)
-        self._real.target = [each for each in target if each.lower() != "ascend"]
+        self._real.target = [engine for engine in target if engine.lower() != "ascend"]
         self._target = target

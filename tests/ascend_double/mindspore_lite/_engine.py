@@ -30,7 +30,7 @@ def engine(message):
     Python's signal handlers don't run meanwhile, as the real engine is C++ on the main thread; a signal without one
     ends the process at once.
     """
-    handled = [each for each in range(1, signal.NSIG) if callable(_handler(each))]
+    handled = [number for number in range(1, signal.NSIG) if callable(_handler(number))]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, handled)
     try:
         yield
@@ -78,14 +78,14 @@ class Faults:
 
     def __init__(self, text):
         self.planned = {}
-        for each in filter(None, text.split(",")):
-            match = re.fullmatch(rf"(\d+):{self.STEP}:{self.ACTION}", each)
+        for fault in filter(None, text.split(",")):
+            match = re.fullmatch(rf"(\d+):{self.STEP}:{self.ACTION}", fault)
             if not match:  # a fault that never happens would be a test that can't fail
-                raise ValueError(f"ASCEND_DOUBLE_FAULT: {each!r} isn't rank:step:action: {self.STEP}, {self.ACTION}")
+                raise ValueError(f"ASCEND_DOUBLE_FAULT: {fault!r} isn't rank:step:action: {self.STEP}, {self.ACTION}")
             if match.group(2) == "exit" and match.group(3) in ("raise", "exit7"):
-                raise ValueError(f"ASCEND_DOUBLE_FAULT: {each!r}: at exit that has no effect on the process's status")
+                raise ValueError(f"ASCEND_DOUBLE_FAULT: {fault!r}: at exit that has no effect on the process's status")
             if match.groups()[:2] in self.planned:
-                raise ValueError(f"ASCEND_DOUBLE_FAULT: {each!r}: this rank has a fault at this step")
+                raise ValueError(f"ASCEND_DOUBLE_FAULT: {fault!r}: this rank has a fault at this step")
             self.planned[match.groups()[:2]] = match.group(3)
 
     def __call__(self, rank, step, message):
@@ -135,7 +135,7 @@ class Program:
             raise Refused(error) from None
         self.real, self.path = real, self.shard.path
         # by the names that loading leaves of them, by which models of a group share
-        self.parameters = {each.name.split(":", 1)[-1]: each for each in self.shard.model.graph.parameter}
+        self.parameters = {tensor.name.split(":", 1)[-1]: tensor for tensor in self.shard.model.graph.parameter}
 
     def values(self, name):
         """Return the bytes of a parameter."""
@@ -148,11 +148,11 @@ class Program:
 
     def check(self, table, size):
         """Refuse what these ranks can't run: the real one fails or, where shapes agree by chance, is wrong."""
-        for each in self.shard.collectives:
+        for step in self.shard.collectives:
             if not table:
-                raise Refused(f"node {each.node}: {each.op}, but no rank_table_file: no hccl mode")
-            if each.world and each.ranks not in (0, size) or max(each.members, default=0) >= size:
-                raise Refused(f"node {each.node}: {each.op} of {each.ranks} ranks, the rank table has {size}")
+                raise Refused(f"node {step.node}: {step.op}, but no rank_table_file: no hccl mode")
+            if step.world and step.ranks not in (0, size) or max(step.members, default=0) >= size:
+                raise Refused(f"node {step.node}: {step.op} of {step.ranks} ranks, the rank table has {size}")
 
     def build(self):
         """Cut the shard and build its stages."""
@@ -180,23 +180,23 @@ class Program:
         values = {**self.plan.constants, **dict(zip(self.plan.inputs, [*arrays, *self.kept]))}
         for step, stage in zip(self.plan.steps, self.stages):
             if stage:
-                values.update(zip(step.outputs, _predict(stage, [values[each] for each in step.inputs])))
+                values.update(zip(step.outputs, _predict(stage, [values[name] for name in step.inputs])))
             else:
                 given = values[step.input].astype(step.dtype) if step.input else np.empty(step.shape, step.dtype)
                 values[step.output] = exchange(step, given)
         given = len(self.plan.outputs) - len(self.kept)
         self.kept = [values[name] for name in self.plan.outputs[given:]]
         if self.shard.passes_on:  # a constant of MindSpore's is what this stage of a pipeline gives
-            return [np.ones(each.shape, each.dtype) for each in self.shard.outputs]
-        return [values[name].astype(each.dtype) for name, each in zip(self.plan.outputs, self.shard.outputs)]
+            return [np.ones(output.shape, output.dtype) for output in self.shard.outputs]
+        return [values[name].astype(output.dtype) for name, output in zip(self.plan.outputs, self.shard.outputs)]
 
 
 def _predict(stage, arrays):
     """Return the outputs of a stage; the CPU takes float16 as float32 and int64 as int32."""
-    if [each.shape for each in stage.get_inputs()] != [list(each.shape) for each in arrays]:
-        stage.resize(stage.get_inputs(), [list(each.shape) for each in arrays])
+    if [tensor.shape for tensor in stage.get_inputs()] != [list(array.shape) for array in arrays]:
+        stage.resize(stage.get_inputs(), [list(array.shape) for array in arrays])
     inputs = stage.get_inputs()
-    kept = [np.asarray(array, each.dtype.name.lower(), order="C") for array, each in zip(arrays, inputs)]
-    for each, array in zip(inputs, kept):
-        each.set_data_from_numpy(array.view(array.dtype.name))
-    return [each.get_data_to_numpy().copy() for each in stage.predict(inputs)]
+    kept = [np.asarray(array, tensor.dtype.name.lower(), order="C") for array, tensor in zip(arrays, inputs)]
+    for tensor, array in zip(inputs, kept):
+        tensor.set_data_from_numpy(array.view(array.dtype.name))
+    return [output.get_data_to_numpy().copy() for output in stage.predict(inputs)]

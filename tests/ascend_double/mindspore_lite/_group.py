@@ -33,20 +33,20 @@ class ModelGroup(Strict):
             raise RuntimeError("models cannot be empty")
         log("ModelGroup.add_model", models=len(models))
         kind = str if isinstance(models[0], str) else Model
-        for index, each in enumerate(models):
-            if not isinstance(each, kind):
-                raise TypeError(f"models element must be all str or Model, but got {type(each)} at index {index}.")
+        for index, model in enumerate(models):
+            if not isinstance(model, kind):
+                raise TypeError(f"models element must be all str or Model, but got {type(model)} at index {index}.")
         with engine("ModelGroup's add model failed."):
             if kind is str:
                 raise Refused("the double has no ACL provider, which alone shares the workspace of paths")
             if self._flags is not ModelGroupFlag.SHARE_WEIGHT:
                 raise Refused("Only support share weight for ModelGroup::AddModel(const std::vector<Model>&)")
-            for each in models:
-                if each._group:
+            for model in models:
+                if model._group:
                     raise Refused("model has been in another group")
-                if each._tried or each._real:
+                if model._tried or model._real:
                     raise Refused("a model that is built already: the real one takes it, and shares nothing")
-                each._group = self
+                model._group = self
 
     def cal_max_size_of_workspace(self, model_type, context):
         check("context", context, Context)

@@ -57,7 +57,7 @@ class Model(Strict):
         checks = (model_path, str), (model_type, ModelType), (context, Context), (config_path, str)
         for name, (value, kind) in zip(("model_path", "model_type", "context", "config_path"), checks):
             check(name, value, kind)
-        ascend, target = context.ascend, [each.lower() for each in context.target]
+        ascend, target = context.ascend, [name.lower() for name in context.target]
         log("Model.build_from_file", model_path=model_path, target=target, config_path=config_path, dict=config_dict)
         for name, path in (("model_path", model_path), ("config_path", config_path)):
             if path and not os.path.exists(path) or name == "model_path" and not path:
@@ -110,13 +110,13 @@ class Model(Strict):
         _process.models += 1
         self._number, self._ranks, self._program = _process.models, ranks, program
         _process.ranks = weakref.ref(ranks)
-        self._inputs = [_describe(each) for each in program.shard.inputs]
+        self._inputs = [_describe(value) for value in program.shard.inputs]
         self._outputs = [np.empty(0)] * len(program.shard.outputs)
 
     def get_inputs(self):
         log("Model.get_inputs")
         if self._real:
-            return [Tensor(each) for each in self._real.get_inputs()]
+            return [Tensor(tensor) for tensor in self._real.get_inputs()]
         self._check_built()
         return list(self._inputs)
 
@@ -134,7 +134,7 @@ class Model(Strict):
     def predict(self, inputs, outputs=None):
         log("Model.predict", inputs=len(inputs))
         if self._real:
-            return [Tensor(each) for each in self._real.predict(list(inputs))]
+            return [Tensor(tensor) for tensor in self._real.predict(list(inputs))]
         self._check_built()
         if outputs is not None:
             raise NotImplementedError("the double has no `outputs`")
@@ -142,7 +142,7 @@ class Model(Strict):
             raise TypeError(f"inputs must be list or tuple, but got {type(inputs)}.")
         if len(inputs) != len(self._inputs):
             raise RuntimeError(f"model input len:{len(self._inputs)} not equal input len:{len(inputs)}!")
-        if not all(isinstance(each, (Tensor, np.ndarray)) for each in inputs):
+        if not all(isinstance(value, (Tensor, np.ndarray)) for value in inputs):
             raise TypeError("inputs element must be Tensor, of numpy.")
         _process.predicts += 1
         number = _process.predicts

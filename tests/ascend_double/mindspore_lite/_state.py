@@ -18,16 +18,16 @@ def opened(mindir, shard):
         node.input[:] = [instead.get(name, name) for name in node.input]
         if ops.get(node.op_type[5:]) == "Assign":
             name, value = node.input[:2]
-            if name in assigned or name not in {each.name for each in graph.parameter}:
+            if name in assigned or name not in {tensor.name for tensor in graph.parameter}:
                 raise mindir.MindIRError(f"{shard.path}: the double has one Assign of each parameter, and no other")
             assigned[name] = instead[node.output[0]] = value
             before = before | {name}
         done[node.output[0]] = before
     for messages, left in (
         (graph.node, [node for node in nodes if node.output[0] not in instead]),
-        (graph.parameter, [each for each in graph.parameter if each.name not in assigned]),
+        (graph.parameter, [tensor for tensor in graph.parameter if tensor.name not in assigned]),
     ):
-        left = [type(each).FromString(each.SerializeToString()) for each in left]
+        left = [type(message).FromString(message.SerializeToString()) for message in left]
         del messages[:]
         messages.extend(left)
     kept = [tensor for tensor in shard.model.graph.parameter if tensor.name in assigned]
