@@ -1,6 +1,6 @@
-"""What a page needs beside it: the rank's shard, filled inputs, printed outputs, and one end for all ranks.
+"""What a page needs beside it: it finds the rank's shard, fills inputs, prints outputs, and ends all ranks together.
 
-Copy it along with the page. It needs Python's standard library and what the page passes to it, nothing else.
+Copy it along with the page. It needs nothing but Python's standard library and what the page passes to it.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ import sys
 import time
 import traceback
 
-# exit statuses: run.sh ends with that of the rank that failed first
+# exit statuses; run.sh's is that of the rank that failed first
 OK, FAILED, REFUSED, UNAVAILABLE, DIFFERENT, TIMEOUT, INTERRUPTED = 0, 1, 2, 3, 4, 124, 130
 
 
 class Stop(Exception):
-    """A failure that was foreseen: one line that says what is wrong, where and what to do, and the exit status."""
+    """An expected failure: the exit status, and one line that says what is wrong, where, and what to do."""
 
     def __init__(self, status, message):
         super().__init__(message)
@@ -25,11 +25,11 @@ class Stop(Exception):
 
 
 def world():
-    """Return mpi4py's COMM_WORLD; raise Stop (status 3) where mpirun is another MPI's, and every rank alone in it."""
-    # Open MPI 4 sleeps for a second as it closes its component `ofi`, which only one-sided transfers use
+    """Return mpi4py's COMM_WORLD; raise Stop (status 3) if mpirun is another MPI's, which leaves every rank alone."""
+    # Open MPI 4 sleeps for a second when it closes its component `ofi`, which only one-sided transfers use
     settings = {} if "OMPI_MCA_btl" in os.environ else {"OMPI_MCA_btl": "^ofi"}
     if "OPAL_PREFIX" not in os.environ and os.path.exists(os.path.join(sys.prefix, "bin", "orted")):
-        settings["OPAL_PREFIX"] = sys.prefix  # PyPI's Open MPI learns where it lies from its own mpirun alone
+        settings["OPAL_PREFIX"] = sys.prefix  # PyPI's Open MPI learns only from its own mpirun where it is
     os.environ.update(settings)
     try:
         from mpi4py import MPI
@@ -65,12 +65,12 @@ def insert(model_path, rank):
 
 
 def find(path):
-    """Return the file of the model X.mindir, X_graph.mindir for a large export; "" where there is neither."""
+    """Return the file of the model X.mindir, which is X_graph.mindir for a large export; "" if neither is there."""
     return next((name for name in (path, f"{path[:-7]}_graph.mindir") if os.path.isfile(name)), "")
 
 
 def count_shards(model_path):
-    """Return how many shards there are, from rank 0's on without a gap."""
+    """Return how many shards there are, counted from rank 0's up to the first gap."""
     count = 0
     while find(insert(model_path, count)):
         count += 1
@@ -95,10 +95,10 @@ def dtype(tensor):
 
 
 def fill(inputs, arrays):
-    """Put the arrays, in the inputs' order, into the model's input Tensors: in any version of mindspore_lite.
+    """Put the arrays, in the inputs' order, into the model's input Tensors, in any version of mindspore_lite.
 
-    Each must have the input's dtype and shape, which mindspore_lite itself doesn't compare; Stop (status 2) otherwise.
-    The Tensors take the arrays' memory, not a copy: what is changed there is what the next predict sees.
+    Each must have its input's dtype and shape, which mindspore_lite itself doesn't check; Stop (status 2) otherwise.
+    The Tensors use the arrays' own memory, not a copy: the next predict sees whatever has changed there.
     """
     if len(inputs) != len(arrays):
         raise Stop(REFUSED, f"{len(arrays)} arrays for {len(inputs)} inputs")
@@ -122,34 +122,34 @@ def describe(outputs):
     return lines
 
 
-# How run.sh's launcher follows this rank: its step is in a page of memory, the reason of a failure in a file
+# How run.sh's launcher follows this rank: the rank's step is in a page of memory, the reason for a failure in a file
 
 FOLDER = os.environ.pop("LAUNCH_FOLDER", "")  # popped: not for this process's children
 STEP, PLACE = 96, 32  # bytes of the step, and of the place in it
 
 
-def _page():
+def _open_page():
     if not FOLDER:
         return bytearray(STEP + PLACE)
     with open(os.path.join(FOLDER, "step"), "r+b") as file:
         return mmap.mmap(file.fileno(), STEP + PLACE)
 
 
-PAGE = _page()
+PAGE = _open_page()
 
 
 def step(text):
-    """Say what this rank does now, such as "build" or "predict 3 of 10": the launcher has a limit for each step."""
+    """Say what this rank is doing, such as "build" or "predict 3 of 10": the launcher has a limit for each step."""
     PAGE[:] = text.encode(errors="replace")[:STEP].ljust(STEP + PLACE, b"\0")
 
 
 def place(text):
-    """Say where in its step this rank is, in at most 32 bytes: one that hangs is told from those that wait."""
+    """Say where in its step this rank is, in at most 32 bytes: this tells a rank that hangs from those that wait."""
     PAGE[STEP:] = text[:PLACE].ljust(PLACE, b"\0")
 
 
 def run(main):
-    """Call main() and end the process: a failure is one line on stderr and an exit status, and no rank waits for it."""
+    """Call main() and end the process; a failure is one line on stderr and an exit status, and ends all ranks."""
     status, message = OK, ""
     try:
         main()
@@ -161,7 +161,7 @@ def run(main):
     except Stop as error:
         status, message = error.status, " ".join(str(error).split())
     except Exception as error:
-        _say(traceback.format_exc().rstrip())
+        _print_error(traceback.format_exc().rstrip())
         status, message = FAILED, " ".join(f"{type(error).__name__}: {error}".split())
     try:
         sys.stdout.flush()
@@ -176,7 +176,7 @@ def run(main):
 def fail(status, message):
     """End all ranks with this status and one line on stderr."""
     if FOLDER:  # the launcher ends the others, and MPI needn't wait for any of them
-        _say(message)
+        _print_error(message)
         with open(os.path.join(FOLDER, "failing"), "w") as file:
             json.dump({"status": status, "message": message, "time": time.time()}, file)
         os.rename(os.path.join(FOLDER, "failing"), os.path.join(FOLDER, "failure"))
@@ -184,16 +184,16 @@ def fail(status, message):
     MPI = getattr(sys.modules.get("mpi4py"), "MPI", None)
     joined = bool(MPI) and MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.size > 1
     rank = next((os.environ[name] for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK") if name in os.environ), "")
-    if rank not in ("", "0"):  # where all ranks fail alike, the first one's word is enough: it ends the others, at once
-        time.sleep(0.5 if joined else 5)  # by Abort, or in a second or two by its status
-    _say(f"rank {rank}: {message}" if rank and not message.startswith("rank ") else message)
+    if rank not in ("", "0"):  # where all ranks fail alike, rank 0's line is enough: it ends the others meanwhile,
+        time.sleep(0.5 if joined else 5)  # at once by Abort, or within a second or two by its exit status
+    _print_error(f"rank {rank}: {message}" if rank and not message.startswith("rank ") else message)
     if joined:
         MPI.COMM_WORLD.Abort(status)
     os._exit(status)
 
 
-def _say(text):
-    """Write it on stderr as bytes, since a path in it may not be UTF-8; a closed stderr ends no rank."""
+def _print_error(text):
+    """Write a line to stderr, as bytes since a path in it may not be UTF-8; a closed stderr is no failure."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
     with contextlib.suppress(OSError):

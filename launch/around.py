@@ -1,5 +1,5 @@
-"""What run.sh is started in: a launcher around ours, which would run the whole job once for each of its own ranks, and
-Open MPI's settings in the environment."""
+"""What run.sh is started by: another launcher, which would run the whole job once for each of its own ranks; and Open
+MPI's settings in the environment."""
 
 import os
 import re
@@ -15,7 +15,7 @@ LAUNCHERS = {
     "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"),
     "msrun": ("RANK_ID", "MS_WORKER_NUM", ""),
 }
-HOSTFILE = "OMPI_MCA_orte_default_hostfile"  # a pod of Kubeflow's mpi-operator has its servers there
+HOSTFILE = "OMPI_MCA_orte_default_hostfile"  # names the list of servers in a pod of Kubeflow's mpi-operator
 # settings of how and where ranks start, which this launcher decides; the others only with other servers
 PLACING = re.compile(r"OMPI_MCA_(ess|hwloc_base_binding_policy|odls|ras|rmaps|schizo)(_.*)?|" + HOSTFILE)
 REACHING = re.compile(r"OMPI_MCA_(orte|plm|rml|routed)(_.*)?")
@@ -23,17 +23,17 @@ SIGNS = {
     "srun": "SLURM_PROCID",
     "torchrun": "LOCAL_RANK",
     "msrun": "MS_ROLE",
-}  # some pods have the sizes for programs that start ranks
+}  # needed, too: some pods set the sizes for programs that start ranks themselves
 
 
-def find(environment=os.environ):
+def find_launcher(environment=os.environ):
     """Return (launcher, its rank as text, number of ranks, whether it has one per server); None if there is none.
 
-    A single process is none: an allocation's shell may be one. mpirun's is, as no other mpirun starts in it.
+    A single process doesn't count: it may be an allocation's shell. One of mpirun's does, as no mpirun starts in it.
     """
     for launcher, (rank, size, local_size) in LAUNCHERS.items():
         number = environment.get(size, "")
-        if launcher == "srun" and not number and environment.get(rank, "0") != "0":  # an old one: no batch script is 1
+        if launcher == "srun" and not number and environment.get(rank, "0") != "0":  # an old srun; a batch script is 0
             number = environment.get("SLURM_NTASKS", "")
         if number.isdigit() and int(number) > (launcher != "mpirun") and SIGNS.get(launcher, size) in environment:
             spread = re.fullmatch(r"1(\(x\d+\))?", environment.get(local_size, ""))
@@ -41,14 +41,14 @@ def find(environment=os.environ):
     return None
 
 
-def settings(is_shown=bool):
-    """Return what Open MPI, PMIx and PRRTE are told by the environment, as text: "" for nothing."""
+def mpi_settings(is_shown=bool):
+    """Return the settings of Open MPI, PMIx and PRRTE in the environment, as text: "" for none."""
     names = [name for name in sorted(os.environ) if re.match(r"(OMPI|PMIX|PRTE)_MCA_", name) and is_shown(name)]
     return ", ".join(f"{name}={os.environ[name]}" for name in names)
 
 
 def is_taken(name, has_servers):
-    """Return whether mpirun is given this variable of the environment."""
+    """Return whether this variable of the environment is passed to mpirun."""
     return not PLACING.fullmatch(name) and (has_servers or not REACHING.fullmatch(name))
 
 
@@ -57,13 +57,13 @@ def check(backend):
 
     On Ascend one run.sh per server is right.
     """
-    launcher, rank, size, spread = find() or ("", "", 0, True)
+    launcher, rank, size, spread = find_launcher() or ("", "", 0, True)
     if not launcher or spread and backend == "ascend":
         return
-    if rank not in ("", "0") and LAUNCHERS[launcher][1] in os.environ:  # the first one says it
+    if rank not in ("", "0") and LAUNCHERS[launcher][1] in os.environ:  # process 0 prints the reason
         time.sleep(1)
         raise SystemExit(REFUSED)
-    started = f"{launcher} has started run.sh {size} time{'s'[: size != 1]}, and run.sh starts the ranks itself"
+    started = f"{launcher} has started run.sh {size} time{'s'[: size != 1]}, but run.sh starts the ranks itself"
     other = f"mpirun -n {max(size, 2)} python3 main.py" if backend != "ascend" else "one run.sh per server"
     other = "./run.sh --launcher=srun" if launcher == "srun" and backend != "ascend" else other
-    raise Stop(REFUSED, f"{started}: leave {launcher} out, or take {other}")
+    raise Stop(REFUSED, f"{started}: leave {launcher} out, or use {other}")

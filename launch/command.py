@@ -16,7 +16,7 @@ from ranks import REFUSED, UNAVAILABLE, Stop
 PASSED_ON = re.compile(
     r"(ASCEND|CUDA|GLOG|HCCL|MALLOC|MS|NCCL|OMP|UCX)_.*|PYTHON.*|LAUNCH_BACKEND|LD_LIBRARY_PATH|RANK_TABLE_FILE"
 )
-started = []  # processes, by run()
+started = []  # what start_process() has started
 
 
 def environment(args):
@@ -30,7 +30,7 @@ def environment(args):
     return made
 
 
-def guarded(args, job, log_dir):
+def guarded_command(args, job, log_dir):
     """Return the command that starts a rank with its guard."""
     limits = {name: getattr(args, f"{name}_timeout") for name in ("start", "build", "predict")}
     settings = {"job": job, "log_dir": log_dir and os.path.abspath(log_dir), "limits": limits, "verbose": args.verbose}
@@ -39,8 +39,8 @@ def guarded(args, job, log_dir):
     return [sys.executable, "-IS", guard, json.dumps(settings), sys.executable, *args.command]
 
 
-def run(command, environment):
-    """Start a process whose output is read here, until let_go()."""
+def start_process(command, environment):
+    """Start a process whose output is read here until close_pipes() is called."""
     process = subprocess.Popen(
         command,
         env=environment,
@@ -54,11 +54,11 @@ def run(command, environment):
     return process
 
 
-def let_go():
-    """Close the pipes of the processes that run() has started, which have ended: nobody reads them any more."""
+def close_pipes():
+    """Close the pipes of what start_process() has started: all have ended, and nobody reads their output any more."""
     for process in started:
         process.stdout.close()
-        process.poll()  # or Python would warn of it, as it doesn't know who else has waited for it
+        process.poll()  # or Python would warn that it may still run: it doesn't know who else has waited for it
 
 
 def mpirun(args, environment, job, size):
@@ -78,13 +78,13 @@ def mpirun(args, environment, job, size):
         command += ["--hostfile", servers_file(args, job), "--prefix", os.path.dirname(os.path.dirname(program))]
         command += [word for name in sorted(environment) if PASSED_ON.fullmatch(name) for word in ("-x", name)]
     elif not (shutil.which("ssh") or shutil.which("rsh") or "SLURM_JOB_ID" in environment):
-        # or mpirun doesn't start, though it needs none of them on one server; in Slurm it has srun
+        # without this, mpirun refuses to start, though it needs neither on one server; in Slurm it has srun
         command += ["--mca", "plm", "isolated"]
-    return [*command, "--mca", "orte_tmpdir_base", job]  # if it is killed, its files are where they are looked for
+    return [*command, "--mca", "orte_tmpdir_base", job]  # so that its files are found even if it is killed
 
 
 def servers_file(args, job):
-    """Return the file that mpirun reads the servers from: the one given, or one in its own form."""
+    """Return the file that mpirun reads the servers from: the one given, or a copy in Open MPI's format."""
     if not args.servers:
         return args.hostfile
     path = os.path.join(job, "hostfile")
@@ -97,4 +97,4 @@ def count_ranks(args):
     """Return how many CPU or GPU ranks to start."""
     if args.program and not args.ranks:
         raise Stop(REFUSED, f"{args.program[0]}: how many ranks? Give --ranks")
-    return args.ranks or max(ranks.count_shards(args.model_path), 1)  # of none, main.py says what is missing
+    return args.ranks or max(ranks.count_shards(args.model_path), 1)  # if there is none, main.py says what is missing

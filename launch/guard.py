@@ -4,7 +4,7 @@
 
 The rank writes its output to log files, so that a slow reader doesn't hold it up, and its step into a page of memory
 (ranks.py). The guard passes both on to the launcher, ends the rank when a step takes longer than its limit, even one
-that is stopped or hangs in C with the interpreter's lock, and says how it ended. Nothing of it is left then.
+that is stopped or hangs in C with the interpreter's lock, and reports how it ended. Nothing of the rank is left then.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from launch.processes import (
     STARTERS,
     adopt_orphans,
     die_with_parent,
-    end_all_below,
+    end_processes_below,
     identity,
     is_stopped,
     remove_job,
@@ -41,15 +41,15 @@ from ranks import FAILED, PLACE, REFUSED, STEP, TIMEOUT
 
 GRACE = 5  # seconds from SIGTERM to SIGKILL
 SHOWN = 10  # how many lines of a failed rank's log are shown
-READ = 1 << 15  # bytes of a log that are passed on together
-# which limit holds for a step, by its first word (see step() in ranks.py); steps of a program's own have none
+READ = 1 << 15  # bytes of a log that are passed on at once
+# which limit a step has, by its first word (see step() in ranks.py); steps that a program names itself have none
 LIMITS = {
     "start": "start",
     "read": "build",
     "build": "build",
     "predict": "predict",
     "check": "build",
-    "idle": "",  # a Session's ranks, as long as its program lets them wait
+    "idle": "",  # a Session's ranks wait as long as its program likes
     "exit": "predict",
 }
 
@@ -60,9 +60,9 @@ class Guard:
         self.rank, self.local_rank, self.size = identity()
         self.sender = Sender(self.rank, 2, os.write)
         self.step, self.since = settings["first_step"], time.monotonic()
-        self.told, self.told_at, self.told_took = None, 0.0, 0.0  # the step that the launcher knows
+        self.sent_step, self.sent_at, self.sent_took = None, 0.0, 0.0  # the step that the launcher knows
         self.folder = self.child = self.kill_at = self.expired = None
-        self.asked = self.launcher_gone = False
+        self.is_asked_to_end = self.launcher_gone = False
         self.parent = os.getppid()
 
     def run(self):
@@ -73,12 +73,12 @@ class Guard:
         wake, woken = os.pipe()
         os.set_blocking(woken, False)
         signal.set_wakeup_fd(woken)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # it wakes select() up
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it wakes select() up
         for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self.end_rank)
         try:
-            self.start()
-            self.watch(wake)
+            self.start_rank()
+            self.watch_rank(wake)
             failed = self.how_it_ended()
         except OSError as error:
             failed = {
@@ -87,7 +87,7 @@ class Guard:
                 "step": "start",
             }
         finally:
-            end_all_below()
+            end_processes_below()
             self.clean_up()
         if failed:
             self.send(**failed)
@@ -97,9 +97,9 @@ class Guard:
         while self.sender.waiting and not self.launcher_gone and time.monotonic() < until:
             select.select([], [2], [], 0.2)
             self.send()
-        while failed and not self.asked and time.monotonic() < until:  # mpirun would end the others without a word
-            time.sleep(0.05)
-        return failed["status"] if failed and not self.asked else 0
+        while failed and not self.is_asked_to_end and time.monotonic() < until:
+            time.sleep(0.05)  # if this process ended first, mpirun would end the others without a word
+        return failed["status"] if failed and not self.is_asked_to_end else 0
 
     def send(self, **message):
         try:
@@ -114,13 +114,13 @@ class Guard:
 
     def end_rank(self, *_):
         """End the rank, because the launcher, or whatever started this process, asks for it."""
-        self.asked = True
+        self.is_asked_to_end = True
         if self.kill_at is None and self.child:
             self.kill_at = time.monotonic() + GRACE
             self.child.send_signal(signal.SIGTERM)
-            self.child.send_signal(signal.SIGCONT)  # a stopped process hears nothing else
+            self.child.send_signal(signal.SIGCONT)  # a stopped process gets SIGTERM only after this
 
-    def start(self):
+    def start_rank(self):
         """Start the rank with a folder of its own, which is its TMPDIR, and its two log files."""
         job = self.settings["job"]
         self.folder = tempfile.mkdtemp(prefix=os.path.basename(job) + "-")
@@ -150,23 +150,23 @@ class Guard:
             preexec_fn=die_with_parent,
         )
 
-    def watch(self, wake):
+    def watch_rank(self, wake):
         """Pass on what the rank does and writes until it has ended and everything is passed on."""
         shown = [(1, self.logs[0][1])] + [(2, self.logs[1][1])] * self.settings["verbose"]
         os.set_blocking(wake, False)
         while True:
             ended = self.child.poll() is not None
             if ended:
-                end_all_below()  # a process that it has left behind could go on writing for ever
+                end_processes_below()  # a process that the rank left behind could go on writing for ever
             self.look_at_step(ended)
-            full, read = self.sender.full(), False
+            full, read = self.sender.is_full(), False
             for on, log in () if full else shown:
                 data = log.read(READ)
                 if data:
                     read = True
                     self.send(on=on, text=data.decode(errors="surrogateescape"))
             self.send()
-            if ended and not full and (not read or self.child.returncode):  # of a failed rank's, the log has the rest
+            if ended and not full and (not read or self.child.returncode):  # if it failed, the rest is in the log
                 return
             if not read:
                 select.select([wake], [2] if self.sender.waiting else [], [], 0.05)
@@ -177,17 +177,17 @@ class Guard:
         """Report a new step to the launcher, at most once a second, and end the rank if the step takes too long."""
         now, step = time.monotonic(), self.page[:STEP].rstrip(b"\0").decode(errors="replace")
         if step != self.step:
-            if self.step == self.told:
-                self.told_took = now - self.since
+            if self.step == self.sent_step:
+                self.sent_took = now - self.since
             self.step, self.since = step, now
-        if step != self.told and (now - self.told_at > 1 or ended):
-            self.send(step=step, before_took=self.told_took)
-            self.told, self.told_at = step, now
+        if step != self.sent_step and (now - self.sent_at > 1 or ended):
+            self.send(step=step, before_took=self.sent_took)
+            self.sent_step, self.sent_at = step, now
         option = LIMITS.get(step.split(" ")[0])
         limit = self.settings["limits"].get(option)
         if limit and now - self.since > limit and self.kill_at is None and not ended:
             how = "stopped by a signal" if is_stopped(self.child.pid) else "still"
-            self.expired = f"{how} in {self.where()} after {limit:g} s (--{option}_timeout)"
+            self.expired = f"{how} in {self.step_and_place()} after {limit:g} s (--{option}_timeout)"
             resource.prlimit(self.child.pid, resource.RLIMIT_CORE, (0, 0))
             self.child.send_signal(signal.SIGABRT)  # Python writes all threads' stacks into the log
             self.send(late=True)
@@ -195,46 +195,46 @@ class Guard:
         if self.kill_at and now > self.kill_at and not ended:
             self.child.kill()
 
-    def where(self):
-        """Return the rank's step and, if it said so, its place in the step."""
+    def step_and_place(self):
+        """Return the rank's step and, if it has said so, how far it is in it."""
         place = self.page[STEP:].rstrip(b"\0").decode(errors="replace")
         return f"{self.step} ({place})" if place else self.step
 
     def how_it_ended(self):
         """Return what to report to the launcher about the rank's failure; None if it didn't fail by itself."""
-        code, said, in_step = self.child.returncode, {}, f" in {self.step}" if self.step else ""
+        code, reason, in_step = self.child.returncode, {}, f" in {self.step}" if self.step else ""
         with contextlib.suppress(OSError, ValueError), open(os.path.join(self.folder, "failure")) as file:
-            said = json.load(file)
+            reason = json.load(file)
         if self.expired:
             failed = {"how": self.expired, "status": TIMEOUT}
-        elif self.asked and code in (-signal.SIGTERM, -signal.SIGKILL):
+        elif self.is_asked_to_end and code in (-signal.SIGTERM, -signal.SIGKILL):
             return None
-        elif said and said.pop("status") == code:
-            failed = {"how": f"failed{in_step}", "status": code, "ago": time.time() - said.pop("time"), **said}
+        elif reason and reason.pop("status") == code:
+            failed = {"how": f"failed{in_step}", "status": code, "ago": time.time() - reason.pop("time"), **reason}
         elif code < 0:
             failed = {"how": f"died{in_step}: {signal_name(-code)}", "status": 128 - code}
         elif code or self.step not in ("", "exit"):  # "exit" is the last thing that run() in ranks.py says
             failed = {"how": f"ended{in_step} with status {code}", "status": code or FAILED}
         else:
             return None
-        return {**failed, "step": self.where(), "log": last_lines(self.logs[1][1], said.get("message"))}
+        return {**failed, "step": self.step_and_place(), "log": last_lines(self.logs[1][1], reason.get("message"))}
 
     def clean_up(self):
-        """Remove what the rank, and Open MPI for it, had on this server."""
+        """Remove what the rank, and Open MPI on its behalf, had on this server."""
         for path in glob.glob(os.path.join(glob.escape(shared_memory(self.settings["job"])), f"*.{self.rank}")):
             os.remove(path)  # vader_segment.HOST.USER.JOB.RANK, left where the rank was killed
-        with contextlib.suppress(OSError):  # others still use it
+        with contextlib.suppress(OSError):  # unless other ranks still use it
             os.rmdir(shared_memory(self.settings["job"]))
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
-        if self.launcher_gone or os.getppid() != self.parent or is_left(self.settings["job"]):
+        if self.launcher_gone or os.getppid() != self.parent or is_orphaned(self.settings["job"]):
             remove_job(self.settings["job"])
-        with contextlib.suppress(OSError):  # on another server, where Open MPI's daemon made it
+        with contextlib.suppress(OSError):  # it is here on another server, where Open MPI's daemon made it
             os.rmdir(self.settings["job"])
 
 
 def private_folder(path):
-    """Make the folder for this user alone; return whether it's there and nobody else's."""
+    """Make a folder for this user alone; return whether it exists and belongs to nobody else."""
     with contextlib.suppress(FileExistsError, OSError):
         os.mkdir(path, 0o700)
     try:
@@ -244,8 +244,8 @@ def private_folder(path):
     return found.st_uid == os.geteuid() and found.st_mode & 0o170777 == 0o040700
 
 
-def is_left(job):
-    """Return whether this is the launcher's server, and its launcher, which had locked this file, is gone."""
+def is_orphaned(job):
+    """Return whether this is the launcher's server and the launcher, which held a lock on this file, is gone."""
     try:
         with open(os.path.join(job, "launcher")) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -255,7 +255,7 @@ def is_left(job):
 
 
 def last_lines(file, message):
-    """Return the last lines of a log, and before them those of the engine's errors; the message is known already."""
+    """Return the last lines of a log, after the engine's errors before them; without the message, which is known."""
     file.seek(max(0, file.seek(0, 2) - (1 << 16)))
     lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip() and line != message]
     errors = [line for line in lines[:-SHOWN] if "[ERROR]" in line]

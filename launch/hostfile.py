@@ -1,4 +1,4 @@
-"""A list of servers as people have it, made Open MPI's: `address slots=2`, one per line."""
+"""A list of servers in the form that people have, turned into Open MPI's: `address slots=2`, one per line."""
 
 import os
 import re
@@ -15,10 +15,10 @@ MOST = 1 << 16  # servers
 
 
 def read(path, source):
-    """Return Open MPI's lines for a file of servers, [] where mpirun can have the file as it is.
+    """Return Open MPI's lines for a file of servers, [] where mpirun can read the file as it is.
 
     MPICH writes `address:2`, Slurm `node[1-4,7]`; Open MPI takes neither a byte order mark nor CR at a line's end.
-    Raises Stop (status 2), with the line's number, for what is none of these; `source` is who
+    Raises Stop (status 2), with the line's number, for what is none of these; `source` is the option or variable that
     names the file.
     """
     if not os.path.isfile(path):
@@ -40,7 +40,7 @@ def read(path, source):
 
 
 def _servers(line):
-    """Return Open MPI's lines for one line of any of the forms, [] if it has none of them."""
+    """Return Open MPI's lines for one line in any of these forms, [] if it is in none of them."""
     mpich = MPICH.fullmatch(line)
     if mpich:
         return [f"{mpich.group(1)} slots={mpich.group(2)}"]
@@ -48,7 +48,7 @@ def _servers(line):
 
 
 def _expanded(line):
-    """Return the servers of Slurm's "node[01-02,7],login": node01, node02, node7, login; [] if it isn't so."""
+    """Return the servers of Slurm's "node[01-02,7],login": node01, node02, node7, login; [] if it isn't such a list."""
     found = []
     for name in re.findall(r"(?:[^,\[\]]|\[[^\[\]]*\])+", line):
         match = SLURM.fullmatch(name)

@@ -1,15 +1,15 @@
-"""Ascend: the launcher starts its server's ranks itself, as the rank table says; the servers meet through HCCL."""
+"""Ascend: the launcher itself starts its server's ranks, as the rank table says; the servers meet through HCCL."""
 
 from ascend import check, config, devices, server, table
-from launch.command import run
+from launch.command import start_process
 from launch.processes import STARTERS
 from ranks import REFUSED, Stop
 
 
 def find_ranks(args, note):
-    """Return ([(rank, its device_id here)], number of all ranks, [(other server, its ranks)]) by the rank table.
+    """Read the rank table; return ([(rank, its device_id here)], number of all ranks, [(other server, its ranks)]).
 
-    note(line) is called with what isn't refused and may be wrong.
+    note(line) is called with what may be wrong but isn't refused.
     """
     path = config.rank_table_file(args.config_file)
     if not path:
@@ -32,11 +32,11 @@ def find_ranks(args, note):
 
 
 def start(args, command, environment, job, here, size):
-    """Start the ranks of this server, which the first of them brings together; return their processes."""
+    """Start the ranks of this server, which meet at the first of them; return their processes."""
     environment.update(LAUNCH_HUB=job, LAUNCH_HERE=",".join(str(rank) for rank, _ in here))
     processes = []
     for number, (rank, device) in enumerate(here):
         environment.update(zip(STARTERS[0], (str(rank), str(number), str(size))), LAUNCH_DEVICE=str(device))
         words = [] if args.program else [f"--rank_id={rank}", f"--device_id={device}"]
-        processes.append(run([*command, *words], environment))
+        processes.append(start_process([*command, *words], environment))
     return processes

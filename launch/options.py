@@ -1,4 +1,4 @@
-"""run.sh's command line: what the launcher takes, what it passes on to main.py, and where a program's own words begin.
+"""run.sh's command line: what the launcher uses, what it passes on to main.py, and where a program's own words begin.
 
     python3 launch/options.py WORDS... 3>back_end
 
@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if __name__ == "__main__":
     sys.path.insert(0, ROOT)
 
-# ruff: noqa: E402  (found from there, where run as a script)
+# ruff: noqa: E402  (a script finds the suite's folders only after that)
 from launch import around, hostfile
 from ranks import OK, REFUSED, Stop
 from suite import backends, options
@@ -90,7 +90,7 @@ def parse(words):
     made = parser()
     args = made.parse_args(words)
     options.expand_home(args)
-    check_own(args, made.error)
+    check_launcher_options(args, made.error)
     args.backend, args.why = backends.find_backend(args.backend)
     around.check(args.backend)
     if args.backend == "ascend" and (args.hostfile or args.launcher):
@@ -113,8 +113,8 @@ def parse(words):
     return args
 
 
-def check_own(args, error):
-    """Refuse what the launcher's own options can't be."""
+def check_launcher_options(args, error):
+    """Refuse values that the launcher's own options can't have."""
     if args.program and not os.path.isfile(args.program[0]):
         option = args.program[0].lstrip(DASHES)
         if option != args.program[0]:
@@ -136,7 +136,7 @@ def check_own(args, error):
 
 
 def find_servers(args):
-    """Put into the options what is known of other servers: a hostfile in the environment counts as --hostfile."""
+    """Add to the options what is known of other servers: a hostfile in the environment counts as --hostfile."""
     args.servers_of, source = args.hostfile or "the allocation", f"--hostfile {args.hostfile}"
     if args.backend != "ascend" and args.launcher != "srun" and not args.hostfile and os.environ.get(around.HOSTFILE):
         args.hostfile = os.environ[around.HOSTFILE]

@@ -9,8 +9,8 @@ import signal
 import time
 
 LIBC = ctypes.CDLL(None)
-# who starts ranks, and where it says a process's rank, its number on its server, and how many ranks there are; Slurm
-# comes after mpirun, which may run inside a Slurm allocation
+# the variables in which whatever starts ranks names a process's rank, its number on its server, and how many ranks
+# there are; Slurm comes after mpirun, which may run inside a Slurm allocation
 STARTERS = (
     ("LAUNCH_RANK", "LAUNCH_LOCAL_RANK", "LAUNCH_SIZE"),  # the launcher itself, on Ascend
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
@@ -20,7 +20,7 @@ STARTERS = (
 
 
 def identity(environment=os.environ):
-    """Return (rank, number on its server, number of ranks) that this process was started with; None if it wasn't."""
+    """Return (rank, number on its server, number of ranks) of this process; None if it wasn't started as a rank."""
     for names in STARTERS:
         if names[0] in environment and names[2] in environment:
             return tuple(int(environment.get(name, 0)) for name in names)
@@ -28,16 +28,16 @@ def identity(environment=os.environ):
 
 
 def die_with_parent(number=signal.SIGKILL):
-    """Have the kernel send this process a signal when its parent is gone, in whatever way."""
+    """Have the kernel send this process a signal when its parent is gone, however it ended."""
     LIBC.prctl(1, number)  # PR_SET_PDEATHSIG
 
 
 def adopt_orphans():
-    """Become the parent of all processes below that lose theirs, so that they are found at the end."""
+    """Become the parent of all processes below this one that lose theirs, so that they are found at the end."""
     LIBC.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 
 
-def below():
+def processes_below():
     """Return the process ids of this process's children, grandchildren, ... that live."""
     children = {}
     for path in glob.glob("/proc/[0-9]*/stat"):
@@ -45,7 +45,7 @@ def below():
             with open(path, "rb") as file:
                 pid, rest = file.read().split(b" (", 1)
         except OSError:
-            continue  # has just ended
+            continue  # it has just ended
         state, parent = rest.rpartition(b") ")[2].split()[:2]
         if state != b"Z":
             children.setdefault(int(parent), []).append(int(pid))
@@ -55,10 +55,10 @@ def below():
     return found[1:]
 
 
-def end_all_below():
+def end_processes_below():
     """Kill every process below this one; return when none is left, at most 2 s later."""
     for _ in range(100):
-        for pid in below():
+        for pid in processes_below():
             with contextlib.suppress(OSError):  # it may have just ended
                 os.kill(pid, signal.SIGKILL)
         try:
@@ -70,18 +70,18 @@ def end_all_below():
 
 
 def is_stopped(pid):
-    """Return whether a process was stopped by a signal, and waits for SIGCONT."""
+    """Return whether a process was stopped by a signal and waits for SIGCONT."""
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(") ")[2].startswith("T")
 
 
 def signal_name(number):
-    """Return SIGKILL for 9; real-time signals have no names."""
+    """Return "SIGKILL" for 9, "signal 40" for one that has no name."""
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def remove_job(job):
-    """Remove what a job, or a part of it that was killed, left on this server."""
+    """Remove what a job, or a part of it, left on this server when it was killed."""
     for path in (*glob.glob(f"{glob.escape(job)}*"), shared_memory(job)):
         shutil.rmtree(path, ignore_errors=True)
 

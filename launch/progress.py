@@ -1,17 +1,17 @@
-"""How far a job of many predicts is: count, rate, time left."""
+"""How far a job of many predicts has come: count, rate, time left."""
 
 import re
 import time
 
 
 class Progress:
-    """Says it of rank 0's steps, "predict 3 of 10"."""
+    """Tells by rank 0's steps, such as "predict 3 of 10"."""
 
     def __init__(self):
         self.begun = None  # when the first of these steps was seen, and its number
 
     def text(self, step):
-        """Return the line to show for a step; "" where none is due."""
+        """Return the line to show for a step; "" for none."""
         numbers = re.fullmatch(r"predict (\d+) of (\d+)", step or "")
         if not numbers:
             return ""

@@ -1,8 +1,8 @@
-"""PYTHONPATH as people have it: entries of another Python are left out, and one that breaks a rank is named.
+"""PYTHONPATH: entries for another Python are left out, and one that breaks a rank is named.
 
     PYTHONPATH=$(python3 launch/python_path.py)
 
-prints what is left of it, and on stderr what isn't.
+prints what is left of it, and on stderr what is left out.
 """
 
 import os
@@ -23,9 +23,9 @@ def is_foreign(entry, version):
 
 
 def blamed(lines):
-    """Return which variable may have broken an import, by the end of its traceback, as a sentence: "" for none.
+    """Return which variable may have broken an import, judging by the end of its traceback, as a sentence: "" for none.
 
-    That is PYTHONPATH where the traceback leads through one of its entries, LD_LIBRARY_PATH where a library is wrong.
+    That is PYTHONPATH if the traceback leads through one of its entries, LD_LIBRARY_PATH if a library is the wrong one.
     """
     found = os.pathsep.join(entry for entry in entries() if any(f'File "{entry}/' in line for line in lines))
     if found:

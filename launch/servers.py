@@ -1,4 +1,4 @@
-"""Before ranks start on several servers: each must answer, and have under the same paths what the ranks need."""
+"""Before ranks start on several servers: each server must answer, and have what the ranks need under the same paths."""
 
 import glob
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from launch.command import mpirun, run
+from launch.command import mpirun, start_process
 from launch.processes import signal_name
 from ranks import FAILED, REFUSED, TIMEOUT, Stop
 
@@ -15,12 +15,12 @@ SCRIPT = 'for path; do [ -e "$path" ] || echo "missing $(uname -n) $path"; done;
 
 
 def check(args, environment, job, caught):
-    """Raise Stop unless every server has what the ranks need. Signals that arrive are in `caught`."""
+    """Raise Stop unless every server has what the ranks need. `caught` holds the signals that have arrived."""
     paths = [os.getcwd(), sys.executable, args.command[0], *filter(None, [args.config_file])]
     stem = re.sub(r"(_graph)?\.mindir$", "", args.model_path)
     paths += glob.glob(f"{glob.escape(stem)}[0-9]*.mindir")
     command = [*mpirun(args, environment, job, None), "sh", "-c", SCRIPT, "sh", *map(os.path.abspath, paths)]
-    process = run(command, environment)
+    process = start_process(command, environment)
     servers, deadline = args.servers_of, time.monotonic() + args.start_timeout
     while True:
         try:

@@ -1,9 +1,9 @@
-"""Messages from guards to the launcher, through mpirun's stderr, where those of several ranks meet.
+"""Messages from guards to the launcher, through mpirun's stderr, where those of several ranks come together.
 
 A guard's messages are one JSON object per line. They are cut into packets of one length, `@RANK BASE64`, filled up with
 spaces: mpirun's daemons pass on what they read, 4096 bytes at most (ORTE_IOF_BASE_MSG_MAX of Open MPI 4), and
-Slurm's 1024, so a packet of 1024 bytes is never cut and never mixed with another's. What isn't a packet is what
-mpirun, or a guard that couldn't start, has to say.
+Slurm's 1024, so a packet of 1024 bytes is never cut and never mixed with another. What isn't a packet was written by
+mpirun, or by a guard that couldn't start.
 """
 
 import base64
@@ -14,7 +14,7 @@ FULL = 64 << 10  # bytes that may wait for a launcher that doesn't read
 
 
 class Sender:
-    """Sends a rank's messages over the file descriptor `to`, without ever waiting for the reader."""
+    """Sends a rank's messages to the file descriptor `to`, without ever waiting for the reader."""
 
     def __init__(self, rank, to, write):
         self.rank, self.to, self.write, self.waiting = rank, to, write, bytearray()
@@ -27,25 +27,25 @@ class Sender:
         self.flush()
 
     def flush(self):
-        """Write what can be written now; raise OSError if nobody reads it any more."""
+        """Write as much as is possible now; raise OSError if nobody reads it any more."""
         while self.waiting:
             try:
                 del self.waiting[: self.write(self.to, self.waiting[:PACKET])]
             except BlockingIOError:
                 return
 
-    def full(self):
+    def is_full(self):
         return len(self.waiting) > FULL
 
 
 class Receiver:
-    """Puts the messages of all ranks together again."""
+    """Puts the messages of all ranks back together."""
 
     def __init__(self):
         self.rest, self.lines = b"", {}
 
     def receive(self, data):
-        """Return ([(rank, message)], [other lines]) that are complete with this data; b"" is the end."""
+        """Return ([(rank, message)], [other lines]) that are complete with this data; b"" marks the end."""
         *lines, self.rest = (self.rest + data).split(b"\n")
         if not data and self.rest:
             lines, self.rest = [self.rest], b""

@@ -9,15 +9,15 @@ from collections import defaultdict
 
 from launch import around, python_path
 from launch.guard import GRACE, LIMITS
-from launch.processes import below, signal_name
+from launch.processes import processes_below, signal_name
 from launch.progress import Progress
 from launch.stream import Receiver
 from ranks import DIFFERENT, FAILED, REFUSED, TIMEOUT, UNAVAILABLE
 from suite.batches import is_pattern
 
-TOGETHER, LATE = 0.2, 1.0  # seconds within which failures, or ranks that are late, count as simultaneous
-STACKS = 3  # seconds that ranks that are late have to write their stacks into the log and end
-PROGRESS = 5  # seconds after which a step that is still going on is shown
+TOGETHER, LATE = 0.2, 1.0  # failures, or limits that ran out, count as simultaneous within so many seconds
+STACKS = 3  # seconds for ranks that are late to write their stacks into the log and end
+PROGRESS = 5  # seconds after which a step that still goes on is shown
 TIMES = 10  # a rank may take this many times as long for a step as the slowest of the others, plus straggler_timeout
 
 
@@ -33,10 +33,10 @@ class Rank:
 
 
 class Watch:
-    """Shows what the ranks of this job say until all have ended; at the first failure ends them.
+    """Shows what the ranks of this job write until all have ended; ends them all at the first failure.
 
-    `processes` are those that start ranks, `caught` gets the numbers of signals that arrive, `elsewhere` says which
-    ranks are started on which other servers.
+    `processes` are those that start ranks, `caught` receives the numbers of signals, `elsewhere` says which ranks are
+    started on which other servers.
     """
 
     def __init__(self, args, processes, ranks, screen, caught, elsewhere=()):
@@ -47,7 +47,7 @@ class Watch:
         self.receivers = {process.stdout.fileno(): Receiver() for process in processes}
         for source in self.receivers:
             os.set_blocking(source, False)
-        self.said_at = self.heard_at = self.started
+        self.shown_at = self.heard_at = self.started
         self.status = None
         self.progress = Progress() if is_pattern(args.input) and not args.program else None
 
@@ -55,67 +55,66 @@ class Watch:
         """Return the job's exit status."""
         give_up_at = None
         while True:
-            # whatever reads the output is slow: that is no rank's fault, and no limit counts
-            crowded = self.screen.crowded() and self.status is None
+            # if whatever reads the output is slow, that is no rank's fault, and the limits don't run on
+            crowded = self.screen.is_crowded() and self.status is None
             waited_from = time.monotonic()
             readable, _, _ = select.select([] if crowded else list(self.receivers), self.screen.waiting(), [], 0.1)
             for source in readable:
-                self.read(source)
-            if self.is_left() and not self.caught:
+                self.read_messages(source)
+            if self.is_orphaned() and not self.caught:
                 self.caught.append(signal.SIGHUP)
-            self.screen.stream()
+            self.screen.show_unfinished()
             unread = self.screen.flush()
             if unread:
-                self.fail(None, how=unread, status=FAILED)
+                self.add_failure(None, how=unread, status=FAILED)
             if crowded and not self.caught:
                 for rank in self.ranks.values():
                     rank.since += time.monotonic() - waited_from
                 continue
             over = all(process.poll() is not None for process in self.processes) and (
-                not self.receivers or not readable and time.monotonic() - self.heard_at > 0.5  # who still holds the
-            )  # pipes isn't one of them
+                not self.receivers or not readable and time.monotonic() - self.heard_at > 0.5
+            )  # whatever still holds the pipes after that isn't one of them
             if self.status is None:
-                self.decide(over)
+                self.set_status(over)
                 if self.status is not None:
                     for process in self.processes:
                         process.send_signal(signal.SIGUSR1)  # mpirun and srun pass it on to the guards
                     give_up_at = time.monotonic() + (GRACE - 2 if self.caught else GRACE + 1)
                 elif over:
                     return 0
-            # mpirun takes another second to end, for nothing if all ranks were on this server
+            # mpirun takes another second to end, which needn't be waited for if all ranks were on this server
             if self.status is not None and not self.args.has_servers:
-                over = over or set(below()) <= {process.pid for process in self.processes}
+                over = over or set(processes_below()) <= {process.pid for process in self.processes}
             if over or give_up_at and time.monotonic() > give_up_at:
                 return self.status
 
-    def is_left(self):
+    def is_orphaned(self):
         """Return whether the program of the Session that this job is for, its parent, is gone.
 
-        Not by a signal from the kernel: it comes when the thread ends that started this process, which may be sooner.
+        A signal from the kernel wouldn't tell: it comes as soon as the thread that started this process ends.
         """
         name = self.args.session  # begins with the program's process id
         return bool(name) and os.getppid() != int(name.split("-")[0])
 
-    def decide(self, over):
-        """Set the status if the job is to be ended, and show why."""
+    def set_status(self, over):
+        """If the job has to end, set its status and show why."""
         if self.caught:
             self.status = 128 + self.caught[0]
-            self.screen.say(f"interrupted ({signal_name(self.caught[0])})")
+            self.screen.show_message(f"interrupted ({signal_name(self.caught[0])})")
             return
         if not self.failures:
             self.look_for_lost_ranks(over)
         if self.failures:
             first = self.failures[0]
-            late = {number for number, rank in self.ranks.items() if rank.is_late} - {
-                one["on"] for one in self.failures
-            }
+            late = {number for number, rank in self.ranks.items() if rank.is_late}
+            late -= {failure["on"] for failure in self.failures}
             window = STACKS if late else LATE if first["status"] == TIMEOUT else TOGETHER
             if over or time.monotonic() > first["heard_at"] + window:
                 self.status = self.report()
-        elif time.monotonic() - self.said_at > PROGRESS:
+        elif time.monotonic() - self.shown_at > PROGRESS:
             self.show_progress()
 
-    def read(self, source):
+    def read_messages(self, source):
         try:
             data = os.read(source, 1 << 16)
         except BlockingIOError:
@@ -124,31 +123,31 @@ class Watch:
         messages, words = self.receivers[source].receive(data)
         self.words += [word.decode(errors="replace") for word in words if word.strip()]
         for rank, message in messages:
-            self.understand(rank, message)
+            self.handle_message(rank, message)
         if not data:
             del self.receivers[source]
 
-    def understand(self, number, message):
+    def handle_message(self, number, message):
         rank, now = self.ranks[number], time.monotonic()
         rank.is_heard_of = True
         if "text" in message:
-            self.screen.write(number, message["on"], message["text"].encode(errors="surrogateescape"))
+            self.screen.show_output(number, message["on"], message["text"].encode(errors="surrogateescape"))
         elif "late" in message:
             rank.is_late = True
         elif "how" in message:
-            self.fail(number, **message)
+            self.add_failure(number, **message)
         elif "step" in message:
             if rank.step is not None:
                 rank.took[rank.step] = message["before_took"]
             rank.step, rank.since = message["step"], now
             if self.progress and number == min(self.ranks):
-                self.screen.progress(self.progress.text(rank.step))
+                self.screen.show_progress(self.progress.text(rank.step))
         elif "ended" in message:
             rank.has_ended, rank.is_lost = message["ended"], False
             for on in (1, 2):
-                self.screen.write(number, on, b"", last=True)
+                self.screen.show_output(number, on, b"", last=True)
 
-    def fail(self, number, how, status, ago=0.0, **more):
+    def add_failure(self, number, how, status, ago=0.0, **more):
         now = time.monotonic()
         step = self.ranks[number].step if number is not None else None
         failure = {"on": number, "rank": number, "how": how, "status": status, "step": step or "start", **more}
@@ -157,18 +156,20 @@ class Watch:
     # What no guard can report
 
     def look_for_lost_ranks(self, over):
-        """Find the ranks that never appeared, whose guard or server is gone, or that others have left far behind."""
+        """Find ranks that never appeared, whose guard or server is gone, or that others have left far behind."""
         args, now = self.args, time.monotonic()
         if args.timeout and now - self.started > args.timeout:
-            self.fail(self.furthest_behind(), f"the job took longer than {args.timeout:g} s (--timeout)", TIMEOUT)
+            self.add_failure(
+                self.furthest_behind(), f"the job took longer than {args.timeout:g} s (--timeout)", TIMEOUT
+            )
         for number, rank in self.ranks.items():
             limit = getattr(args, f"{LIMITS.get((rank.step or 'start').split(' ')[0], '')}_timeout", None)
             if rank.has_ended:
                 continue
             if not rank.is_heard_of and now - self.started > args.start_timeout + 1:
-                self.fail(number, f"didn't appear within {args.start_timeout:g} s (--start_timeout)", TIMEOUT)
+                self.add_failure(number, f"didn't appear within {args.start_timeout:g} s (--start_timeout)", TIMEOUT)
             elif rank.is_heard_of and limit and now - rank.since > limit + GRACE:
-                self.fail(number, f"not heard from since {rank.step}, {limit + GRACE:g} s ago", TIMEOUT)
+                self.add_failure(number, f"not heard from since {rank.step}, {limit + GRACE:g} s ago", TIMEOUT)
             else:
                 self.look_for_straggler(number, rank, now)
         code = next((process.returncode for process in self.processes if process.returncode), 0)
@@ -179,8 +180,8 @@ class Watch:
             where = f"in {self.ranks[lost].step}" if self.ranks[lost].is_heard_of else "before it started"
             others = f" (and {len(missing) - 1} more)" if missing[1:] else ""
             status = 128 - code if code < 0 else code or FAILED
-            status = status if self.ranks[lost].is_heard_of else FAILED  # whatever mpirun's or ssh's may be
-            self.fail(lost, f"was lost {where}{others}: what started it ended with {how}", status)
+            status = status if self.ranks[lost].is_heard_of else FAILED  # not mpirun's or ssh's own
+            self.add_failure(lost, f"was lost {where}{others}: what started it ended with {how}", status)
 
     def look_for_straggler(self, number, rank, now):
         """Name a rank that is still in a step which others finished long ago."""
@@ -192,16 +193,16 @@ class Watch:
         slowest = max((other.took.get(step, 1.0) for other in others), default=None)
         if slowest is not None and waits > TIMES * slowest + self.args.straggler_timeout:
             how = f"still in {step} after {waits:.0f} s, which {len(others)} others finished in {slowest:.1f} s or less"
-            self.fail(number, f"{how} (--straggler_timeout)", TIMEOUT)
+            self.add_failure(number, f"{how} (--straggler_timeout)", TIMEOUT)
 
     def furthest_behind(self):
         living = [number for number, rank in self.ranks.items() if not rank.has_ended]
         return min(living or self.ranks, key=lambda number: progress_of(self.ranks[number].step or ""))
 
-    # What is said
+    # What is shown
 
     def report(self):
-        """Say which rank failed first and how; return the exit status."""
+        """Show which rank failed first and how; return the exit status."""
         late = [failure for failure in self.failures if failure["status"] == TIMEOUT]
         first = min(self.failures, key=lambda failure: (failure["status"] == 128 + signal.SIGTERM, failure["at"]))
         rank, status, message = first["rank"], first["status"], first.get("message", "")
@@ -210,38 +211,40 @@ class Watch:
             late.sort(key=lambda failure: (progress_of(failure["step"]), "stopped" not in failure["how"]))
             first = late[0]  # the others wait for the one that is furthest behind
             for number in sorted(number for number, watched in self.ranks.items() if not watched.is_heard_of):
-                self.screen.say(f"rank {number}: never appeared")
+                self.screen.show_message(f"rank {number}: never appeared")
             for failure in late:
                 if self.ranks[failure["on"]].is_heard_of:
-                    self.screen.line(f"rank {failure['on']}: {failure['how']}")
+                    self.screen.show_line(f"rank {failure['on']}: {failure['how']}")
             steps = {number: watched.step or "start" for number, watched in self.ranks.items() if watched.is_heard_of}
             steps.update((failure["on"], failure["step"]) for failure in late if self.ranks[failure["on"]].is_heard_of)
-            self.screen.say("last steps: " + ", ".join(f"rank {number}: {steps[number]}" for number in sorted(steps)))
+            last = ", ".join(f"rank {number}: {step}" for number, step in sorted(steps.items()))
+            self.screen.show_message(f"last steps: {last}")
             self.name_others()
             rank = first["on"]
-        elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # its step would add nothing
-            # all ranks may know, and say, which one of them it is about
-            self.screen.line(message if re.match(r"rank \d+: ", message) else f"rank {rank}: {message}")
+        elif message and status in (REFUSED, UNAVAILABLE, DIFFERENT):  # the step would add nothing
+            # any rank may report it and name the rank that it is about
+            self.screen.show_line(message if re.match(r"rank \d+: ", message) else f"rank {rank}: {message}")
             return status
         elif rank is None:
-            self.screen.say(first["how"])
+            self.screen.show_message(first["how"])
         else:
-            self.screen.line(f"rank {rank} {first['how']}{': ' if message else ''}{message}")
+            self.screen.show_line(f"rank {rank} {first['how']}{': ' if message else ''}{message}")
         for line in first.get("log", ()):
-            self.screen.line(f"  rank {rank} | {line}")
+            self.screen.show_line(f"  rank {rank} | {line}")
         foreign = python_path.blamed(first.get("log", ()))
         if foreign and first["step"] == "start":
-            self.screen.say(foreign)
+            self.screen.show_message(foreign)
         silent = first["step"] == "start" and not message and not first.get("log")
-        if silent or not any(watched.is_heard_of for watched in self.ranks.values()):  # mpirun knows more
+        if silent or not any(watched.is_heard_of for watched in self.ranks.values()):  # mpirun may have said why
             for word in self.words:
-                self.screen.line(f"  {word}")
-            if around.settings():
-                self.screen.say(f"Open MPI took from the environment: {around.settings()}: does that fit here?")
+                self.screen.show_line(f"  {word}")
+            settings = around.mpi_settings()
+            if settings:
+                self.screen.show_message(f"Open MPI took from the environment: {settings}: does that fit here?")
         return status
 
     def not_begun(self, late):
-        """Return what to say of a Session's ranks that haven't begun the predict in which others are late."""
+        """Return failures for a Session's ranks that haven't begun the predict in which others are late."""
         begun = min(progress_of(failure["step"]) for failure in late)
         idle = {
             number: rank.step
@@ -254,17 +257,17 @@ class Watch:
         ]
 
     def name_others(self):
-        """Say which ranks are started on which other servers: whether they are there can't be seen from here."""
+        """Show which ranks have to be started on other servers: whether they are can't be seen from here."""
         for server, theirs in self.elsewhere:
             them = f"rank{'s'[: len(theirs) > 1]} {', '.join(map(str, theirs))} of server {server}"
-            self.screen.line(f"  {them} must take part: has run.sh been started there?")
+            self.screen.show_line(f"  {them} must take part: has run.sh been started there?")
 
     def is_quiet(self, step):
-        """Return whether nothing is shown of ranks that are long in a step: a Session's program knows that it waits."""
+        """Return whether a long step isn't shown: a Session's program knows that it is waiting."""
         return is_idle(step) or bool(self.args.session) and step.startswith("predict")
 
     def show_progress(self):
-        """Show which long steps are still going on, with the ranks that are in them, and who else has to take part."""
+        """Show which long steps still go on, with the ranks that are in them, and who else has to take part."""
         now, ranks_in = time.monotonic(), defaultdict(list)
         for number, rank in sorted(self.ranks.items()):
             if rank.step and not rank.has_ended and not self.is_quiet(rank.step):
@@ -274,22 +277,22 @@ class Watch:
             if seconds <= PROGRESS:
                 continue
             who = f"rank{'s'[: len(numbers) > 1]} {', '.join(map(str, numbers))}"
-            self.screen.line(f"{who}: {step}... {seconds:.0f} s")
-            self.said_at = now
+            self.screen.show_line(f"{who}: {step}... {seconds:.0f} s")
+            self.shown_at = now
             self.name_others()
         missing = [number for number, rank in self.ranks.items() if not rank.is_heard_of]
         if missing and now - self.started > PROGRESS:
-            self.screen.line(f"not heard from yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
-            self.said_at = now
+            self.screen.show_line(f"not heard from yet: rank{'s'[: len(missing) > 1]} {', '.join(map(str, missing))}")
+            self.shown_at = now
 
 
 def is_idle(step):
-    """Return whether a rank in this step waits for nobody but a program that may never go on."""
+    """Return whether a rank in this step only waits for a program, which may take as long as it likes."""
     return LIMITS.get(step.split(" ")[0]) == ""
 
 
 def progress_of(step):
-    """Return what orders steps: "predict 3 of 10 (stage 2)" comes after "predict 3 of 10 (collective 1)"."""
+    """Return a key to order steps: "predict 3 of 10 (stage 2)" comes after "predict 3 of 10 (collective 1)"."""
     word, numbers = step.split(" ")[0], [int(number) for number in re.findall(r"\d+", step)]
     if is_idle(step):  # "idle after 3" comes after all of "predict 3"
         word, numbers = "predict", [*numbers, float("inf")]

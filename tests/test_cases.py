@@ -79,7 +79,7 @@ def test_lists_of_servers(tmp_path, text, lines):
     ],
 )
 def test_launchers_around_ours(environment, found):
-    assert around.find(environment) == found
+    assert around.find_launcher(environment) == found
 
 
 def test_what_is_another_pythons_is_left_out():
