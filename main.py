@@ -119,7 +119,7 @@ def fill_inputs(args, comm, model, reference, arrays, everyone):
         memory.lock_pages(mine)
     if args.backend != "cpu":  # whose model does this in its first predict
         inputs.check_same(comm, dict(zip(names, mine)))
-    whole = inputs.whole(reference, values, dict(zip(names, mine)), arrays) if reference else {}
+    whole = inputs.unsharded_inputs(reference, values, dict(zip(names, mine)), arrays) if reference else {}
     return tensors, whole
 
 

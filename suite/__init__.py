@@ -1,6 +1,6 @@
-"""What main.py needs and no page does, and for programs of any Python: `from suite import Session, Service`.
+"""What main.py needs but no page does; and for programs in any Python: `from suite import Session, Service`.
 
-Nothing is imported here before it is asked for: some of it runs where there is only Python.
+Nothing is imported here before it is used: some of it runs where nothing but Python is installed.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Which back ends there are, how to recognize each, and which of them this machine has. The standard library only."""
+"""Which back ends there are, how to recognize each, and which of them this machine has. Standard library only."""
 
 import glob
 import os
@@ -9,7 +9,7 @@ from ascend.devices import DEV
 
 
 class Backend(NamedTuple):
-    """A back end: what its devices look like, which page runs a rank on it, and how exact it is."""
+    """A back end: its device files, the page that runs a rank on it, and how exact it is."""
 
     title: str
     devices: str  # the driver's device files, one per device; "" where none is needed
@@ -39,7 +39,7 @@ def devices(name):
 
 
 def find_backend(asked="auto"):
-    """Return (name, why) of the back end to run on; raise Stop (status 3) where the one asked for has no device."""
+    """Return (name, why) of the back end to run on; raise Stop (status 3) if the one asked for has no device here."""
     if asked == "auto":
         for name in BACKENDS:
             if devices(name):
@@ -51,5 +51,5 @@ def find_backend(asked="auto"):
     backend = BACKENDS[asked]
     if backend.devices and not devices(asked):
         missing = f"no {backend.title} here (no {DEV}/{backend.devices})"
-        raise ranks.Stop(ranks.UNAVAILABLE, f"--backend {asked}: {missing}: install its driver or take --backend cpu")
+        raise ranks.Stop(ranks.UNAVAILABLE, f"--backend {asked}: {missing}: install its driver or use --backend cpu")
     return asked, "as asked"

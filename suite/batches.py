@@ -1,4 +1,4 @@
-"""Many inputs in one start: which files a pattern means, where what comes of each goes. The standard library only."""
+"""Many inputs in one start: which files a pattern matches, where the outputs of each go. Standard library only."""
 
 import glob
 import os
@@ -7,20 +7,20 @@ import ranks
 
 
 def is_pattern(path):
-    """Return whether the path stands for any number of files: it has *, ? or [, and isn't a file itself."""
+    """Return whether the path is a pattern for files: it has *, ? or [, and isn't a file itself."""
     return glob.has_magic(_parts(path)[1]) and not os.path.exists(path)
 
 
 def _parts(path):
-    """Return (a folder that is there, what may be a pattern): the folder may be called [1]."""
+    """Return (an existing folder, the rest, which may be a pattern): a folder may be called [1]."""
     folder, name = os.path.split(path)
     return (folder, name) if os.path.isdir(folder) else ("", path)
 
 
 def find(pattern, folder):
-    """Return [(file of inputs, file of its outputs in the folder)], in the order of their names.
+    """Return [(file with inputs, file for its outputs in the folder)], in the order of their names.
 
-    Raises Stop (status 2) where there is none, or two would be written to the same place, or over what was read.
+    Raises Stop (status 2) if there is none, or two would be written to the same file, or one over an input.
     """
     found, taken = [], {}
     there, name = _parts(pattern)
@@ -43,7 +43,7 @@ def find(pattern, folder):
 
 
 def check_options(args):
-    """Raise Stop (status 2) where the options that many inputs need, or can't have, aren't right."""
+    """Raise Stop (status 2) if an option that many inputs need is missing, or one is given that they can't have."""
     if not is_pattern(args.input):
         if args.stop_at_first:
             message = f"--stop_at_first: --input {args.input or '(none)'} isn't a pattern such as 'batches/*.npz'"

@@ -1,4 +1,4 @@
-"""The predicts of a Session that are under way: inputs go out, outputs come back, in the order of the calls."""
+"""A Session's predicts that are under way: inputs go out, outputs come back, in the order of the calls."""
 
 import collections
 import contextlib
@@ -20,14 +20,14 @@ LATE = 0.001  # seconds between two looks whether a rank has read its inputs
 
 
 class Place:
-    """Memory for the inputs of a predict, which `readers` ranks read, and the last one that it was for."""
+    """Memory for the inputs of a predict, which `readers` ranks read, and the last predict that it was used for."""
 
     def __init__(self, readers):
         self.readers, self.memory, self.call = readers, None, None
         self.is_known = False  # whether the ranks have been told of all that is new in it
 
     def make_room(self, kinds):
-        """Make ready for arrays of these kinds; return what is new of the memory, and its open file if all of it is."""
+        """Prepare for arrays of these kinds; return what is new about the memory, and its open file if it is new."""
         if self.is_known and kinds == self.memory.kinds:
             return {}, None
         size, old, file = link.nbytes(kinds, self.readers), self.memory.size if self.memory else 0, None
@@ -39,12 +39,12 @@ class Place:
         return {"kinds": kinds, "size": self.memory.size}, file
 
     def is_free(self):
-        """Return whether every rank has read what the last call has put there."""
+        """Return whether every rank has read what the last call put there."""
         return not self.call or (self.call.is_answered and min(self.memory.marks.tolist()) >= self.call.number)
 
 
 class Call:
-    """A predict: what is waited for, and then what has come."""
+    """A predict: its number and, once it is answered, its outputs or its error."""
 
     def __init__(self, number, names, out):
         self.number, self.names, self.out = number, names, out
@@ -55,18 +55,18 @@ class Call:
 
 
 class Lease:
-    """That somebody reads in the memory of some outputs: gone with the last of the arrays."""
+    """Stands for memory that some outputs use: it is gone when the last of these arrays is."""
 
 
 class Calls:
-    """Sends predicts to the ranks at the `connections`, of which the `replier` sends outputs back."""
+    """Sends predicts to the ranks through the `connections`; through `replier`, one of them, outputs come back."""
 
     def __init__(self, job, connections, replier, in_flight):
         self.job, self.connections, self.replier = job, connections, replier
         self.places = [Place(len(connections)) for _ in range(in_flight)]
         self.number, self.pending, self.inbox = 0, collections.deque(), link.Inbox(replier)
         self.blocks, self.lent, self.freed = {}, {}, collections.deque()  # outputs' memories, by the rank's number
-        # one thread at a time sends, one receives; who sends may receive, and never the other way round
+        # one thread at a time sends, one receives; a thread that sends may also receive, but never the other way round
         self.sending, self.receiving = threading.RLock(), threading.RLock()
         self.error, self.is_closed, self.found, self.queue = None, False, None, None
 
@@ -99,30 +99,30 @@ class Calls:
                 if not call.is_answered:
                     self._receive()
         if call.error:
-            raise _again(call.error)
+            raise _without_stack(call.error)
         return call.outputs
 
-    def look(self):
-        """Return the RankError that the ranks have ended with, even between two calls; None while they live."""
+    def find_error(self):
+        """Return the RankError with which the ranks have ended, even between two calls; None while they live."""
         if not self.error and not self.is_closed and self.job.process.poll() is not None:
             with self.receiving:
-                self._fail()
+                self._set_error()
         return self.error
 
     def start_collector(self):
-        """Return a queue of (Call, Future): a thread waits for each, in order."""
+        """Return a queue for (Call, Future): a thread waits for the calls in order and sets their futures."""
         self.queue = queue.Queue()
         threading.Thread(target=self._collect, daemon=True).start()
         return self.queue
 
     def close(self, pid):
-        """End the ranks and forget all; nothing in a copy of the process that opened it, made by os.fork()."""
+        """End the ranks and fail all calls; does nothing in a copy of the process `pid` that os.fork() has made."""
         if os.getpid() != pid or self.is_closed:
             return
         self.is_closed = True
         if self.queue:
             self.queue.put(None)
-        for connection in self.connections:  # whoever waits at one sees its end, here and there
+        for connection in self.connections:  # whoever waits for one, on either side, sees that it ends
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self.job.end(is_gentle=not self.pending)
@@ -135,33 +135,33 @@ class Calls:
         if self.is_closed:
             raise RuntimeError("this Session is closed: open another")
         if self.error:
-            raise _again(self.error)
+            raise _without_stack(self.error)
 
     def _free_place(self):
-        """Return (place, its index) in which no rank reads any more; wait for one, if need be."""
+        """Return (place, its index) that no rank reads any more; wait for one if need be."""
         while True:
             for index, place in enumerate(self.places):
                 if place.is_free():
                     return place, index
             oldest = min(self.places, key=lambda place: place.call.number)
-            late = self._late(oldest.call.number)
+            late = self._late_ranks(oldest.call.number)
             if not oldest.call.is_answered:
-                with contextlib.suppress(Exception):  # which is for who waits for that call
+                with contextlib.suppress(Exception):  # whoever waits for that call gets it
                     self.wait_for(oldest.call)
             elif not late:
-                oldest.call = None  # the ranks have never heard of its memory, as the program was interrupted
+                oldest.call = None  # the ranks never learnt of its memory, as the program was interrupted
             elif any(link.has_ended(self.connections[rank], LATE) for rank in late):
                 with self.receiving:
-                    self._fail()
+                    self._set_error()
             self._check_open()
 
-    def _late(self, number):
-        """Return which ranks may not have read all inputs up to this predict's: they mark all memory that they have."""
+    def _late_ranks(self, number):
+        """Return the ranks that may not have read all inputs up to this predict's: a rank marks all memory it has."""
         marks = np.max([place.memory.marks for place in self.places if place.memory], axis=0)
         return np.flatnonzero(marks < number).tolist()
 
     def _send(self, message, file):
-        """Send a message to all ranks or, interrupted, all the same: they wait for each other."""
+        """Send a message to all ranks, even if interrupted meanwhile: they wait for each other."""
         waiting = collections.deque(self.connections)
         try:
             while waiting:
@@ -169,19 +169,19 @@ class Calls:
                 waiting.popleft()
         except OSError:
             with self.receiving:
-                self._fail()
+                self._set_error()
         except BaseException:
             for connection in waiting:
                 link.send(connection, message, file)
             raise
 
     def _receive(self):
-        """Wait for an answer and give it to its call; the lock is held."""
+        """Wait for an answer and pass it on to its call; the caller holds the lock."""
         message, file = self.inbox.receive()
         if message is None:
-            self._fail()
+            self._set_error()
             return
-        while self.pending[0].number < message.number:  # its answer was lost, as this program was interrupted
+        while self.pending[0].number < message.number:  # this answer was lost, as the program was interrupted
             self.pending.popleft().fail(RuntimeError("predict: interrupted"))
         call = self.pending.popleft()
         try:
@@ -209,7 +209,7 @@ class Calls:
         found = memory.views
         if not call.out and memory.used > SMALL:
             lease = Lease()
-            self.lent[weakref.ref(lease, functools.partial(take_back, self.lent, self.freed))] = block
+            self.lent[weakref.ref(lease, functools.partial(reuse_memory, self.lent, self.freed))] = block
             return [np.asarray(link.Holder(view, lease)) for view in found]
         try:
             if call.out:
@@ -218,8 +218,8 @@ class Calls:
         finally:
             self.freed.append(block)
 
-    def _fail(self):
-        """The ranks have ended, and nobody told them to: find out why."""
+    def _set_error(self):
+        """Find out why the ranks have ended, which nobody told them to do."""
         if not self.error and not self.is_closed:
             self.error = self.job.error()
         self._fail_pending()
@@ -238,13 +238,13 @@ class Calls:
                 future.set_result(outputs)
 
 
-def take_back(lent, freed, reference):
-    """Have memory used again whose lease is gone; none of a Calls, which may go before it."""
+def reuse_memory(lent, freed, reference):
+    """Let memory whose lease is gone be used again; not a method, as the Calls may be gone before the lease."""
     freed.append(lent.pop(reference))
 
 
 def new_future():
-    """Return a Future that nobody can cancel: ranks can't stop in the middle of a predict."""
+    """Return a Future that can't be cancelled: ranks can't stop in the middle of a predict."""
     future = Future()
     future.set_running_or_notify_cancel()
     return future
@@ -257,6 +257,6 @@ def _copied(view, array, name):
     return array
 
 
-def _again(error):
-    """Return the error to be raised once more, without what was on the stack the time before."""
+def _without_stack(error):
+    """Return a new error of the same kind and text, to be raised without the stack of the time before."""
     return RankError(*error.args) if isinstance(error, RankError) else type(error)(*error.args)

@@ -1,4 +1,4 @@
-"""Is the result right? The unsharded model's outputs, on this machine's CPU, and how far the ranks' are from them."""
+"""Is the result right? The unsharded model's outputs, on this machine's CPU, and how far off the ranks' are."""
 
 import os
 import tempfile
@@ -13,9 +13,9 @@ from suite.arrays import array_dtype
 
 
 def unsharded(args):
-    """Return the mindir.Shard of the unsharded model, without its message; None where this CPU can't run it.
+    """Return the mindir.Shard of the unsharded model, without its message; None if this CPU can't run it.
 
-    That is one that keeps state, on Ascend, where the shards may: with --check=on it is refused (MindIRError).
+    On Ascend, shards may keep state, and then this CPU can't: that is an error (MindIRError) with --check=on.
     """
     shard = reading.load(args.model_path, args.backend)
     try:
@@ -31,7 +31,7 @@ def unsharded(args):
 def unsharded_outputs(model_path, arrays):
     """Return the outputs, as arrays, of the unsharded model on this process's CPU, given {input's name: array}.
 
-    mindspore_lite's CPU takes float16 as float32 and int64 as int32; the arrays are converted to what it takes.
+    mindspore_lite's CPU takes float16 as float32 and int64 as int32; the arrays are converted to that.
     """
     context = mslite.Context()
     context.target = ["cpu"]
@@ -78,8 +78,8 @@ def compare(outputs, expected, dtypes, tolerances):
 
 
 def _error(output, right, tolerance):
-    """Return (error, what is wrong with values that aren't finite or "") of one output."""
-    exact = float(np.count_nonzero(output != right)) / max(output.size, 1)  # the share that isn't equal
+    """Return an output's (error, what is wrong with its values that aren't finite, or "")."""
+    exact = float(np.count_nonzero(output != right)) / max(output.size, 1)  # the share of elements that differ
     output, right = output.astype(np.float64), right.astype(np.float64)
     mine, theirs = ~np.isfinite(output), ~np.isfinite(right)
     if mine.any() and np.array_equal(mine, theirs):
@@ -93,11 +93,11 @@ def _error(output, right, tolerance):
 
 
 def check(comm, expected, outputs, dtypes, path, tolerances):
-    """Compare every rank's outputs with those expected of the unsharded model `path`, whose file says their dtypes.
+    """Compare every rank's outputs with the expected ones of the unsharded model `path`, whose file says their dtypes.
 
-    `outputs` is None on a rank that has none: a pipeline's stage that isn't the last. Returns, on every rank,
-    {"result": "PASS" or "FAIL", "max_error", "tolerance", "against", "reason"}, of the rank that is furthest off; what
-    isn't finite is left out.
+    `outputs` is None on a rank that has none: in a stage of a pipeline that isn't the last. Returns, on every rank,
+    {"result": "PASS" or "FAIL", "max_error", "tolerance", "against", "reason"} of the rank that is furthest off; a
+    number that isn't finite is left out.
     """
     mine = None
     if outputs is not None:
@@ -116,7 +116,7 @@ def check(comm, expected, outputs, dtypes, path, tolerances):
 
 
 def compared(args, comm, reference, arrays, outputs):
-    """Return what check() does of the outputs and the unsharded model's; all ranks call this together."""
+    """Run the unsharded model and return what check() returns for these outputs; all ranks call this together."""
     if not reference:
         there = f"{args.model_path} keeps state, which the CPU can't" if ranks.find(args.model_path) else ""
         reason = f"--check {args.check}" if args.check == "off" else there or f"no {args.model_path}"
@@ -130,7 +130,7 @@ def compared(args, comm, reference, arrays, outputs):
 
 
 def verdict(check):
-    """Return the line that ends a run."""
+    """Return the last line of a run."""
     if check["result"] == "none":
         return f"check: none  ({check['reason']})"
     figures = f"max error {check.get('max_error', float('nan')):.1e} (tolerance {check['tolerance']:.0e})"

@@ -23,8 +23,8 @@ class Model:
     """The rank's shard with the interface of mslite.Model: build_from_file, get_inputs, resize, predict.
 
     `comm` is mpi4py's communicator of the ranks, such as ranks.world(). All ranks build and predict together; a method
-    raises ranks.Stop on the rank that can't go on, and ranks.run() ends the others with it. In the folder
-    `engine_cache`, if one is given, the stages are kept as they are built from: the next build is shorter.
+    raises ranks.Stop on the rank that can't go on, and ranks.run() ends the others with it. The stages are kept in the
+    folder `engine_cache`, if one is given, as mindspore_lite converts them: the next build takes less time.
     """
 
     def __init__(self, comm, engine_cache=""):
@@ -33,7 +33,7 @@ class Model:
     def build_from_file(self, model_path, model_type, context, config_path=""):
         """Cut the shard at `model_path` at its collectives and build the stages.
 
-        Raises Stop where a shard can't be used or the shards aren't one set.
+        Raises Stop if a shard can't be used or the shards aren't one set.
         """
         if self.engine_cache:
             kept.make_folder(self.engine_cache)
@@ -80,9 +80,9 @@ class Model:
         self.compared = False  # whether the ranks' inputs have been compared
 
     def get_inputs(self):
-        """Return the inputs as new mslite.Tensor, in the dtypes that the file gives them.
+        """Return the inputs as new mslite.Tensors, in the dtypes that the file gives them.
 
-        NumPy has no bfloat16: such an input is a float32 one, rounded in predict(), and such an output one that was.
+        NumPy has no bfloat16: such an input is float32 here, which predict() rounds, and so is such an output.
         """
         tensors = [mslite.Tensor() for _ in self.inputs]
         for tensor, value in zip(tensors, self.inputs):
@@ -91,19 +91,19 @@ class Model:
         return tensors
 
     def resize(self, inputs, dims):
-        """Give the inputs the shapes `dims`, seen in the next get_inputs(); the stages follow in predict()."""
+        """Give the inputs the shapes `dims`, which the next get_inputs() has; predict() resizes the stages."""
         self.inputs = [value._replace(shape=list(shape)) for value, shape in zip(self.inputs, dims)]
         self.compared = False
 
     def predict(self, inputs):
         """Return the outputs, a list of mslite.Tensor, for `inputs`, a list of mslite.Tensor or of arrays.
 
-        On a rank of a pipeline's stage that isn't the last, it is an empty list; this rank can go on with the next
-        inputs while later stages still work on these.
+        A rank in a stage of a pipeline that isn't the last returns an empty list; it can go on with the next inputs
+        while later stages still work on these.
 
-        As with mslite.Model, the next predict writes to the same memory: copy what has to stay. Raises Stop (status 2)
-        where an input doesn't fit, or int64 values don't fit int32, in which mindspore_lite's CPU computes them, and in
-        the first predict where the ranks' inputs aren't the same.
+        As with mslite.Model, the next predict writes to the same memory: copy what you want to keep. Raises Stop
+        (status 2) if an input doesn't fit, or if int64 values don't fit int32, in which mindspore_lite's CPU computes
+        them, and in the first predict if the ranks' inputs aren't the same.
         """
         tensors = [as_tensor(value) for value in inputs]
         seen = [(tensor.shape, tensor.dtype) for tensor in tensors]
@@ -141,7 +141,7 @@ class Model:
                 raise ranks.Stop(ranks.REFUSED, message)
 
     def _check_ranges(self, tensors):
-        """Raise Stop (status 2) where int64 values, or what is computed of them, may be beyond int32."""
+        """Raise Stop (status 2) if int64 values, or what is computed from them, may be beyond int32."""
         found = {}
         for index, name in self.long:
             found[index] = model_inputs.check_range(f"input {name}", tensors[index].get_data_to_numpy(), "predict")
@@ -150,7 +150,7 @@ class Model:
 
 
 def exchange(comm, collective, name, areas):
-    """Return what does a Collective among the ranks of `comm`: Tensors in, Tensors out."""
+    """Return a function that does a Collective among the ranks of `comm`: Tensors in, Tensors out."""
     if collective.op == "Send":
         return Send(comm, collective)
     if collective.op == "Receive":
@@ -168,7 +168,7 @@ class _StageRun:
         self.converted = False  # whether inputs come in other dtypes
 
     def prepare(self, tensors):
-        """Make ready for Tensors of these shapes and dtypes."""
+        """Prepare for Tensors of these shapes and dtypes."""
         self.converted = self.dtypes != [ranks.dtype(tensor) for tensor in tensors]
         shapes = [tensor.shape for tensor in tensors]
         if shapes != self.shapes:
@@ -182,9 +182,9 @@ class _StageRun:
 
 
 class _Copy:
-    """What a stage makes for stages after it, copied once, always to the same memory.
+    """A stage's outputs for later stages, copied once, always to the same memory.
 
-    mindspore_lite 2.0 never frees outputs that were another's inputs.
+    mindspore_lite 2.0 never frees outputs that were given to another model as inputs.
     """
 
     def __init__(self):

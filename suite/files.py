@@ -1,4 +1,4 @@
-"""Arrays and reports in and out of files: what is read is checked; what is written is complete or not there at all."""
+"""Read and write files of arrays and reports: what is read is checked; what is written is complete or isn't there."""
 
 import contextlib
 import errno
@@ -53,7 +53,7 @@ def load_arrays(file):
 
 
 def _check_form(file):
-    """Raise Stop (status 2) where a file of arrays is something else, by its first bytes."""
+    """Raise Stop (status 2) if the first bytes show that a file of arrays is something else."""
     try:
         with open(file, "rb") as opened:
             first = opened.read(mindir.foreign.FIRST)
@@ -68,7 +68,7 @@ def _check_form(file):
 
 
 def check_readable(file):
-    """Raise Stop (status 2) unless the file is there to be read; "" stands for no file."""
+    """Raise Stop (status 2) unless the file can be read; "" stands for no file."""
     try:
         if file:
             open(file, "rb").close()
@@ -77,7 +77,7 @@ def check_readable(file):
 
 
 def check_writable(file):
-    """Raise Stop (status 2) unless the file can be written when the work is done; "" stands for no file."""
+    """Raise Stop (status 2) unless the file can be written once the work is done; "" stands for no file."""
     try:
         if file and _is_special(file):
             if not os.access(file, os.W_OK):
@@ -91,10 +91,10 @@ def check_writable(file):
 
 
 def write(file, save):
-    """Write `file` as a whole or not at all: save(open binary file) writes another one first, which takes its place.
+    """Write `file` as a whole or not at all: save(open binary file) writes a new one first, which then replaces it.
 
-    A file that is there keeps its mode. A device, a pipe or /dev/stdout is written to, not replaced. Raises Stop
-    (status 1).
+    An existing file keeps its mode. A device, a pipe or /dev/stdout is written to, not replaced. Raises Stop (status 1)
+    if that fails.
     """
     try:
         if _is_special(file):
@@ -117,13 +117,13 @@ def write(file, save):
 
 
 def _is_special(file):
-    """Return whether the file is there to be written to: a device, a pipe, or a name of an open file."""
+    """Return whether the file has to be written to, not replaced: a device, a pipe, or a name of an open file."""
     ordinary = os.path.isfile(file) or os.path.isdir(file) or not os.path.exists(file)
     return not ordinary or bool(OPEN.fullmatch(file))
 
 
 def _open_special(file):
-    """Return the file opened; the open file itself where the path names one, so that both write one after the other."""
+    """Open the file; if the path names one that is open already, return that, so that neither overwrites the other."""
     name = OPEN.fullmatch(file)
     if not name:
         return open(file, "wb")
@@ -132,7 +132,7 @@ def _open_special(file):
 
 
 def _new_beside(target):
-    """Return (open binary file, its path) in the folder of `target`: one that can't have been there before."""
+    """Return (open binary file, its path) of a new file, with a name of its own, in the folder of `target`."""
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "is a directory")
     path = f"{target}.{secrets.token_hex(8)}.tmp"
@@ -141,11 +141,11 @@ def _new_beside(target):
 
 
 def save_outputs(file, outputs):
-    """Write the outputs, [(name, array)], to an .npz file; a name that comes again gets its place behind it."""
+    """Write the outputs, [(name, array)], to an .npz file; a name that is used again gets its index appended."""
     arrays, whole = {}, io.BytesIO()
     for index, (name, array) in enumerate(outputs):
         arrays[f"{name}.{index}" if name in (*arrays, "file") else name] = array
-    np.savez(whole, **arrays)  # here first, for it goes back to its beginning, and a pipe can't
+    np.savez(whole, **arrays)  # in memory first, as it goes back to the beginning, which a pipe can't
     write(file, lambda opened: opened.write(whole.getbuffer()))
 
 

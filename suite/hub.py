@@ -1,4 +1,4 @@
-"""How the Ascend ranks of one server talk to each other: by a socket in the job's folder. HCCL is for the engine."""
+"""How the Ascend ranks of one server talk to each other: through a socket in the job's folder. HCCL is the engine's."""
 
 import os
 import signal
@@ -7,17 +7,17 @@ from multiprocessing import connection
 
 
 class Ranks:
-    """What is used here of mpi4py's communicators, for the ranks `here` of `size`; by default for this one alone."""
+    """The methods of mpi4py's communicators that are used here, for the ranks `here` of `size`; by default for one."""
 
     def __init__(self, rank, size, here=(), folder=""):
         self.rank, self.size, self.here, self.folder, self.peers = rank, size, list(here) or [rank], folder, []
 
     def allgather(self, value):
-        """Return every rank's value, in the order of `here`; where one is lost, wait for the launcher to end all."""
+        """Return every rank's value, in the order of `here`; if one is lost, wait for the launcher to end all ranks."""
         if len(self.here) == 1:
             return [value]
         try:
-            self._meet()
+            self._connect()
             if self.rank != self.here[0]:
                 self.peers[0].send((self.rank, value))
                 return self.peers[0].recv()
@@ -27,7 +27,7 @@ class Ranks:
                 peer.send(everyone)
             return everyone
         except (EOFError, ConnectionError):
-            while True:  # the launcher says which one is lost
+            while True:  # the launcher says which rank is lost
                 signal.pause()
 
     def bcast(self, value):
@@ -36,8 +36,8 @@ class Ranks:
     def Barrier(self):
         self.allgather(None)
 
-    def _meet(self):
-        """Connect with the first of the ranks, which listens on a socket in the folder."""
+    def _connect(self):
+        """Connect to the first of the ranks, which listens on a socket in the folder."""
         if self.peers:
             return
         path = f"/proc/self/fd/{os.open(self.folder, os.O_RDONLY)}/hub"  # a socket's path has 108 bytes at most
@@ -52,7 +52,7 @@ class Ranks:
 
 
 def join(rank, size):
-    """Return the Ranks of this server as the launcher's environment names them; this rank alone without it."""
+    """Return the Ranks of this server that the launcher names in the environment; without it, this rank alone."""
     if "LAUNCH_HUB" not in os.environ:
         return Ranks(rank, size)
     here = [int(number) for number in os.environ["LAUNCH_HERE"].split(",")]
@@ -60,5 +60,5 @@ def join(rank, size):
 
 
 def is_first(comm):
-    """Return whether this rank is the one that prints, checks and writes, for those that it can talk to."""
+    """Return whether this rank prints, checks and writes files for all that it can talk to."""
     return comm.rank == getattr(comm, "here", [0])[0]

@@ -1,4 +1,4 @@
-"""A model's inputs: arrays matched to them by name, filled in, and found to be the same on every rank."""
+"""A model's inputs: match arrays to them by name, fill them, and check that they are the same on every rank."""
 
 import zlib
 
@@ -9,16 +9,16 @@ from suite.arrays import array_dtype, dtype_name
 
 
 def short_name(name):
-    """Return an input's name without what MindSpore may put before it: a scope up to ':' and the letter \u0444."""
+    """Return an input's name without what MindSpore may put before it: a scope, up to ':', and the letter \u0444."""
     return name.rstrip().rsplit(":", 1)[-1].lstrip("\u0444")
 
 
 def match(inputs, arrays, source, elsewhere=()):
     """Return the arrays for the input Tensors, in their order: ones in each input's dtype, or those given by name.
 
-    `arrays` is {name: array}, {None: array} for a single input, {} for ones; `source` says in messages where they come
-    from; `elsewhere` are inputs that other stages of a pipeline take, whose arrays have to be there, too. Raises Stop
-    (status 2) where a name, dtype or shape doesn't fit. -1 in an input's shape fits any number.
+    `arrays` is {name: array}, {None: array} for a single input, {} for ones; messages say that they are from `source`;
+    `elsewhere` are the inputs of other stages of a pipeline, whose arrays have to be given, too. Raises Stop (status 2)
+    if a name, dtype or shape doesn't fit. -1 in an input's shape fits any number.
     """
     names = [short_name(tensor.name) for tensor in inputs]
     taken = list(dict.fromkeys([*names, *elsewhere]))
@@ -37,7 +37,7 @@ def match(inputs, arrays, source, elsewhere=()):
 def by_name(names, arrays, source):
     """Return {name: array} in the order of the inputs' names; {None: array} is that of a single input.
 
-    Raises Stop (status 2) where the arrays have other names.
+    Raises Stop (status 2) if the arrays have other names.
     """
     if None in arrays and len(names) > 1:
         message = f"{source}: one array, but the inputs are {', '.join(names)}: give an .npz with them"
@@ -51,7 +51,7 @@ def by_name(names, arrays, source):
 
 
 def check_kind(name, array, dtype, shape, source):
-    """Raise Stop (status 2) unless the array has the dtype and the shape, in which -1 stands for any number."""
+    """Raise Stop (status 2) unless the array has this dtype and this shape, in which -1 stands for any number."""
     fits = len(shape) == array.ndim and all(want in (-1, got) for want, got in zip(shape, array.shape))
     if dtype_name(array.dtype) != dtype or not fits or not array.size:
         given = f"{array.dtype} {list(array.shape)}"
@@ -60,7 +60,7 @@ def check_kind(name, array, dtype, shape, source):
 
 
 def check_range(name, array, source):
-    """Return (least, most) of an int64 array; raise Stop (status 2) where CPU ranks, which have int32, can't."""
+    """Return (least, most) of an int64 array; raise Stop (status 2) if they don't fit the int32 of CPU ranks."""
     least, most = int(array.min(initial=0)), int(array.max(initial=0))
     if least < -(2**31) or most >= 2**31:
         far = most if most >= 2**31 else least
@@ -70,10 +70,10 @@ def check_range(name, array, source):
 
 
 def match_values(values, arrays, source, backend):
-    """Return {name: array} for the inputs `values` ({name: with a dtype and a shape}), in their order.
+    """Return {name: array} for the inputs `values` ({name: what has a dtype and a shape}), in their order.
 
-    As match(), but for all inputs of the model, and without mindspore_lite: what a rank would refuse as it predicts,
-    and end with, is refused here.
+    Like match(), but for all inputs of the model, and without mindspore_lite: it refuses beforehand what a rank would
+    refuse in a predict, which would end the ranks.
     """
     arrays = by_name(list(values), arrays, source)
     for name, value in values.items():
@@ -83,10 +83,10 @@ def match_values(values, arrays, source, backend):
     return arrays
 
 
-def put(model, arrays):
-    """Fill the model's inputs with those of the arrays, {name: array} that match; return the inputs.
+def fill_by_name(model, arrays):
+    """Fill the model's inputs with the arrays, {name: array}, that have their names; return the inputs.
 
-    The model is resized where the shapes are others than before.
+    The model is resized if the shapes aren't the same as before.
     """
     tensors = model.get_inputs()
     mine = [arrays[short_name(tensor.name)] for tensor in tensors]
@@ -98,7 +98,7 @@ def put(model, arrays):
 
 
 def fill(model, arrays, source="the arrays", elsewhere=()):
-    """Fill the model's inputs with what match() returns, and resize open ones to it; return (inputs, arrays)."""
+    """Fill the model's inputs with what match() returns, and resize open ones to fit; return (inputs, arrays)."""
     inputs = model.get_inputs()
     arrays = match(inputs, arrays, source, elsewhere)
     if any(-1 in tensor.shape for tensor in inputs):
@@ -108,7 +108,7 @@ def fill(model, arrays, source="the arrays", elsewhere=()):
 
 
 def check_same(comm, arrays):
-    """Raise Stop (status 2) unless the ranks have the same arrays, {input's name: array}, where their names agree.
+    """Raise Stop (status 2) unless ranks have the same arrays, {input's name: array}, for inputs of the same name.
 
     All ranks call this together. It costs a checksum of each array.
     """
@@ -122,15 +122,15 @@ def check_same(comm, arrays):
                 raise ranks.Stop(ranks.REFUSED, message)
 
 
-def whole(reference, values, mine, given):
+def unsharded_inputs(reference, values, mine, given):
     """Return {name: array} for all inputs of the unsharded model, a mindir.Shard.
 
     `values` are the shards' inputs by name, `mine` this rank's arrays by name, `given` what match() was given. Raises
-    Stop (status 2) where the shards take something else than the unsharded model does.
+    Stop (status 2) if the shards take other inputs than the unsharded model.
     """
     wanted = {value.name: value for value in reference.inputs}
     kinds, theirs = ([(value.dtype, value.shape) for value in one.values()] for one in (values, wanted))
-    if len(kinds) == len(theirs) and set(values) != set(wanted):  # by their places, if not by name
+    if len(kinds) == len(theirs) and set(values) != set(wanted):  # matched by their places, if not by name
         values = dict(zip(wanted, values.values()))
         mine = dict(zip(wanted, mine.values())) if len(mine) == len(wanted) else mine
         given = {}
@@ -140,7 +140,7 @@ def whole(reference, values, mine, given):
         takes, found = (
             [f"{value.name} {value.dtype} {tuple(value.shape)}" for value in one.values()] for one in (wanted, values)
         )
-        takes, found = _others(takes, found), _others(found, takes)
+        takes, found = _unknown(takes, found), _unknown(found, takes)
         advice = "it isn't the model that they were made from, or its inputs are split over the ranks: --check off"
         raise ranks.Stop(ranks.REFUSED, f"{reference.path}: takes {takes}, the shards {found}: {advice}")
     given = dict(zip(wanted, given.values())) if None in given else given
@@ -151,7 +151,7 @@ def whole(reference, values, mine, given):
     }
 
 
-def _others(texts, known):
-    """Return the first of the texts that isn't known, and how many more there are, as text."""
+def _unknown(texts, known):
+    """Return as text the first of the texts that isn't known, and how many more there are."""
     others = [text for text in texts if text not in known]
     return f"{others[0]}{f' and {len(others) - 1} more' if others[1:] else ''}" if others else "nothing else"

@@ -1,4 +1,4 @@
-"""run.sh, started for a Session: the ranks that answer it, what it says, how it ends."""
+"""run.sh, started for a Session: wait for its ranks, show what it writes, end it."""
 
 import collections
 import os
@@ -21,7 +21,7 @@ GENTLY, AT_ONCE = 20, 15  # seconds in which run.sh has to end, once its ranks m
 
 
 class RankError(RuntimeError):
-    """A rank failed or took too long, or couldn't be started: what run.sh said of it, and run.sh's exit `status`."""
+    """A rank failed, took too long or couldn't be started: what run.sh wrote about it, and run.sh's exit `status`."""
 
     def __init__(self, message, status):
         super().__init__(message, status)
@@ -32,7 +32,7 @@ class RankError(RuntimeError):
 
 
 class Job:
-    """run.sh with the `options`, {name: value}, as a child of this process; it ends when this process does."""
+    """run.sh with the `options`, {name: value}, as a child of this process; it ends with this process."""
 
     def __init__(self, options):
         wrong = sorted(NOT_HERE & set(options))
@@ -52,9 +52,9 @@ class Job:
         self.reader.start()
 
     def wait_until_ready(self):
-        """Return (what the ranks say of the model, a socket to each rank of this server in order, the replier's).
+        """Return (what the ranks say about the model, sockets to this server's ranks in order, the replier's socket).
 
-        Raises RankError where run.sh ends before.
+        Raises RankError if run.sh ends before that.
         """
         connections = []
         try:
@@ -100,7 +100,7 @@ class Job:
         return RankError(said, status)
 
     def end(self, is_gentle=False):
-        """Wait until run.sh has ended: by itself, as the ranks have been told to go, or else as it is made to."""
+        """Wait until run.sh has ended: by itself if `is_gentle`, as its ranks have been told to; else it is ended."""
         self.listener.close()
         for number, seconds in ((0, GENTLY), (signal.SIGTERM, AT_ONCE), (signal.SIGKILL, AT_ONCE)):
             if number:
@@ -127,7 +127,7 @@ class Job:
                     print(line, file=sys.stderr, flush=True)
 
     def _show(self):
-        """From now on show what run.sh says, and before that what it has said: it installs, or the build takes time."""
+        """Show what run.sh has written, and from now on what it writes: it is installing, or the build takes long."""
         if not self.is_shown:
             self.is_shown = True
             for line in list(self.lines):
@@ -135,7 +135,7 @@ class Job:
 
 
 def as_words(options):
-    """Return the words of a command line for {name: value}; True is an option without a value, None and False none."""
+    """Return a command line's words for {name: value}; True: an option without a value; None, False: no option."""
     words = []
     for name, value in options.items():
         if value is True:

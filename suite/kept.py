@@ -1,4 +1,4 @@
-"""Files that are kept between starts: a name stands for all that a file depends on, a SHA-256 beside it for itself."""
+"""Files that are kept between starts: the name stands for all that a file depends on, a SHA-256 for its content."""
 
 import functools
 import hashlib
@@ -10,7 +10,7 @@ from suite import files
 
 
 def make_folder(cache):
-    """Make the folder of --engine_cache; raise Stop (status 2) where it can't be made or written to."""
+    """Make the folder of --engine_cache; raise Stop (status 2) if it can't be made or written to."""
     try:
         os.makedirs(cache, exist_ok=True)
     except OSError as error:
@@ -19,7 +19,7 @@ def make_folder(cache):
 
 
 def add_file(digest, path):
-    """Add what is in the file to one of hashlib's digests and return that."""
+    """Add the file's content to one of hashlib's digests, and return the digest."""
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
@@ -27,12 +27,12 @@ def add_file(digest, path):
 
 
 def _sums(place):
-    """Return the name of the file that lists what is kept at `place`, as sha256sum writes it."""
+    """Return the name of the file that lists what is kept at `place`, in the format of sha256sum."""
     return f"{place}.sha256"
 
 
 def is_whole(place):
-    """Return whether all that was kept at `place`, a path without an ending, is there as it was written."""
+    """Return whether all files that were kept at `place`, a path without an ending, are there unchanged."""
     try:
         with open(_sums(place)) as file:
             listed = [line.split() for line in file]
@@ -44,8 +44,8 @@ def is_whole(place):
         return False
 
 
-def keep(place, sources):
-    """Copy the files, {path: ending}, to `place` with these endings; their sums come last and stand for the whole."""
+def keep_files(place, sources):
+    """Copy the files, {path: ending}, to `place` with these endings; the file of sums is written last."""
     lines = []
     for path, ending in sources.items():
         with open(path, "rb") as source:

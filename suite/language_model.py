@@ -1,4 +1,4 @@
-"""The nets of a language model on this rank, and the check of what they write against the unsharded one."""
+"""The nets of a language model on this rank, and the check of their logits against the unsharded model's."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ def part_of(model_path, net):
 
 
 def tokenizer(model_path):
-    """Return the tokenizer of the file beside the model, X.tokenizer.json for X.mindir."""
+    """Return the tokenizer from the file beside the model, X.tokenizer.json for X.mindir."""
     try:
         from tokenizers import Tokenizer
     except ImportError:
@@ -39,7 +39,7 @@ def tokenizer(model_path):
 
 
 def read_lines(file):
-    """Return the lines of a text file, in UTF-8, that aren't blank; raise Stop (status 2) where there are none."""
+    """Return the lines of a UTF-8 text file that aren't blank; raise Stop (status 2) if there are none."""
     try:
         with open(file, encoding="utf-8") as opened:
             lines = [line.strip() for line in opened if line.strip()]
@@ -51,7 +51,7 @@ def read_lines(file):
 
 
 def load(model_path, comm, config_file="", engine_cache=""):
-    """Build this rank's shards of X.decode.mindir and, where it is there, of X.prefill.mindir; return the Writer.
+    """Build this rank's shards of X.decode.mindir and, if there is one, of X.prefill.mindir; return the Writer.
 
     What is built is kept in the folder `engine_cache`, if one is given, for the next start.
     """
@@ -64,7 +64,7 @@ def load(model_path, comm, config_file="", engine_cache=""):
 
 
 class Record:
-    """What was written first, to be compared with what the unsharded model makes of the same tokens."""
+    """The first tokens and their logits, to be compared with the unsharded model's logits for the same tokens."""
 
     def __init__(self, prompts, most=8):
         self.prompts, self.most, self.steps = prompts, most, []  # (tokens, logits)
@@ -74,10 +74,10 @@ class Record:
             self.steps.append((tokens, logits))
 
     def check(self, comm, model_path):
-        """Return the largest error of the logits, on all ranks, or None where the unsharded decode net isn't there.
+        """Return, on all ranks, the largest error of the logits; None if the unsharded decode net isn't there.
 
-        Raises Stop (status 4) where it is over the back end's tolerance. The first rank builds the unsharded net for
-        that: its weights twice in memory, for as long as it takes.
+        Raises Stop (status 4) if it is over the back end's tolerance. The first rank builds the unsharded net for this,
+        and has the weights in memory twice meanwhile.
         """
         path = part_of(model_path, "decode")
         tolerance = max(TOLERANCE, BACKENDS[nets.backend()].tolerances["float32"])

@@ -1,4 +1,4 @@
-"""Predict each of many files of inputs and write what comes of each, after one build."""
+"""Build once, then predict many files of inputs and write the outputs of each."""
 
 import os
 
@@ -6,11 +6,11 @@ import ranks
 from suite import batches, check, files, hub, inputs, memory
 from suite.outputs import Outputs
 
-NAMED = 10  # files that can't be right are named at the end, so many at most
+NAMED = 10  # at most so many refused files are named at the end
 
 
 def prepare(args, comm):
-    """Make the folder of the outputs; return [(file of inputs, file of its outputs)], which all ranks do in turn."""
+    """Make the folder for the outputs; return [(file with inputs, file for its outputs)], the same on all ranks."""
     found = comm.bcast(batches.find(args.input, args.output) if hub.is_first(comm) else None)
     if hub.is_first(comm):
         try:
@@ -24,8 +24,8 @@ def prepare(args, comm):
 def predict_all(args, comm, model, reference, everyone, found):
     """Predict each file and write its outputs; all ranks call this together.
 
-    The first one that can be right is compared with the unsharded model `reference` (None: not). Files that can't be
-    right are left out and named at the end by a Stop (status 2), or with --stop_at_first by one at once.
+    The outputs of the first file that isn't refused are compared with those of the unsharded model `reference`, if that
+    isn't None. Refused files are left out; a Stop (status 2) names them at the end, or at once with --stop_at_first.
     """
     values = {inputs.short_name(value.name): value for shard in everyone for value in shard.inputs}
     wrong, verdict = [], None
@@ -39,9 +39,9 @@ def predict_all(args, comm, model, reference, everyone, found):
             if args.stop_at_first:
                 break
             continue
-        outputs = Outputs(comm, everyone, model.predict(inputs.put(model, arrays)))
+        outputs = Outputs(comm, everyone, model.predict(inputs.fill_by_name(model, arrays)))
         if verdict is None:
-            whole = inputs.whole(reference, values, arrays, arrays) if reference else {}
+            whole = inputs.unsharded_inputs(reference, values, arrays, arrays) if reference else {}
             verdict = check.compared(args, comm, reference, whole, outputs)
             if verdict["result"] == "FAIL":
                 raise ranks.Stop(ranks.DIFFERENT, f"{path}: {verdict['reason']}")
@@ -58,7 +58,7 @@ def predict_all(args, comm, model, reference, everyone, found):
 
 
 def read(path, values, backend):
-    """Return ({name: array} of a file, "") or (None, why it can't be right)."""
+    """Return ({name: array} of a file, "") or (None, why it is refused)."""
     try:
         return inputs.match_values(values, files.load_arrays(path), path, backend), ""
     except ranks.Stop as error:
@@ -66,7 +66,7 @@ def read(path, values, backend):
 
 
 def write(comm, outputs, target):
-    """Write the outputs, those of the first rank that has some, on the first rank."""
+    """Have the first rank write the outputs of the first rank that has some."""
 
     def convert(tensor):
         return tensor.name.rstrip(), tensor.get_data_to_numpy()

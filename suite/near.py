@@ -1,4 +1,4 @@
-"""What may be meant by a model's path that no shard is found by. The standard library only."""
+"""What the user may have meant by a model's path where there is no shard. Standard library only."""
 
 import glob
 import os
@@ -7,11 +7,11 @@ import re
 import ranks
 
 NUMBERED = "shards are numbered 0, 1, 2, ...: rename yours to match"
-MOST = 1000  # files that are looked at
+MOST = 1000  # at most so many files are looked at
 
 
 def hint(model_path):
-    """Return what to write instead of a path, beginning with ": "."""
+    """Return advice on what to write instead of a path, beginning with ": "."""
     pattern = pattern_near(model_path)
     if ranks.find(model_path) and re.search(r"\d(_graph)?\.mindir$", model_path):
         return f": give --model_path without a rank's number, not {model_path}" + (f", or {pattern}" if pattern else "")
@@ -24,7 +24,7 @@ def hint(model_path):
 
 
 def pattern_near(model_path):
-    """Return a path with {rank} in it that shards of ranks 0 and 1 near `model_path` are found by; "" for none.
+    """Return a path with {rank} in it that leads to shards of ranks 0 and 1 near `model_path`; "" for none.
 
     Exporters write rank_0/net.mindir, rank_0_graph.mindir and the like.
     """
@@ -42,7 +42,7 @@ def pattern_near(model_path):
 
 
 def _numbered_otherwise(model_path):
-    """Return the first names of files that are numbered from 1, or with zeros before, where shards are looked for."""
+    """Return the first names of files, in the place of the shards, that are numbered from 1 or with leading zeros."""
     before, after = re.split(r"\{rank\}|(?:_graph)?\.mindir$", model_path, maxsplit=1)
     pattern = re.compile(re.escape(before) + r"\d+" + (re.escape(after) if after else r"(_graph)?\.mindir"))
     found = glob.glob(f"{glob.escape(before)}*{glob.escape(after) if after else '.mindir'}")

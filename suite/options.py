@@ -1,6 +1,6 @@
-"""The options of main.py, for itself and for run.sh, which passes them on. It needs the standard library only.
+"""The options of main.py, for itself and for run.sh, which passes them on. Standard library only.
 
-run.sh's launcher adds its own options beside these, refuses wrong ones before anything is started, and shows all in
+run.sh's launcher adds its own options to these, refuses wrong ones before anything is started, and shows all of them in
 one help.
 """
 
@@ -13,7 +13,7 @@ from suite import backends, batches, near
 
 
 def at_least(least):
-    """Return a type for argparse: an integer that is no smaller than `least`."""
+    """Return a type for argparse: an integer that isn't smaller than `least`."""
 
     def convert(text):
         try:
@@ -28,7 +28,7 @@ def at_least(least):
 
 
 def add_options(parser, model_path=None):
-    """Add main.py's options to the parser; return its groups {title: group}, for those that stand beside them.
+    """Add main.py's options to the parser; return its groups {title: group}, to which others can be added.
 
     `model_path` is the default; without one the option has to be given.
     """
@@ -66,7 +66,7 @@ def add_options(parser, model_path=None):
 
 
 def add_rank_options(group):
-    """Add what says which rank a process of main.py is on Ascend; run.sh gives them itself."""
+    """Add the options that tell a process of main.py which rank it is on Ascend; run.sh gives them itself."""
     text = "Ascend: this rank's number, from 0 (default: msrun's RANK_ID; on cpu and gpu mpirun gives it)"
     group.add_argument("--rank_id", metavar="N", type=at_least(0), help=text)
     text = "Ascend: this rank's device (default: msrun's DEVICE_ID, then rank_id)"
@@ -74,7 +74,7 @@ def add_rank_options(group):
 
 
 def expand_home(args):
-    """Put the home folder for a ~ at the beginning of a path, which the shell leaves as it is behind a =."""
+    """Replace a ~ at the beginning of a path by the home folder: after a = the shell leaves it as it is."""
     for name in ("model_path", "config_file", "input", "output", "json", "engine_cache", "hostfile", "log_dir"):
         path = getattr(args, name, None) or ""
         if path.startswith("~/") and not os.path.exists("~"):
@@ -82,7 +82,7 @@ def expand_home(args):
 
 
 def take_rank(args, refuse):
-    """Take the rank and the device that msrun gives a process where they aren't given as options."""
+    """Use the rank and the device that msrun gives a process if they aren't given as options."""
     if os.environ.get("MS_ROLE") == "MS_SCHED":  # msrun runs the same words once more, for MindSpore's own networking
         raise SystemExit(ranks.OK)
     for name in ("rank_id", "device_id"):
@@ -96,7 +96,7 @@ def take_rank(args, refuse):
 
 
 def check_options(args, backend):
-    """Raise Stop (status 2) where the options don't go together on this back end; `backend` is no longer "auto"."""
+    """Raise Stop (status 2) if the options don't go together on this back end; `backend` is no longer "auto"."""
     expand_home(args)
     pattern = near.pattern_near(args.model_path) if os.path.isdir(args.model_path) else ""
     if pattern:
@@ -114,6 +114,6 @@ def check_options(args, backend):
 
 
 def check_cache(engine_cache, backend):
-    """Raise Stop (status 2) where --engine_cache is given on a back end that keeps nothing."""
+    """Raise Stop (status 2) if --engine_cache is given on a back end that can't use it."""
     if engine_cache and backend == "ascend":
         raise ranks.Stop(ranks.REFUSED, "--engine_cache is for cpu and gpu, but this is ascend: leave it out")

@@ -1,10 +1,10 @@
-"""Whose outputs are shown: all ranks give the same, or the ranks of a pipeline's last stage alone do."""
+"""Which ranks have outputs to show: all have the same, or only those in a pipeline's last stage have any."""
 
 import ranks
 
 
 class Outputs:
-    """What the ranks give: `mine` are this rank's output Tensors, None where they are nothing of the net's.
+    """The ranks' outputs: `mine` are this rank's output Tensors, None if this rank has none of the net's.
 
     `shards` are the mindir.Shard of all ranks, `comm` has those that this rank can talk to.
     """
@@ -29,7 +29,7 @@ class Outputs:
         return f"rank{'s' if len(self.givers) > 1 else ''} {numbers}"
 
     def first(self, convert):
-        """Return what convert(tensor) makes of the outputs of the first rank that has some, None where none is here.
+        """Return convert(tensor) of the outputs of the first rank that has some; None if no rank here has.
 
         All ranks of `comm` call this together, and each gets it.
         """

@@ -1,4 +1,4 @@
-"""The command lines of the suite's scripts. Python alone is needed: exporters run where nothing else of it is."""
+"""The command lines of the suite's scripts. Standard library only: exporters run where nothing else is installed."""
 
 import argparse
 import os
@@ -13,14 +13,14 @@ SERVICE = {
 
 
 def new_parser(text, **options):
-    """Return a parser whose help has the first two paragraphs of a script's text: the idea and the usage."""
-    idea, usage = (text or "\n\n").split("\n\n")[:2]  # PYTHONOPTIMIZE=2 takes the text away
+    """Return a parser whose help has the first two paragraphs of a script's docstring: the idea and the usage."""
+    idea, usage = (text or "\n\n").split("\n\n")[:2]  # PYTHONOPTIMIZE=2 removes docstrings
     options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
     return argparse.ArgumentParser(description=idea, epilog=f"example:\n{usage}", allow_abbrev=False, **options)
 
 
 def as_options(words):
-    """Return {name: value} of words such as --backend=gpu and --verbose; raise ValueError for others."""
+    """Return {name: value} for words such as --backend=gpu and --verbose; raise ValueError for others."""
     options = {}
     for word in words:
         name, _, value = word.partition("=")
@@ -34,8 +34,8 @@ def open_service(parser, server, **more):
     """Read a server's command line and start its model's ranks; return (the arguments, a Service).
 
     `server` are its own options, {name: (default, how a value is written, what it is)}, beside those of a Service and
-    run.sh's; `more` goes to the Service. Where an option is wrong, or the ranks can't start, the process ends with the
-    line and the status that run.sh has for it.
+    run.sh's; `more` goes to the Service. If an option is wrong, or the ranks can't start, the process ends with the
+    message and the status of run.sh.
     """
     from suite import RankError, Service  # they need NumPy
 

@@ -1,4 +1,4 @@
-"""Send and Receive, from one stage of a pipeline to the next: values that other ranks go on with."""
+"""Send and Receive: values on their way from one stage of a pipeline to the next."""
 
 import weakref
 
@@ -10,7 +10,7 @@ IN_FLIGHT = 2  # predicts whose values a Send holds: the next stage works on one
 
 
 class Send:
-    """Sends a Tensor and goes on: a copy of it is on its way, of at most IN_FLIGHT predicts at a time.
+    """Sends a copy of a Tensor without waiting for it to arrive, for at most IN_FLIGHT predicts at a time.
 
     `comm` is the group's communicator, `collective` a mindir.Collective.
     """
@@ -19,7 +19,7 @@ class Send:
         self.comm, (self.place, self.tag), self.dtype = comm, collective.detail, collective.dtype
         self.shape, self.turn, self.buffers = None, 0, []
         self.requests = [None] * IN_FLIGHT
-        weakref.finalize(self, wait_for, self.requests)  # at the latest before MPI ends: what was sent has to arrive
+        weakref.finalize(self, wait_for, self.requests)  # at the end, before MPI does: what was sent has to arrive
 
     def __call__(self, tensors):
         data = tensors[0].get_data_to_numpy()
@@ -28,21 +28,21 @@ class Send:
             self.shape, self.buffers = data.shape, [np.empty(data.shape, self.dtype) for _ in self.requests]
         self.turn = (self.turn + 1) % IN_FLIGHT
         buffer = self.buffers[self.turn]
-        wait_for(self.requests[self.turn : self.turn + 1])  # where the next stage is so far behind
+        wait_for(self.requests[self.turn : self.turn + 1])  # only if the next stage is this far behind
         np.copyto(buffer, data, casting="unsafe")  # mindspore_lite's CPU may have made float32 of float16
         self.requests[self.turn] = self.comm.Isend(as_bytes(buffer), self.place, self.tag)
         return []
 
 
 def wait_for(requests):
-    """Wait until what was sent has arrived; None stands for nothing."""
+    """Wait until all that was sent has arrived; None stands for nothing."""
     for request in requests:
         if request:
             request.Wait()
 
 
 class Receive:
-    """Waits for a Tensor that another rank sends; it comes to lie in the same memory at every predict."""
+    """Waits for a Tensor from another rank; it is in the same memory at every predict."""
 
     def __init__(self, comm, collective, name=""):
         self.comm, (self.place, self.tag) = comm, collective.detail

@@ -1,4 +1,4 @@
-"""A MindIR file as this machine's mindspore_lite takes it."""
+"""Load a MindIR file in a form that this machine's mindspore_lite can read."""
 
 import mindspore_lite as mslite
 
@@ -6,10 +6,10 @@ import mindir
 
 
 def load(path, backend=""):
-    """Return the mindir.Shard of the file, lowered where the file is newer than what this mindspore_lite reads.
+    """Return the mindir.Shard of the file, lowered if the file is newer than what this mindspore_lite reads.
 
-    Ascend's engine is given the file as it is, whatever is in it: so is who asks for `backend` "ascend". Raises
-    MindIRError where it is newer than what the engine reads.
+    Ascend's engine gets the file as it is, whatever is in it; so does the caller who gives `backend` "ascend". Raises
+    MindIRError if it is newer than what the engine reads.
     """
     if backend == "ascend":
         shard = mindir.load(path)

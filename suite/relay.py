@@ -1,17 +1,17 @@
-"""A Session's inputs on their way to ranks of other servers: through MPI, from the first rank beside the program."""
+"""A Session's inputs on their way to ranks on other servers: through MPI, from the first rank beside the program."""
 
 import json
 import time
 
 import numpy as np
 
-PAUSE = 1e-3  # seconds between two looks for the next inputs: MPI's own waiting would take a core
+PAUSE = 1e-3  # seconds between two looks for the next inputs: MPI's own waiting would keep a core busy
 
 
 class Relay:
-    """What the first of the ranks `here`, those beside the program, and all ranks elsewhere call together.
+    """Passes inputs from the first of the ranks `here`, those beside the program, to all ranks elsewhere.
 
-    `comm` is mpi4py's communicator of all ranks, which all of them make this with.
+    `comm` is mpi4py's communicator of all ranks; all of them make a Relay together.
     """
 
     def __init__(self, comm, here):
@@ -22,7 +22,7 @@ class Relay:
         self.comm = comm.Split(0 if taking_part else MPI.UNDEFINED, 0 if self.sends else 1 + comm.rank)
 
     def send(self, request, arrays):
-        """Pass a predict's (number, kinds of its arrays) on, and the arrays; None is the end of all."""
+        """Pass on a predict's (number, kinds of its arrays) and the arrays; None marks the end."""
         data = np.frombuffer(json.dumps(request).encode(), np.uint8)
         self._broadcast(np.array([data.size], np.int64))
         self._broadcast(data.copy())
@@ -30,7 +30,7 @@ class Relay:
             self._broadcast(array.reshape(-1).view(np.uint8))
 
     def receive(self):
-        """Wait for the next predict; return (its number, its arrays), (0, []) at the end of all."""
+        """Wait for the next predict; return (its number, its arrays), (0, []) at the end."""
         size = np.empty(1, np.int64)
         self._broadcast(size)
         data = np.empty(size[0], np.uint8)

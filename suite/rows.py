@@ -1,4 +1,4 @@
-"""Requests of any number of rows, put together into batches of the size that a model takes, and their answers."""
+"""Put requests with any number of rows together into batches of the size that a model takes; answer each of them."""
 
 import time
 
@@ -13,15 +13,15 @@ class Request:
 
     def __init__(self, arrays, count=None):
         self.arrays, self.count, self.came = arrays, count, time.monotonic()
-        self.future, self.sent, self.found = new_future(), 0, []  # rows that are under way; outputs, part by part
+        self.future, self.sent, self.found = new_future(), 0, []  # `sent` rows are under way; outputs, part by part
 
     def fail(self, error):
         if not self.future.done():  # another part of it may have failed before
             self.future.set_exception(error)
 
 
-def take(waiting, rows):
-    """Take up to `rows` rows from a deque of Requests; return [(Request, its first row, behind its last row)].
+def take_rows(waiting, rows):
+    """Take up to `rows` rows from a deque of Requests; return [(Request, its first row, its last row + 1)].
 
     What doesn't fit stays in the deque, so a request may be answered by several batches.
     """
@@ -36,8 +36,8 @@ def take(waiting, rows):
     return parts
 
 
-def join(parts, rows):
-    """Return arrays of `rows` rows, in the order of the inputs: those of the parts, and the last one again."""
+def join_rows(parts, rows):
+    """Return arrays of `rows` rows, in the order of the inputs: the parts' rows, and the last one repeated."""
     whole = []
     for index in range(len(parts[0][0].arrays)):
         pieces = [request.arrays[index][start:stop] for request, start, stop in parts]
@@ -46,35 +46,35 @@ def join(parts, rows):
     return whole
 
 
-def split(parts, outputs):
-    """Give each part's Request its rows of the outputs, {name: array}; a Request that has all of them is answered."""
+def split_rows(parts, outputs):
+    """Pass each part's Request its rows of the outputs, {name: array}; a Request that has all of them is answered."""
     begin = 0
     for request, start, stop in parts:
         end = begin + stop - start
         request.found.append({name: array[begin:end] for name, array in outputs.items()})
         begin = end
         if stop == request.count and not request.future.done():
-            whole = request.found[0] if len(request.found) == 1 else _one(request.found)
+            whole = request.found[0] if len(request.found) == 1 else _joined(request.found)
             request.future.set_result(whole)
 
 
-def _one(found):
+def _joined(found):
     return {name: np.concatenate([outputs[name] for outputs in found]) for name in found[0]}
 
 
-def of_ones(model):
-    """Return a Session's inputs, all ones; None where it leaves a dimension open."""
+def inputs_of_ones(model):
+    """Return a Session's inputs, all ones; None if it leaves a dimension open."""
     if any(-1 in value.shape for value in model.inputs):
         return None
     return [np.ones(value.shape, value.dtype) for value in model.inputs]
 
 
-def batch_of(model):
-    """Return how many rows a Session's model takes, each of them by itself; None where rows can't be told apart.
+def batch_size(model):
+    """Return how many rows a Session's model takes, each computed by itself; None if rows depend on each other.
 
-    All inputs and outputs need to have that many rows, and what comes out for a row may depend neither on its place nor
-    on the other rows. That is tried with rows of two kinds: for any two places, there is a predict in which one kind
-    is in the one and the other in the other.
+    All inputs and outputs need to have that many rows, and the outputs for a row may depend neither on its place nor on
+    the other rows. This is tried with two kinds of rows: for any two places, there is a predict with a different kind
+    in each.
     """
     shapes = [value.shape for value in (*model.inputs, *model.outputs)]
     if any(-1 in shape for shape in shapes) or not all(shapes) or len({shape[0] for shape in shapes}) > 1:
@@ -95,7 +95,7 @@ def batch_of(model):
 
 
 def _two_kinds(model):
-    """Return for each input two rows: ones, and values from 0 to 1 (0 and 1 for integers, as they may be indices)."""
+    """Return two rows for each input: ones, and values from 0 to 1 (0 and 1 for integers, as they may be indices)."""
     draw, kinds = np.random.RandomState(1), []
     for value in model.inputs:
         dtype = np.dtype(value.dtype)
@@ -105,7 +105,7 @@ def _two_kinds(model):
 
 
 def _is_near(found, expected, backend):
-    """Return whether they are the same within the back end's tolerance; where both are NaN they are."""
+    """Return whether the arrays are the same within the back end's tolerance; two NaN count as the same."""
     tolerance = backends.BACKENDS[backend].tolerances.get(found.dtype.name, 0)
     found, expected = (np.where(np.isnan(found) & np.isnan(expected), 0, one) for one in (found, expected))
     found, expected = found.astype(np.float64), expected.astype(np.float64)

@@ -1,4 +1,4 @@
-"""A model that answers many callers at once, and whose ranks start again when one of them fails.
+"""A model that answers many callers at once, and whose ranks are restarted when one of them fails.
 
     from suite import Service
 
@@ -6,7 +6,7 @@
         future = service.submit({"x": rows})        # any number of rows
         outputs = future.result()
 
-What a server needs of it, whatever protocol it speaks: examples/serve.py.
+A server needs no more than that, whatever protocol it speaks: see examples/serve.py.
 """
 
 import collections
@@ -18,25 +18,25 @@ import ranks
 from suite import inputs, rows
 from suite.session import RankError, Session, Value, as_arrays
 
-LOOK = 0.2  # seconds after which an idle service looks whether its ranks live
+LOOK = 0.2  # an idle service looks this often (seconds) whether its ranks live
 
 
 class Service:
     """A Session's model: `inputs`, `outputs`, submit() from any thread, `is_ready`, and `error`, once it has given up.
 
-    Requests that come within `wait` seconds go through the model together, up to the number of `rows` that it takes;
-    `rows` is None where its rows can't be told apart, and each request goes alone. When a rank fails, the requests that
-    are under way fail with the RankError, and the ranks are started again, to go on with those that wait: `starts`
-    times until a request has been answered; after that `error` is set and `at_end` called. `options` are those of
-    Session; raises RankError where the first start fails.
+    Requests that arrive within `wait` seconds go through the model together, up to the number of `rows` that it takes;
+    `rows` is None if its rows depend on each other, and then each request goes alone. When a rank fails, the requests
+    that are under way fail with the RankError, and the ranks are restarted for those that wait: at most `starts` times
+    before a request has been answered; after that `error` is set and `at_end` called. `options` are those of Session;
+    raises RankError if the first start fails.
     """
 
     def __init__(self, model_path, wait=0.005, starts=3, at_end=None, **options):
         self._options, self._wait, self._starts = {"model_path": model_path, **options}, wait, starts
         self._at_end = at_end
-        self._model = self._open()
+        self._model = self._open_session()
         try:
-            self.rows = rows.batch_of(self._model)
+            self.rows = rows.batch_size(self._model)
         except BaseException:
             self._model.close()
             raise
@@ -45,8 +45,8 @@ class Service:
         self._values = {value.name: value for value in self.inputs}
         self._waiting, self._changed, self._is_closed = collections.deque(), threading.Condition(), False
         self._under_way, self._answered, self._failures = 0, 0.0, 0
-        self._down, self.error = None, None  # the RankError while the ranks start again, and that of the end
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._down, self.error = None, None  # the RankError while the ranks restart; the one that ended the service
+        self._thread = threading.Thread(target=self._send_batches, daemon=True)
         self._thread.start()
 
     def __str__(self):
@@ -59,10 +59,10 @@ class Service:
         return not self._is_closed and not self._down and not self._model.error
 
     def submit(self, arrays):
-        """Return a concurrent.futures.Future of the outputs, {name: array}, for a dict of arrays by name or a list.
+        """Return a concurrent.futures.Future of the outputs, {name: array}, for arrays in a dict by name or in a list.
 
-        Where the model has `rows`, arrays may have any number of them. Raises ValueError where something doesn't fit
-        what the model takes, and RankError while no ranks are there; the future raises RankError where they fail.
+        If the model has `rows`, arrays may have any number of them. Raises ValueError if something doesn't fit what the
+        model takes, and RankError while there are no ranks; the future raises RankError if they fail.
         """
         try:
             given = as_arrays(arrays, self._values, "inputs")
@@ -84,13 +84,13 @@ class Service:
         return request.future
 
     def close(self):
-        """End the ranks; what is under way or waits fails."""
+        """End the ranks; requests that are under way or wait fail."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
         self._model.close()
         self._thread.join()
-        self._model.close()  # another one, that has just been started
+        self._model.close()  # a new one, which has just been started
         self._fail_waiting(RuntimeError("this Service was closed before the predict ended"))
 
     def __enter__(self):
@@ -99,11 +99,11 @@ class Service:
     def __exit__(self, *_):
         self.close()
 
-    def _open(self):
-        """Return a Session that has predicted: so its result has been compared, if it is at all."""
+    def _open_session(self):
+        """Return a Session that has predicted once, so that its result has been checked, if that was asked for."""
         model = Session(**self._options)
         try:
-            ones = rows.of_ones(model)
+            ones = rows.inputs_of_ones(model)
             if ones:
                 model.predict(ones)
         except BaseException:
@@ -114,18 +114,18 @@ class Service:
     def _with_any_rows(self, values):
         return [Value(name, dtype, (-1, *shape[1:]) if self.rows else shape) for name, dtype, shape in values]
 
-    def _work(self):
-        """Send batch after batch, and start the ranks again where they have failed: a thread's whole life."""
+    def _send_batches(self):
+        """Send batch after batch, and restart the ranks if they fail: a thread does nothing else."""
         while not self._is_closed:
             parts = self._next_parts()
             if parts:
-                self._send(parts)
+                self._send_batch(parts)
             error = self._model.error
             if error and not self._is_closed and not self._start_again(error):
                 return
 
     def _next_parts(self):
-        """Wait for requests; return what goes through the model together, [] where there is nothing yet."""
+        """Wait for requests; return those that go through the model together, [] if there are none yet."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed, LOOK)
             if not self._waiting:
@@ -142,29 +142,29 @@ class Service:
             else:
                 if not self._is_full():
                     return []
-            return rows.take(self._waiting, self.rows)
+            return rows.take_rows(self._waiting, self.rows)
 
     def _is_full(self):
         return sum(request.count - request.sent for request in self._waiting) >= self.rows
 
-    def _send(self, parts):
+    def _send_batch(self, parts):
         with self._changed:
             self._under_way += 1
         try:
-            future = self._model.predict_async(rows.join(parts, self.rows) if self.rows else parts[0][0].arrays)
+            future = self._model.predict_async(rows.join_rows(parts, self.rows) if self.rows else parts[0][0].arrays)
         except Exception as error:
-            self._answer(parts, error, None)
+            self._answer_requests(parts, error, None)
         else:
-            future.add_done_callback(lambda done: self._answer(parts, done.exception(), done))
+            future.add_done_callback(lambda done: self._answer_requests(parts, done.exception(), done))
 
-    def _answer(self, parts, error, done):
+    def _answer_requests(self, parts, error, done):
         with self._changed:
             self._under_way, self._answered = self._under_way - 1, time.monotonic()
             self._failures = self._failures if error else 0
             self._changed.notify_all()
         try:
             if not error and self.rows:
-                rows.split(parts, done.result())
+                rows.split_rows(parts, done.result())
             elif not error:
                 parts[0][0].future.set_result(done.result())
         except Exception as found:
@@ -173,13 +173,13 @@ class Service:
             request.fail(error)
 
     def _start_again(self, error):
-        """Start the ranks until they answer; return whether they do."""
+        """Restart the ranks until they answer; return whether they do."""
         while not self._is_closed:
             self._model.close()
             self._failures += 1
             with self._changed:
                 self._down = error
-                waiting = [request for request in self._waiting if not request.future.done()]  # parts may have failed
+                waiting = [request for request in self._waiting if not request.future.done()]  # a part may have failed
                 self._waiting = collections.deque(waiting)
             if self._failures > self._starts:
                 self.error = error
@@ -189,13 +189,13 @@ class Service:
                 return False
             print(f"{error}\nstarting the ranks again, {self._failures} of {self._starts}", file=sys.stderr, flush=True)
             try:
-                self._model = self._open()
+                self._model = self._open_session()
                 with self._changed:
                     self._down = None
                 return True
             except RankError as found:
                 error = found
-            except Exception as found:  # no memory, no process to be had
+            except Exception as found:  # such as no memory for another process
                 error = RankError(f"starting the ranks again: {type(found).__name__}: {found}", ranks.FAILED)
         return False
 

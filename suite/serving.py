@@ -1,7 +1,7 @@
-"""The ranks' side of a Session: what comes from it is predicted, and what the net gives is written where it reads.
+"""The ranks' side of a Session: predict the inputs that it sends, and write the outputs where it reads them.
 
-The program talks to each rank of its server by itself, and none of them waits for another before it begins. All read
-the same inputs where the program has put them, and one that has outputs, the first, writes them once.
+The program talks to each rank of its server, and none of them waits for another before it begins. All read the same
+inputs, where the program has put them, and the first rank that has outputs writes them once.
 """
 
 import os
@@ -12,8 +12,8 @@ from suite.arrays import array_dtype
 from suite.outputs import Outputs
 from suite.relay import Relay
 
-FREE = 3  # memories for outputs that are kept though nobody reads in them
-IN_FLIGHT = 2  # predicts that are under way at a time, and one more for each rank that passes values on
+FREE = 3  # how many blocks of memory for outputs are kept for the next ones
+IN_FLIGHT = 2  # how many predicts are under way at a time; one more for each rank that passes values on
 
 
 def serve(args, comm, model, reference, everyone):
@@ -28,36 +28,36 @@ def serve(args, comm, model, reference, everyone):
         raise ranks.Stop(ranks.FAILED, message)
     if args.backend != "ascend":
         memory.keep_memory()
-    given = Given(args, comm, everyone, here, connection)
-    given.say_hello(args)
-    taken = Taken(comm, everyone, here, connection, args.backend == "gpu")
+    outgoing = Outgoing(args, comm, everyone, here, connection)
+    outgoing.announce_model(args)
+    incoming = Incoming(comm, everyone, here, connection, args.backend == "gpu")
     is_new, number, arrays = True, 0, None
     while True:
         ranks.step(f"idle after {number}")
         before = arrays
-        number, arrays = taken.next(given)
+        number, arrays = incoming.next_inputs(outgoing)
         if not number:
             return
         ranks.step(f"predict {number}")
-        if arrays is not before or args.backend != "cpu":  # whose Tensors are of arrays that just have other values now
-            tensors = inputs.put(model, arrays)
-        if is_new and args.backend != "cpu":  # whose model does this itself
+        if arrays is not before or args.backend != "cpu":  # else the Tensors have the new values already
+            tensors = inputs.fill_by_name(model, arrays)
+        if is_new and args.backend != "cpu":  # on the CPU the model does this itself
             inputs.check_same(comm, arrays)
         outputs = model.predict(tensors)
-        if args.backend == "gpu" and number <= 3:  # the outputs come to lie in two places in turn
+        if args.backend == "gpu" and number <= 3:  # the outputs are in two places in turn
             memory.lock_pages([output.get_data_to_numpy() for output in outputs])
         found = compared(args, comm, reference, everyone, arrays, outputs) if is_new else None
         is_new = False
-        answer, file = given.write(number, outputs, found)
-        taken.let_go(number)
-        if not given.send(answer, file):
+        answer, file = outgoing.write_outputs(number, outputs, found)
+        incoming.release_inputs(number)
+        if not outgoing.send_answer(answer, file):
             return
 
 
 def compared(args, comm, reference, everyone, arrays, outputs):
-    """Return what check.compared() says of the first predict; raise Stop (status 4) where it isn't right."""
+    """Return what check.compared() says about the first predict; raise Stop (status 4) if its result is wrong."""
     ranks.step("check")
-    whole = inputs.whole(reference, all_inputs(everyone), arrays, arrays) if reference else {}
+    whole = inputs.unsharded_inputs(reference, all_inputs(everyone), arrays, arrays) if reference else {}
     found = check.compared(args, comm, reference, whole, Outputs(comm, everyone, outputs))
     if found["result"] == "FAIL":
         raise ranks.Stop(ranks.DIFFERENT, found["reason"])
@@ -65,12 +65,12 @@ def compared(args, comm, reference, everyone, arrays, outputs):
 
 
 def all_inputs(everyone):
-    """Return {name: mindir.Value} of the inputs of all shards: a pipeline's stages may take other ones."""
+    """Return {name: mindir.Value} of the inputs of all shards: a pipeline's stages may have different ones."""
     return {inputs.short_name(value.name): value for shard in everyone for value in shard.inputs}
 
 
-class Taken:
-    """What comes: from the program, or on another server from the first of the ranks beside it."""
+class Incoming:
+    """Receives inputs: from the program, or on another server from the first of the ranks beside it."""
 
     def __init__(self, comm, everyone, here, connection, is_locked):
         self.names, self.connection, self.is_locked = list(all_inputs(everyone)), connection, is_locked
@@ -78,30 +78,30 @@ class Taken:
         self.sends = comm.rank == here[0]
         self.inbox = link.Inbox(connection) if connection else None
         self.count, self.mine = len(here), here.index(comm.rank) if connection else None
-        self.memories, self.kept = {}, []  # by the number that the program gives them; those that were too small
-        self.arrays = {}  # by that number: {name: array}
+        self.memories, self.kept = {}, []  # by the number that the program gives each; locked ones that are replaced
+        self.arrays = {}  # by the same number: {name: array}
         self.last = 0
 
-    def next(self, given):
-        """Wait for the next inputs; return (number of the predict, {name: array}), (0, {}) at the end of all."""
+    def next_inputs(self, outgoing):
+        """Wait for the next inputs; return (number of the predict, {name: array}), (0, {}) at the end."""
         if self.connection:
             message = self._receive()
             arrays = self.arrays[message.place] if message else {}
             if self.relay and self.sends:
                 kinds = self.memories[message.place].kinds if message else []
                 self.relay.send((message.number, kinds) if message else None, arrays.values())
-            given.release(message.free if message else ())
+            outgoing.reuse_blocks(message.free if message else ())
             return message.number if message else 0, arrays
         number, arrays = self.relay.receive()
         return number, dict(zip(self.names, arrays))
 
-    def let_go(self, number):
-        """Let the program write where the inputs of this predict are."""
-        for shared in self.memories.values():  # all of them, as one that was asked for might not have come
+    def release_inputs(self, number):
+        """Tell the program that it may overwrite the inputs of this predict."""
+        for shared in self.memories.values():  # all of them, as a message about one may have been lost
             shared.marks[self.mine] = number
 
     def _receive(self):
-        """Return the next Message, None at the end of all."""
+        """Return the next Message, None at the end."""
         while True:
             message, file = self.inbox.receive()
             if message is None:
@@ -112,7 +112,7 @@ class Taken:
                 self.memories[place] = link.Memory(file, more["size"], self.count)
                 if self.is_locked:
                     memory.lock_pages([self.memories[place].bytes])
-            if message.number > self.last:  # or it was sent twice, as the program was interrupted
+            if message.number > self.last:  # else it was sent twice, as the program was interrupted
                 self.last = message.number
                 if more:
                     self.memories[place].lay_out(more["kinds"])
@@ -120,8 +120,8 @@ class Taken:
                 return message
 
 
-class Given:
-    """What goes back: that a predict is done and, from one of the ranks beside the program, the outputs."""
+class Outgoing:
+    """Sends answers: that a predict is done and, from one of the ranks beside the program, the outputs."""
 
     def __init__(self, args, comm, everyone, here, connection):
         self.comm, self.here, self.connection, self.everyone = comm, here, connection, everyone
@@ -131,7 +131,7 @@ class Given:
         self.giver = self.replier if self.replier in givers else next(iter(among), None)
         self.blocks, self.free, self.count = {}, [], 0
 
-    def say_hello(self, args):
+    def announce_model(self, args):
         """Tell the program that this rank is ready, and what the model takes and gives."""
         message = {"rank": self.comm.rank, "here": len(self.here), "replies": self.comm.rank == self.replier}
         if self.comm.rank == self.replier:
@@ -144,14 +144,14 @@ class Given:
             link.send(self.connection, link.Message(0, more=message).packed())
 
     def _outputs(self):
-        """Return [(name, mindir.Value)]; a name that comes again gets its place behind it."""
+        """Return [(name, mindir.Value)]; a name that is used again gets its index appended."""
         named = {}
         for index, value in enumerate(self.everyone[self.giver].outputs if self.giver is not None else ()):
             named[f"{value.name}.{index}" if value.name in named else value.name] = value
         return list(named.items())
 
-    def write(self, number, outputs, found):
-        """Write the outputs where the program reads them; return what tells it so, and the file of new memory.
+    def write_outputs(self, number, outputs, found):
+        """Write the outputs where the program reads them; return the message to it, and the file of new memory.
 
         Both are None on a rank that doesn't reply.
         """
@@ -176,8 +176,8 @@ class Given:
             view[...] = array
         return link.Message(number, place, dropped, more), file
 
-    def send(self, message, file):
-        """Send what write() has returned; return whether the program is still there."""
+    def send_answer(self, message, file):
+        """Send what write_outputs() has returned; return whether the program is still there."""
         try:
             if message:
                 link.send(self.connection, message.packed(), file)
@@ -189,7 +189,7 @@ class Given:
                 os.close(file)
 
     def _free_block(self, needed):
-        """Return (the number of a memory that nobody reads in, those given up, its open file if it is a new one)."""
+        """Return (the number of a memory that nobody reads in, those outgoing up, its open file if it is a new one)."""
         large, file = [block for block in self.free if self.blocks[block].size >= needed], None
         dropped = [block for block in self.free if block not in large] + large[FREE:]
         if large:
@@ -203,8 +203,8 @@ class Given:
         self.free = [other for other in large[:FREE] if other != block]
         return block, dropped, file
 
-    def release(self, blocks):
-        """Take memories back that the program doesn't read in any more."""
+    def reuse_blocks(self, blocks):
+        """Use blocks of memory again that the program doesn't read any more."""
         self.free += [block for block in blocks if block in self.blocks]
 
 

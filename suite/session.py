@@ -65,7 +65,7 @@ class Session:
     @property
     def error(self):
         """The RankError that later predicts raise, or None: a rank that fails while nobody predicts is seen here."""
-        return self._calls.look()
+        return self._calls.find_error()
 
     def predict(self, arrays, out=None):
         """Return the outputs, {name: array}, for the inputs: a dict of arrays by name, or a list of them in order.

@@ -8,7 +8,7 @@ from suite import near, reading
 
 
 def find_shard(model_path, rank, size):
-    """Return the path of the rank's shard; raise Stop (status 2) where there aren't as many as ranks."""
+    """Return the path of the rank's shard; raise Stop (status 2) unless there are as many shards as ranks."""
     try:
         return ranks.shard_path(model_path, rank, size)
     except ranks.Stop as error:
@@ -19,7 +19,7 @@ def find_shard(model_path, rank, size):
 
 
 def check_count(model_path, size):
-    """Raise Stop (status 2) where the first shard that is there says that it isn't one of `size`, or one is missing."""
+    """Raise Stop (status 2) if the first shard says that it belongs to another group size, or if one is missing."""
     names = (ranks.insert(model_path, number) for number in range(size))
     path = next(filter(None, map(ranks.find, names)), "")
     collectives = mindir.load(path).collectives if path else []
@@ -47,7 +47,7 @@ def check_set(comm, model_path, path, backend):
     """
     summaries = dict(comm.allgather((comm.rank, reading.load(path, backend).summary())))
     for rank in range(comm.size):
-        if rank not in summaries:  # on Ascend, a rank of another server, or started by hand
+        if rank not in summaries:  # on Ascend: a rank on another server, or started by hand
             summaries[rank] = reading.load(ranks.insert(model_path, rank), backend).summary()
     everyone = [summaries[rank] for rank in range(comm.size)]
     mindir.check_set(everyone)
@@ -55,7 +55,7 @@ def check_set(comm, model_path, path, backend):
 
 
 def check_joined(shard, config_file):
-    """Raise Stop (status 2) where ranks on Ascend exchange values and no rank table joins them, which GE does it by."""
+    """Raise Stop (status 2) if ranks on Ascend exchange values without a rank table, through which GE finds them."""
     from ascend import config  # the other back ends don't pay for this import
 
     needs = next((collective for collective in shard.collectives if collective.ranks != 1), None)

@@ -73,7 +73,7 @@ def build(model_path, steps, sources, model_type, context, config_path):
             raise ranks.Stop(ranks.FAILED, f"{where}: {error} ([ERROR] lines above say why)") from None
         if converted[index]:
             if source.keep:
-                kept.keep(source.keep, {path: ".ms"})
+                kept.keep_files(source.keep, {path: ".ms"})
             os.remove(path)
     return stages
 

@@ -43,7 +43,7 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
         yield path, written
         if cache and not found:
             engines = sorted(glob.glob(f"{glob.escape(built)}_trt*"))
-            kept.keep(place, {engine: engine[len(built) :] for engine in engines})
+            kept.keep_files(place, {engine: engine[len(built) :] for engine in engines})
 
 
 def _in_known_collectives(model_path, count, config, folder):

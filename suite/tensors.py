@@ -1,4 +1,4 @@
-"""Tensors of mindspore_lite made from NumPy arrays, in every version of it."""
+"""Make mindspore_lite's Tensors from NumPy arrays, in every version of it."""
 
 import mindspore_lite as mslite
 import numpy as np
@@ -11,12 +11,12 @@ def new_tensor(array, name=""):
     """Return a Tensor that holds the C-contiguous `array` without copying it."""
     tensor = mslite.Tensor()
     tensor.name, tensor.dtype, tensor.shape = name, mslite.DataType[array.dtype.name.upper()], list(array.shape)
-    tensor.set_data_from_numpy(array.view(array.dtype.name))  # one of NumPy's two 64-bit integers isn't taken
+    tensor.set_data_from_numpy(array.view(array.dtype.name))  # NumPy has two 64-bit integer types, and one is refused
     return tensor
 
 
 def as_tensor(value, name=""):
-    """Return the Tensor, or a new one that holds the array, copied only where its bytes aren't in the usual order."""
+    """Return the Tensor, or a new one that holds the array, which is copied only if its bytes aren't in C's order."""
     if not isinstance(value, np.ndarray):
         return value
     return new_tensor(value.astype(value.dtype.name, order="C", copy=False), name)

@@ -1,4 +1,4 @@
-"""How many threads mindspore_lite's CPU may compute a net in without being wrong."""
+"""How many threads mindspore_lite's CPU may use for a net without being wrong."""
 
 import contextlib
 
@@ -8,10 +8,10 @@ SMALL = 8192
 
 @contextlib.contextmanager
 def safe(context, model):
-    """Within it, the Context has a thread number in which the net, a MindIR's protobuf message, is computed rightly.
+    """Within it, the Context has a number of threads with which the net, a MindIR's protobuf message, is right.
 
-    mindspore_lite 2.0.0 splits a LayerNorm over its threads as if all of them took part, and lets fewer take part where
-    the values are few: rows are then left out, without a word. Such a net gets one thread, which is as fast.
+    mindspore_lite 2.0.0 splits a LayerNorm as if all of its threads took part, but uses fewer for few values: some rows
+    are then silently left out. Such a net gets one thread, which is as fast.
     """
     threads = context.cpu.thread_num
     if _has_small_layer_norm(model):
@@ -28,7 +28,7 @@ def _has_small_layer_norm(model):
 
 
 def _is_small(node):
-    """Return whether what the node makes, or the first of it, may have few elements: open dimensions may be small."""
+    """Return whether the node's (first) output may have few elements: open dimensions may be small."""
     tensors = [tensor for item in node.attribute for tensor in item.tensors]
     tensors += [tensor for item in node.attribute for value in item.values for tensor in value.tensors]
     size = 1

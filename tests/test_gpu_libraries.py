@@ -282,7 +282,7 @@ def test_an_engine_is_used_only_as_it_was_written(tmp_path):
     for part in parts:
         (tmp_path / f"built{part}").write_bytes(part.encode() * 100)
     assert not kept.is_whole(place)
-    kept.keep(place, {str(tmp_path / f"built{part}"): part for part in parts})
+    kept.keep_files(place, {str(tmp_path / f"built{part}"): part for part in parts})
     assert kept.is_whole(place)
     second = tmp_path / "kept_trt0.bin_1"
     data = second.read_bytes()

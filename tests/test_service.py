@@ -28,10 +28,10 @@ def test_rows_of_requests_of_any_size_find_their_way_back():
         waiting.extend(requests)
         batches = 0
         while waiting:
-            parts = rows.take(waiting, size)
-            x, ids = rows.join(parts, size)
+            parts = rows.take_rows(waiting, size)
+            x, ids = rows.join_rows(parts, size)
             assert (x.shape, ids.shape, ids.dtype.kind) == ((size, 3), (size, 2), "i")
-            rows.split(parts, {"sum": x.sum(1) + ids.sum(1), "x": x})
+            rows.split_rows(parts, {"sum": x.sum(1) + ids.sum(1), "x": x})
             batches += 1
         assert batches == -(-sum(request.count for request in requests) // size)
         for request in requests:
