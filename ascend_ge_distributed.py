@@ -20,7 +20,7 @@ import ranks
 
 
 def create_context(device_id, rank_id):
-    """Return a Context for this rank's device; raise Stop (status 3) where mindspore_lite or CANN can't serve it."""
+    """Return a Context for this rank's device; raise Stop (status 3) if mindspore_lite or CANN can't be used for it."""
     context = mslite.Context()
     # set Ascend target and distributed info
     context.target = ["Ascend"]
@@ -42,10 +42,10 @@ def create_context(device_id, rank_id):
 
 
 def rank_table(config_file):
-    """Return what to build with beside the configuration file: its rank table with the path made absolute.
+    """Return options to build with besides the configuration file: its rank table, as an absolute path.
 
-    GE takes a relative path from where the process was started; here it is taken from the configuration file's folder.
-    Raises Stop (status 2) where the file can't be read or RANK_TABLE_FILE, which others read, names another table.
+    To GE a relative path begins where the process was started; here it begins in the configuration file's folder.
+    Raises Stop (status 2) if the file can't be read or RANK_TABLE_FILE, which other programs read, names another table.
     """
     lines, section, path = [], "", ""
     try:

@@ -21,7 +21,7 @@ OPTIONS = {"ge_session_options": {"ge.externalWeight": "1"}}  # for constants: G
 
 
 def new_group():
-    """Return a ModelGroup that shares weights; raise Stop (status 3) where mindspore_lite has none."""
+    """Return a ModelGroup that shares weights; raise Stop (status 3) if this mindspore_lite has none."""
     if not hasattr(mslite, "ModelGroup"):
         message = f"mindspore_lite {mslite.__version__} has no ModelGroup, which shares weights: install 2.1 or later"
         raise ranks.Stop(ranks.UNAVAILABLE, message)

@@ -1,4 +1,4 @@
-"""One rank on a CPU: mindspore_lite runs what lies between the collectives, MPI does the collectives.
+"""One rank on a CPU: mindspore_lite runs what is between the collectives, MPI does the collectives.
 
     mpirun -n 2 python3 cpu_mpi_distributed.py --model_path=models/Matmul.mindir
 

@@ -25,7 +25,7 @@ LIBRARIES = (  # of mindspore_lite's GPU plug-in, in the order in which they nee
 
 
 def load_libraries():
-    """Load NVIDIA's libraries, from where pip installs them if they aren't on the loader's path, and the plug-in."""
+    """Load NVIDIA's libraries, from where pip installs them if the loader doesn't find them, and the plug-in."""
     for name in LIBRARIES:
         pip = [f"{folder}/{place}/{name}" for folder in sys.path for place in ("nvidia/*/lib", "tensorrt")]
         for path in [name, *(found for pattern in pip for found in glob.glob(pattern))]:
@@ -59,7 +59,7 @@ def visible_gpus():
 
 
 def choose_gpu(comm):
-    """Return the device_id of this rank: the first of its GPUs that no rank before it takes, on any server."""
+    """Return this rank's device_id: the first of its GPUs that no rank before it takes, on any server."""
     taken = {}
     for rank, gpus in enumerate(comm.allgather(visible_gpus())):  # Slurm may show each rank one of its own
         free = [uuid for uuid in gpus if uuid not in taken.values()]
@@ -71,7 +71,7 @@ def choose_gpu(comm):
 
 
 def create_context(comm):
-    """Return a Context for this rank's GPU; raise Stop (status 3 or 2) where the ranks can't all have one."""
+    """Return a Context for this rank's GPU; raise Stop (status 3 or 2) unless every rank can have one."""
     load_libraries()
     context = mslite.Context()
     # set GPU target and distributed info

@@ -21,7 +21,7 @@ from suite.outputs import Outputs
 
 
 def parse_arguments():
-    """Return the arguments, with `auto` replaced by the back end that was found; raise Stop if they can't be right."""
+    """Return the arguments, with `auto` replaced by the back end that was found; raise Stop if they are wrong."""
     parser = parsers.new_parser(__doc__)
 
     def refuse(message):
@@ -47,10 +47,10 @@ def communicator(args):
 
 
 def check_files(args, comm):
-    """Read the inputs and look at all files, so that nothing is built in vain.
+    """Read the inputs and check all files, so that nothing is built in vain.
 
-    Returns (path of this rank's shard, arrays by input name, or of a pattern what many.prepare() returns, the unsharded
-    model's mindir.Shard or None, those of all ranks, None on CPUs).
+    Returns (path of this rank's shard, arrays by input name or, for a pattern, what many.prepare() returns, the
+    unsharded model's mindir.Shard or None, those of all ranks, which are None on CPUs).
     """
     names = set(comm.allgather(args.backend))
     if len(names) > 1:
@@ -74,7 +74,7 @@ def check_files(args, comm):
 
 
 def create_context(args, comm):
-    """Return the Context of the back end, from its page, and the Model that takes it."""
+    """Return the back end's Context, from its page, and a Model for it."""
     if args.backend == "cpu":
         import cpu_mpi_distributed as page
         from suite.cpu_model import Model
@@ -107,7 +107,8 @@ def prepared_files(args, comm, context, model_path):
 def fill_inputs(args, comm, model, reference, arrays, everyone):
     """Fill the model's inputs, the same ones on every rank; return (inputs, {name: array} for the unsharded model).
 
-    What is given is for all ranks (`everyone`, their mindir.Shard) together: a pipeline's stages may take other inputs.
+    The arrays are for all ranks together (`everyone` has their mindir.Shards): a pipeline's stages may take different
+    inputs.
     """
     values = {value.name: value for shard in everyone for value in shard.inputs}
     source = f"--input {args.input}".strip()
@@ -126,8 +127,8 @@ def fill_inputs(args, comm, model, reference, arrays, everyone):
 def timed_predict(args, comm, model, tensors, everyone):
     """Predict --warmup + --repeat times; return the last outputs and the milliseconds of every predict.
 
-    The ranks start every predict together, and its time is the slowest rank's. The stages of a pipeline start only the
-    first one together, as each goes on with the next inputs while those after it work: the time of a predict is that
+    The ranks start every predict together, and its time is that of the slowest rank. The stages of a pipeline start
+    only the first one together, as each goes on with the next inputs while later stages work: a predict's time is that
     from one output of the last stage to the next.
     """
     times, count = [], args.warmup + args.repeat
@@ -163,7 +164,7 @@ def print_times(args, outputs, figures):
     print(f"predict: {text} ms  ({of} {args.repeat})")
 
 
-def save(args, comm, outputs, report):
+def save_results(args, comm, outputs, report):
     """Write --output and --json, on the first rank; the outputs are those of the first rank that has some."""
     arrays = outputs.first(lambda tensor: (tensor.name.rstrip(), tensor.get_data_to_numpy())) if args.output else None
     described = outputs.first(
@@ -194,7 +195,7 @@ def build(args, comm, context, model, model_path):
 
 
 def run(args, comm, model, reference, everyone, arrays, build_ms):
-    """Fill, predict as often as is asked for, print, check and save."""
+    """Fill the inputs, predict as often as the options say, print, check and save."""
     # set model input
     tensors, arrays = fill_inputs(args, comm, model, reference, arrays, everyone)
 
@@ -213,7 +214,7 @@ def run(args, comm, model, reference, everyone, arrays, build_ms):
     found = check.compared(args, comm, reference, arrays, outputs)
     report = {"model_path": args.model_path, "backend": args.backend, "ranks": comm.size, "build_ms": build_ms}
     report.update(first_predict_ms=times[0], predict_ms=figures, warmup=args.warmup, repeat=args.repeat)
-    save(args, comm, outputs, {**report, "check": found})
+    save_results(args, comm, outputs, {**report, "check": found})
     if hub.is_first(comm):
         print(check.verdict(found), flush=True)
     if found["result"] == "FAIL":

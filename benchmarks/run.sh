@@ -14,19 +14,19 @@ cd "$(dirname "$0")/.."
 . ./run.sh
 
 read_options
-set_up
+set_up_python
 [ "$backend" != gpu ] || set_up_gpu
 name=${1:-$backend-$(uname -n)}
 shift $(($# > 0))
 if [ -z "${PEERS:-}" ]; then
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die 3 "python3 has to be 3.10 or later for the peers"
-  environment .venv-peers benchmarks/requirements.txt python3
+  make_environment .venv-peers benchmarks/requirements.txt python3
   PEERS=$PWD/.venv-peers/bin/python
 fi
 if [ -z "${MODELS:-}" ]; then
   MODELS=$(mktemp -d)
   trap 'rm -r "$MODELS"' EXIT
-  environment .venv-export requirements-export.txt "$(find_python37)"
+  make_environment .venv-export requirements-export.txt "$(find_python37)"
   for size in 1x32 1x128 8x32 8x128; do
     mkdir "$MODELS/minilm_$size"
     .venv-export/bin/python models/export_minilm.py --ranks=2 --batch="${size%x*}" --length="${size#*x}" \

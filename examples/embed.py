@@ -1,4 +1,4 @@
-"""Which sentences say the same? Embed them with the sharded MiniLM, on any back end, and print the nearest pairs.
+"""Which sentences mean the same? Embed them with the sharded MiniLM, on any back end, and print the nearest pairs.
 
     .venv-export/bin/python models/export_minilm.py --ranks 2
     pip install numpy tokenizers
@@ -48,11 +48,11 @@ def tokenize(sentences, path, length):
 
 
 def embed(model, ids, mask):
-    """Return the embeddings, float32 (sentences, 384), of what the Session `model` makes of the tokens, in batches."""
+    """Return the embeddings, float32 (sentences, 384), that the Session `model` computes from the tokens in batches."""
     batch, found = model.inputs[0].shape[0], []
     futures = []
     for start in range(0, len(ids), batch):
-        rows = np.minimum(np.arange(start, start + batch), len(ids) - 1)  # the last one again, to fill the batch
+        rows = np.minimum(np.arange(start, start + batch), len(ids) - 1)  # the last one is repeated to fill the batch
         # the next batch is copied while the ranks work on this one
         futures.append(model.predict_async({"input_ids": ids[rows], "attention_mask": mask[rows]}))
     for future in futures:
@@ -61,7 +61,7 @@ def embed(model, ids, mask):
 
 
 def print_pairs(sentences, similarity, most=10):
-    """Print the pairs of sentences with the largest cosine."""
+    """Print the pairs of sentences with the largest cosines."""
     first, second = np.triu_indices(len(sentences), 1)
     order = np.argsort(-similarity[first, second], kind="stable")[:most]
     print("\ncosine")
@@ -77,7 +77,7 @@ def shown(sentence, width=42):
     return line if len(line) <= width else line[: width - 3] + "..."
 
 
-def plot(sentences, similarity, file):
+def plot_similarity(sentences, similarity, file):
     """Draw the cosines of all pairs."""
     import matplotlib
 
@@ -132,7 +132,7 @@ def main():
     if args.output:
         np.savez(args.output, embeddings=embeddings, similarity=similarity)
     if args.plot:
-        plot(sentences, similarity, args.plot)
+        plot_similarity(sentences, similarity, args.plot)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
     ./run.sh --ranks=2 examples/generate.py --prompt "Once upon a time"
     ./run.sh --ranks=2 --untagged examples/generate.py --chat --prompt "Why is the sky blue?" --temperature 0.7 --seed 1
 
-Every rank has its part of the weights and its heads of the cache. The first rank chooses each token and shows it.
+Every rank has its part of the weights and its heads' part of the cache. The first rank chooses each token and shows it.
 """
 
 import sys
@@ -51,7 +51,7 @@ def parse_arguments():
     return args
 
 
-def show(comm, words, end=""):
+def show_text(comm, words, end=""):
     if is_first(comm):
         print(words, end=end, flush=True)
 
@@ -85,15 +85,15 @@ def main():
             new = ["" if token in (-1, *END) else text.add(token) for token, text in zip(tokens, made)]
             written = [before + after for before, after in zip(written, new)]
             if len(texts) == 1:
-                show(comm, new[0])  # as it comes
+                show_text(comm, new[0])  # as it comes
         written = [before + text.rest() for before, text in zip(written, made)]
         for text, answer in zip(texts[start : start + size], written) if len(texts) > 1 else ():
-            show(comm, f"> {text}\n{answer}\n", "\n")
+            show_text(comm, f"> {text}\n{answer}\n", "\n")
         rate = (len(times) - 1) / max(times[-1] - times[0], 1e-9)
-        show(comm, f"\nfirst token {times[0] - begin:.2f} s, then {rate:.1f} tokens/s, {len(times)} in all", "\n")
+        show_text(comm, f"\nfirst token {times[0] - begin:.2f} s, then {rate:.1f} tokens/s, {len(times)} in all", "\n")
         if args.check == "on" and start == 0:
             error = record.check(comm, args.model_path)
-            show(comm, f"check: {'none' if error is None else f'PASS  max error {error:.1e}'}", "\n")
+            show_text(comm, f"check: {'none' if error is None else f'PASS  max error {error:.1e}'}", "\n")
 
 
 if __name__ == "__main__":

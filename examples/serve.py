@@ -4,8 +4,8 @@
     curl localhost:8080/v2/models/MiniLM/ready
     curl localhost:8080/v2/models/MiniLM                    # what it takes and gives
 
-Requests that come together go through the model as one batch. When a rank fails, what is under way is answered with
-503, the model isn't ready, and its ranks start again. Options that aren't listed here are run.sh's.
+Requests that arrive together go through the model as one batch. When a rank fails, requests that are under way are
+answered with 503, the model isn't ready, and its ranks restart. Options that aren't listed here are run.sh's.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ OPTIONS = {
 
 
 class Sharded(Model):
-    """A Service, as the server wants a model to be."""
+    """A Service with the methods that the server expects of a model."""
 
     def __init__(self, name, service):
         super().__init__(name)

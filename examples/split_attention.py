@@ -1,10 +1,10 @@
-"""A transformer's block, split by strategies of its own: batch over one axis of a mesh of ranks, heads over the other.
+"""A transformer's block, split by its own strategies: the batch over one axis of a mesh of ranks, heads over the other.
 
     python3 models/auto_parallel.py examples/split_attention.py:make_net --input 4,16,64 --ranks 4 \\
         --mode semi_auto_parallel --output Attention.mindir
 
-A strategy says for each input of an operator into how many parts each of its dimensions is split. What isn't said,
-MindSpore takes as it comes. Its product with the last weight is split by rows, so it sums over the ranks of a row.
+A strategy says for each input of an operator into how many parts each of its dimensions is split. MindSpore decides the
+rest. The product with the last weight is split by the weight's rows, so MindSpore sums it over the ranks of a row.
 """
 
 from mindspore import nn, ops
@@ -51,7 +51,7 @@ def columns():
 
 
 def rows():
-    """A Dense layer whose inputs are: each rank has a part of every sum, and an AllReduce adds them."""
+    """A Dense layer whose inputs are split so: each rank has a part of every sum, and an AllReduce adds the parts."""
     layer = nn.Dense(WIDTH, WIDTH)
     layer.matmul.shard(((DATA, HEAD), (1, HEAD)))
     layer.bias_add.shard(((DATA, 1), (1,)))

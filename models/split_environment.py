@@ -1,4 +1,4 @@
-"""The environment of models/auto_parallel.py: Python 3.7 with MindSpore 2.0.0, in .venv-split, made when first used."""
+"""The environment of models/auto_parallel.py: Python 3.7 with MindSpore 2.0.0, in .venv-split, made on first use."""
 
 import os
 import platform
@@ -11,20 +11,21 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pard
 from ranks import UNAVAILABLE, Stop
 
 SUITE = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
-INSIDE = "SPLIT_ENVIRONMENT"  # set in the process that goes on there: it looks no further
+INSIDE = "SPLIT_ENVIRONMENT"  # set for the process that goes on there, so that it doesn't try again
 # run.sh finds or fetches the Python 3.7, and makes an environment only once
 MAKE = (
-    'cd "$1" && . ./run.sh && python37=$(find_python37) && environment .venv-split requirements-export.txt "$python37"'
+    'cd "$1" && . ./run.sh && python37=$(find_python37) && '
+    'make_environment .venv-split requirements-export.txt "$python37"'
 )
 
 
-def enter():
-    """Return where this Python has MindSpore 2.0.0; else start the script again in .venv-split, and don't return.
+def enter_environment():
+    """Return if this Python has MindSpore 2.0.0; otherwise start the script again in .venv-split, and don't return.
 
-    Raises Stop (status 3) where that can't be made: PyPI has MindSpore 2.0.0's GPU plug-in for x86-64 alone.
+    Raises Stop (status 3) if that can't be made: PyPI has MindSpore 2.0.0's GPU plug-in for x86-64 only.
     """
     try:
-        return device_double.plugin()
+        return device_double.find_plugin()
     except Stop:
         if INSIDE in os.environ or platform.machine() != "x86_64":
             raise
@@ -32,7 +33,7 @@ def enter():
     if done.returncode:
         advice = "or make one of Python 3.7 from requirements-export.txt and start with its python"
         raise Stop(
-            UNAVAILABLE, f"making .venv-split for MindSpore 2.0.0 failed, for the reason above: mend it, {advice}"
+            UNAVAILABLE, f"making .venv-split for MindSpore 2.0.0 failed, for the reason above: fix that, {advice}"
         )
     python = os.path.join(SUITE, ".venv-split", "bin", "python")
     sys.stdout.flush()

@@ -37,18 +37,18 @@ def load_function(net):
 def build(job, **device):
     """Return the Cell that the net's function makes, for predicting, with all weights there.
 
-    Unsharded and on the ranks it is built in the same context and from the same seeds, so that what is random is drawn
-    in the same order. In that context initialisers wait until the net is compiled, where each rank would run them for
-    its part of the parameter, over what was loaded meanwhile: they are run here.
+    The unsharded net and the ranks' are built in the same context and from the same seeds, so that random values are
+    drawn in the same order. In that context initialisers wait until the net is compiled, and each rank would then run
+    them for its part of the parameter, over what was loaded meanwhile: so they are run here.
     """
     import mindspore as ms
 
-    # what the net computes while it is built is computed, and at once: later the target is another
+    # what the net computes while it is built is computed at once, on the CPU: later there is another target
     ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU", pynative_synchronize=True)
     searched = job["mode"] != PARALLEL[0]
     ms.set_auto_parallel_context(
         parallel_mode=PARALLEL[searched],
-        full_batch=True,  # every rank is given the whole inputs and returns the whole outputs
+        full_batch=True,  # every rank takes whole inputs and returns whole outputs
         pipeline_stages=job["pipeline_stages"],
         **({"search_mode": job["mode"]} if searched else {}),
         **device,
@@ -58,7 +58,7 @@ def build(job, **device):
     net = load_function(job["net"])().set_train(False)
     for parameter in net.get_parameters():
         parameter.init_data()
-        parameter.is_default_input_init = False  # that it had an initialiser, which would bind it to this context
+        parameter.is_default_input_init = False  # forget the initialiser, which would bind it to this context
     return net
 
 
@@ -90,17 +90,17 @@ def export_shard(job, folder, rank):
 
 
 def set_weights(net, path):
-    """Give the net's parameters the unsharded net's values; raise ValueError where they aren't the same parameters."""
+    """Give the net's parameters the unsharded net's values; raise ValueError if they aren't the same parameters."""
     import mindspore as ms
 
     with np.load(path) as weights:
-        # with a dot: "file" is a name that savez takes
+        # with a dot, as savez has an argument called "file"
         here = {f"{weight.name}.": weight for weight in net.get_parameters()}
         if set(here) != set(weights.files):
             differing = sorted(set(here) ^ set(weights.files))
             advice = "the net must not depend on the rank"
             raise ValueError(
-                f"parameter {differing[0][:-1]} isn't in the unsharded net and in the rank's, both: {advice}"
+                f"parameter {differing[0][:-1]} is missing in the unsharded net or in the rank's: {advice}"
             )
         for name, parameter in here.items():
             parameter.set_data(ms.Tensor(weights[name]))

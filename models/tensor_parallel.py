@@ -1,11 +1,11 @@
 """Shard a model of your own over ranks with MindSpore, on a machine without accelerators: layers, and the export.
 
-The layout is Megatron-LM's. Of two products in a row the first is split by columns and the second by rows. What a rank
-has of the first's result is then just what its rows of the second take, and one sum over the ranks ends the block:
+The layout is Megatron-LM's. Of two products in a row the first is split by columns and the second by rows. A rank's
+part of the first result is then just what its rows of the second take, and the block ends with one sum over the ranks:
 
     y = f(x up) down        a rank has columns of `up` and the same rows of `down`; y is the sum of the ranks' products
 
-A layer is given whole weights and takes the part of the rank that the net is being built for. Built for one rank it
+A layer is given whole weights and keeps the part of the rank that the net is being built for. Built for one rank it
 keeps all and exchanges nothing, so one function makes the unsharded net and every rank's:
 
     def make_net():
@@ -13,8 +13,8 @@ keeps all and exchanges nothing, so one function makes the unsharded net and eve
 
     export_shards(make_net, [x], ranks=2, path="models/Mlp.mindir")    # and models/Mlp0.mindir, models/Mlp1.mindir
 
-Weights are NumPy arrays (inputs, outputs), float32 as a rule. A sum is a ReduceScatter and an AllGather, along axis 0,
-which all back ends have, or, if asked for, an AllReduce, which TensorRT hasn't.
+Weights are NumPy arrays (inputs, outputs), usually float32. A sum is a ReduceScatter and an AllGather, along axis 0,
+which all back ends have, or on request an AllReduce, which TensorRT doesn't have.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ from mindspore.ops.operations import comm_ops
 from shard_files import insert, new_set
 
 GROUP = "hccl_world_group"  # all ranks; TensorRT and the CPU take it for theirs, too
-COLLECTIVES = ("reduce_scatter", "all_reduce")  # what a sum over the ranks can be made of; the first is the default
+COLLECTIVES = ("reduce_scatter", "all_reduce")  # how to sum over the ranks; the first is the default
 here = types.SimpleNamespace(ranks=1, rank=0)  # whom nets are being built for
 
 
 @contextlib.contextmanager
 def group_of(ranks, rank):
-    """Build nets for this rank of a group that isn't there: collectives ask for both numbers, and we export only."""
+    """Build nets as this rank of a group that isn't running: collectives need both numbers, even for an export."""
     asked, before = (comm_ops.get_group_size, comm_ops.get_rank), dict(vars(here))
     comm_ops.get_group_size, comm_ops.get_rank = (lambda *_, **__: ranks), (lambda *_, **__: rank)
     here.ranks, here.rank = ranks, rank
@@ -46,7 +46,7 @@ def group_of(ranks, rank):
 
 
 def part(array, axis, what):
-    """Return this rank's part of the array, along an axis; raise ValueError where its `what` can't be split evenly."""
+    """Return this rank's part of the array, along an axis; raise ValueError if its `what` can't be split evenly."""
     size = array.shape[axis]
     if size % here.ranks:
         raise ValueError(f"{size} {what} can't be split evenly over {here.ranks} ranks: change either")
@@ -57,13 +57,13 @@ def parameter(array, name):
     return ms.Parameter(ms.Tensor(array), name=name)
 
 
-# Layers. M is whatever is computed side by side, as batch * length.
+# Layers. M is the number of rows that are computed side by side, such as batch * length.
 
 
 class Sum(nn.Cell):
     """The sum over the ranks of x (M, ...), on all of them.
 
-    Rows that can't be scattered evenly are scattered as numbers: the size of x has to be a multiple of the ranks.
+    If the rows can't be scattered evenly, single numbers are: the size of x has to be a multiple of the ranks.
     """
 
     def __init__(self, collective=COLLECTIVES[0]):
@@ -122,10 +122,10 @@ class ColumnParallel(nn.Cell):
 
 
 class RowParallel(nn.Cell):
-    """x weight + bias + residual, where a rank has columns of x: (M, K / ranks) -> (M, N).
+    """x weight + bias + residual, for a rank's columns of x: (M, K / ranks) -> (M, N).
 
-    weight (K, N), bias (N), residual (M, N). Rank 0 alone adds the latter two, before the sum: engines add a bias as
-    they multiply, and no stretch between collectives needs a residual of an earlier one.
+    weight (K, N), bias (N), residual (M, N). Only rank 0 adds the last two, before the sum: engines add a bias while
+    they multiply, and no stage needs a residual from an earlier one.
     """
 
     def __init__(self, weight, bias=None, collective=COLLECTIVES[0]):
@@ -145,9 +145,9 @@ class RowParallel(nn.Cell):
 
 
 class VocabParallelEmbedding(nn.Cell):
-    """Rows of the table (V, H) by ids (M,), int32 from 0 to V - 1: -> (M, H). A rank has V / ranks rows, rounded up.
+    """Rows of the table (V, H) for ids (M,), int32 from 0 to V - 1: -> (M, H). A rank has V / ranks rows, rounded up.
 
-    For an id of another rank's a rank takes the row of zeros that lies on that side of its own, so the sum is the row.
+    For another rank's id, a rank takes the row of zeros on that side of its own rows, so that the sum is the row.
     """
 
     def __init__(self, table, collective=COLLECTIVES[0]):
@@ -155,7 +155,7 @@ class VocabParallelEmbedding(nn.Cell):
         self.ranks, self.rows = here.ranks, -(-len(table) // here.ranks)
         self.first = here.rank * self.rows
         if self.ranks > 1:
-            mine = table[self.first : self.first + self.rows]  # the last rank's are fewer, and zeros follow
+            mine = table[self.first : self.first + self.rows]  # the last rank has fewer, followed by zeros
             table = np.zeros((self.rows + 2, table.shape[1]), table.dtype)
             table[1 : 1 + len(mine)] = mine
         self.table = parameter(table, "table")
@@ -170,8 +170,8 @@ class VocabParallelEmbedding(nn.Cell):
 class SelfAttention(nn.Cell):
     """Attention with whole heads on every rank: x (B * L, H) -> (B * L, H), with mask (B, 1, 1, L) added to the scores.
 
-    A head's columns lie side by side in the weights of query, key and value, and its rows in the output's, so these
-    are split like any, as long as a rank's columns are whole heads. Each is a pair: weight (H, H), bias (H).
+    A head's columns are side by side in the weights of query, key and value, and its rows in the output's, so these
+    are split like any other, as long as a rank has whole heads. Each is a pair: weight (H, H), bias (H).
     A residual (B * L, H) is added to the result.
     """
 
@@ -205,12 +205,11 @@ class SelfAttention(nn.Cell):
 def export_shards(make_net, inputs, ranks, path):
     """Export what make_net() builds, for `ranks` ranks as X0.mindir, X1.mindir, ... and unsharded as `path`, X.mindir.
 
-    `inputs` are Tensors such as the net takes, or a function that returns them, called for each file as make_net() is:
-    what the shards take may depend on `here`.
+    `inputs` are Tensors such as the net takes, or a function that returns them; like make_net(), it is called for each
+    file, as a shard's inputs may depend on `here`.
 
-    The files take the place of an earlier set's together, when all are done. Over 1 GB, MindSpore writes X_graph.mindir
-    and the folder X_variables. Raises ValueError for what can't be split and ranks.Stop for a path that can't be
-    written.
+    The files replace an earlier set together, when all are done. Over 1 GB, MindSpore writes X_graph.mindir and the
+    folder X_variables. Raises ValueError for what can't be split and ranks.Stop for a path that can't be written.
     """
     name = os.path.basename(path)
     with new_set(path, ranks) as folder:

@@ -83,7 +83,7 @@ def expand_home(args):
 
 def take_rank(args, refuse):
     """Use the rank and the device that msrun gives a process if they aren't given as options."""
-    if os.environ.get("MS_ROLE") == "MS_SCHED":  # msrun runs the same words once more, for MindSpore's own networking
+    if os.environ.get("MS_ROLE") == "MS_SCHED":  # msrun starts this once more, for MindSpore's own networking
         raise SystemExit(ranks.OK)
     for name in ("rank_id", "device_id"):
         text = os.environ.get(name.upper(), "")

@@ -189,7 +189,7 @@ class Outgoing:
                 os.close(file)
 
     def _free_block(self, needed):
-        """Return (the number of a memory that nobody reads in, those outgoing up, its open file if it is a new one)."""
+        """Return (the number of a block that nobody reads, the blocks given up, its open file if it is a new one)."""
         large, file = [block for block in self.free if self.blocks[block].size >= needed], None
         dropped = [block for block in self.free if block not in large] + large[FREE:]
         if large:

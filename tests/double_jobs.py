@@ -28,8 +28,8 @@ context.ascend.provider = "ge"
 model = mslite.Model()
 model.build_from_file(path, mslite.ModelType.MINDIR, context, config)
 inputs = model.get_inputs()
-for each in inputs:
-    each.set_data_from_numpy(np.ones(each.shape, np.float32))
+for tensor in inputs:
+    tensor.set_data_from_numpy(np.ones(tensor.shape, np.float32))
 for _ in range(count):
     outputs = model.predict(inputs)
     print("predicted", flush=True)

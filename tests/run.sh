@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests but the slow ones, in a clone with nothing prepared: set up, style, pytest. Arguments go to pytest.
+# All tests but the slow ones, in a clone with nothing prepared: setup, style, pytest. Arguments go to pytest.
 #
 #   tests/run.sh                           all of it
 #   tests/run.sh tests/test_mindir.py -x   one file
@@ -11,23 +11,23 @@ cd "$(dirname "$0")/.."
 # shellcheck source=run.sh
 . ./run.sh
 unset PYTHON
-# shellcheck disable=SC2034  # set_up reads it: the tests run on what the suite installs, not on a Python that is there
+# shellcheck disable=SC2034  # set_up_python reads it: the tests run in .venv, whatever Python has mindspore_lite here
 own_python=yes
-set_up
+set_up_python
 
 exec 9<"$here"
 flock 9
 python37=$(find_python37)
-environment .venv-export tests/requirements-export.txt "$python37" & # MindSpore, about 3 GB, beside the others
+make_environment .venv-export tests/requirements-export.txt "$python37" & # MindSpore, about 3 GB, beside the others
 if ! cmp -s requirements-dev.txt .venv/installed-dev; then
-  say "installing requirements-dev.txt into .venv, once"
+  show_message "installing requirements-dev.txt into .venv, once"
   "$python" -m pip --disable-pip-version-check install -q -r requirements-dev.txt
-  # another MPI, whose mpirun has to be found out; in a folder of its own, as both have an mpirun
+  # another MPI, whose mpirun has to be recognised as the wrong one; in a folder of its own, as both have an mpirun
   "$python" -m pip --disable-pip-version-check install -q --prefix .venv/mpich mpich==5.0.2
   cp requirements-dev.txt .venv/installed-dev
 fi
 if ! cmp -s requirements-gpu.txt .venv/gpu/installed; then
-  say "installing requirements-gpu.txt into .venv/gpu, once: NVIDIA's libraries, 3 GB"
+  show_message "installing requirements-gpu.txt into .venv/gpu, once: NVIDIA's libraries, 3 GB"
   "$python" -m pip --disable-pip-version-check install -q --prefix .venv/gpu -r requirements-gpu.txt
   cp requirements-gpu.txt .venv/gpu/installed
 fi
@@ -44,5 +44,5 @@ exec 9<&-
 .venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/run.sh benchmarks/session_and_server.sh examples/serve .ci/run
 mark=(-m 'not slow and not gpu')
 case " $* " in *' -m '*) mark=() ;; esac
-# a file on one worker; they wait more than they compute
+# each file on one worker; three workers on two cores, as tests wait more than they compute
 exec "$python" -m pytest -c tests/pytest.ini --rootdir=tests -n 3 --dist loadfile "${mark[@]}" "${@:-tests}"

@@ -29,9 +29,9 @@ for name in sys.argv[6:]:
     models[-1].build_from_file(path, mslite.ModelType.MINDIR, context, config)
     given = nets.inputs(name)
     tensors = models[-1].get_inputs()
-    models[-1].resize(tensors, [list(given[each.name].shape) for each in tensors])
-    outputs = models[-1].predict([mslite.Tensor(given[each.name]) for each in tensors])
-    np.savez(f"{sys.argv[5]}/{name}-{rank}.npz", *[each.get_data_to_numpy() for each in outputs])
+    models[-1].resize(tensors, [list(given[tensor.name].shape) for tensor in tensors])
+    outputs = models[-1].predict([mslite.Tensor(given[tensor.name]) for tensor in tensors])
+    np.savez(f"{sys.argv[5]}/{name}-{rank}.npz", *[output.get_data_to_numpy() for output in outputs])
 """
 
 

@@ -120,7 +120,7 @@ def test_model_groups(tmp_path):
     lines, error = raised(
         f"""
         context = made(provider="ge", rank_id=0)
-        assert [each.value for each in ModelGroupFlag] == [1, 2]
+        assert [flag.value for flag in ModelGroupFlag] == [1, 2]
         ModelGroup(1)                                       # RuntimeError
         ModelGroup().add_model([Model()])                   # RuntimeError: ModelGroup's add model failed.
         group = ModelGroup(ModelGroupFlag.SHARE_WEIGHT)

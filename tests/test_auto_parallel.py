@@ -24,10 +24,10 @@ device_double.load(folder)
 double = ctypes.CDLL(folder + "/libdevice_double.so")
 count = ctypes.c_int()
 assert double.cudaGetDeviceCount(ctypes.byref(count)) == 0 and count.value > 0
-rules = [re.compile(each[0]) for each in device_double.answers()]
-functions, _ = device_double.wanted(device_double.plugin())
+rules = [re.compile(row[0]) for row in device_double.read_answers()]
+functions, _ = device_double.needed_symbols(device_double.find_plugin())
 assert all(any(rule.fullmatch(name) for name in functions) for rule in rules)
-assert all(each[3] for each in device_double.answers())
+assert all(row[3] for row in device_double.read_answers())
 refused = [name for name in functions if not any(rule.fullmatch(name) for rule in rules)]
 for name in refused:
     child = os.fork()

@@ -122,7 +122,7 @@ def test_a_net_that_cannot_be_split(before, net, words, status, texts):
     done = split(net, before, *words)
     assert_refused(done, status, *texts)
     print(done.stderr)
-    log = done.stderr.split("all that was said: ")[1].strip().rstrip(")")
+    log = done.stderr.split("the whole log: ")[1].strip().rstrip(")")
     with open(log, encoding="utf-8", errors="replace") as file:
         assert status == 124 or file.read()
 

@@ -198,7 +198,7 @@ for op, reduction, shape, dtype in cases:
     exchange = Exchange(comm, mindir.Collective(op, reduction, comm.size, "", dtype, shape, "", "", ""), "name")
     for attempt, shape in enumerate((shape, shape, (2 * shape[0],) + shape[1:])):  # again, and of another size
         random = [np.random.RandomState(rank + attempt) for rank in range(comm.size)]
-        everyone = [each.uniform(-3, 3, shape).astype(dtype) for each in random]
+        everyone = [generator.uniform(-3, 3, shape).astype(dtype) for generator in random]
         given = everyone[comm.rank].copy()
         (found,) = exchange([new_tensor(given)])
         shared += exchange.in_shared_memory

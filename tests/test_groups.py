@@ -196,7 +196,7 @@ for members, (op, reduction), shape, dtype in itertools.product(
     elif op == "Broadcast":
         right = everyone[-1]
     elif op == "AlltoAll":
-        right = np.concatenate([np.split(each, size, split)[place] for each in everyone], joined)
+        right = np.concatenate([np.split(array, size, split)[place] for array in everyone], joined)
     else:
         right = (np.max if reduction == "max" else np.sum)(np.stack(everyone).astype(np.float64), axis=0)
     if op == "ReduceScatter":

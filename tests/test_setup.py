@@ -119,7 +119,7 @@ def test_an_environment_that_others_share_by_a_link_is_never_cleared(clone):
 
 def test_a_prepared_start_installs_nothing():
     """Without pip and the network, with all else: the environment is known to be complete from one file."""
-    program = ". ./run.sh; install() { exit 9; }; find_python37() { exit 9; }; set_up; echo $python"
+    program = ". ./run.sh; install_venv() { exit 9; }; find_python37() { exit 9; }; set_up_python; echo $python"
     done = subprocess.run(
         ["bash", "-c", program], cwd=str(ROOT), env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
@@ -149,9 +149,8 @@ def test_another_users_python_that_cannot_be_read_is_named_with_the_reason(clone
 
 
 def test_the_benchmarks_take_functions_that_run_sh_has():
-    text = (ROOT / "benchmarks" / "run.sh").read_text().split("\nset_up\n")[0]
-    done = command(
-        "bash", "-c", f"{text}\ndeclare -F set_up set_up_gpu environment; echo $backend", "benchmarks/run.sh"
-    )
+    text = (ROOT / "benchmarks" / "run.sh").read_text().split("\nset_up_python\n")[0]
+    functions = "set_up_python set_up_gpu make_environment"
+    done = command("bash", "-c", f"{text}\ndeclare -F {functions}; echo $backend", "benchmarks/run.sh")
     assert done.returncode == 0, done.stderr
-    assert lines(done.stdout)[:3] == ["set_up", "set_up_gpu", "environment"]
+    assert lines(done.stdout)[:3] == functions.split()

@@ -1,15 +1,15 @@
-"""A compile-only device double: MindSpore's GPU plug-in loads with it and compiles, and can't run anything.
+"""A compile-only device double: with it MindSpore's GPU plug-in loads and compiles, but can't run anything.
 
 MindSpore splits a net while it compiles it, but only for a GPU or an Ascend device. `ms.export` compiles and runs
-nothing, so of CUDA, cuBLAS, cuDNN, NCCL and the others, which the plug-in of MindSpore 2.0.0 is linked with, no more is
-needed than that their functions are there. This is a library with all their names, made by gcc from those that the
-plug-in asks for. It is no simulator and no device:
+nothing, so the functions of CUDA, cuBLAS, cuDNN, NCCL and the others, which the plug-in of MindSpore 2.0.0 is linked
+with, only need to exist. This is a library that has all their names: gcc makes it from those that the plug-in needs. It
+is neither a simulator nor a device:
 
 - answers.json lists the functions that answer, with the reason for each: they count devices, hand out handles, take
-  descriptions of shapes. None of them computes, copies or sends.
+  descriptions of shapes. None of them computes, copies or sends anything.
 - Every other function ends the process with its own name on stderr.
 
-Nothing of NVIDIA's is in it or needed for it, and where there are GPUs they aren't touched.
+It neither contains nor needs anything of NVIDIA's, and it touches no GPUs that are there.
 """
 
 import ctypes
@@ -52,8 +52,8 @@ static void refuse(const char *name) {
 """
 
 
-def plugin():
-    """Return MindSpore 2.0.0's plug-in files; raise Stop (status 3) where it or its GPU plug-in isn't there."""
+def find_plugin():
+    """Return MindSpore 2.0.0's plug-in files; raise Stop (status 3) if it or its GPU plug-in isn't there."""
     found = importlib.util.find_spec("mindspore")
     advice = "make an environment of Python 3.7 from requirements-export.txt (x86-64) and start with its python"
     if not found:
@@ -62,7 +62,7 @@ def plugin():
     with open(os.path.join(os.path.dirname(found.origin), "version.py")) as file:  # importing it takes seconds
         version = re.search(r"__version__ *= *['\"](.*)['\"]", file.read()).group(1)
     if version != VERSION:  # later ones have such a plug-in, too
-        raise Stop(UNAVAILABLE, f"MindSpore {version} for {sys.executable}, only {VERSION} will do: {advice}")
+        raise Stop(UNAVAILABLE, f"MindSpore {version} for {sys.executable}, but it takes {VERSION}: {advice}")
     folder = os.path.join(os.path.dirname(found.origin), "lib", "plugin")
     paths = [os.path.join(folder, name) for name in PLUGIN]
     missing = [path for path in paths if not os.path.isfile(path)]
@@ -71,8 +71,8 @@ def plugin():
     return paths
 
 
-def wanted(paths):
-    """Return (functions, libraries) of CUDA, NCCL and so on that the plug-in's files ask for, both sorted."""
+def needed_symbols(paths):
+    """Return (functions, libraries) of CUDA, NCCL and so on that the plug-in's files need, both sorted."""
     try:
         from elftools.elf.elffile import ELFFile
     except ImportError as error:
@@ -90,20 +90,20 @@ def wanted(paths):
     return sorted(functions), sorted(libraries)
 
 
-def answers():
+def read_answers():
     """Return the rows of answers.json: [regular expression of names, C parameters, C statements, reason]."""
     with open(os.path.join(HERE, "answers.json"), encoding="utf-8") as file:
         return json.load(file)[1:]
 
 
-def source(functions):
-    """Return the C source of the double: an answer for the functions of answers.json, the end for all others."""
+def make_source(functions):
+    """Return the C source of the double: the functions of answers.json answer, all others end the process."""
     lines = [HEAD.replace("PREFIX", json.dumps(PREFIX))]
     for name in functions:
-        found = [entry for entry in answers() if re.fullmatch(entry[0], name)]
+        found = [entry for entry in read_answers() if re.fullmatch(entry[0], name)]
         if len(found) > 1:
             raise Stop(
-                FAILED, f"answers.json: {name} has {len(found)} answers, {found[0][0]} and {found[1][0]}: take one"
+                FAILED, f"answers.json: {name} has {len(found)} answers, {found[0][0]} and {found[1][0]}: keep one"
             )
         if found:
             _, parameters, answer, _ = found[0]
@@ -117,7 +117,7 @@ def compile_to(folder, functions, libraries):
     """Make the double in the folder, and beside it an empty library for each name that the plug-in loads."""
     code, empty = os.path.join(folder, "double.c"), os.path.join(folder, "empty.c")
     with open(code, "w", encoding="utf-8") as file:
-        file.write(source(functions))
+        file.write(make_source(functions))
     open(empty, "w").close()
     start = [shutil.which("gcc"), "-shared", "-fPIC", "-o"]
     for name, path in (("libdevice_double.so", code), *((library, empty) for library in libraries)):
@@ -128,13 +128,13 @@ def compile_to(folder, functions, libraries):
         if done.returncode:
             said = " ".join(done.stdout.decode(errors="replace").split())[:300]
             raise Stop(
-                UNAVAILABLE, f"gcc can't make {name} (status {done.returncode}): {said}: mend gcc and start again"
+                UNAVAILABLE, f"gcc can't make {name} (status {done.returncode}): {said}: fix that and start again"
             )
 
 
 def build():
-    """Return the folder with the double, made where it wasn't yet. Raises Stop (status 3) for what is missing."""
-    paths = plugin()
+    """Return the folder with the double; make it the first time. Raises Stop (status 3) for what is missing."""
+    paths = find_plugin()
     known = hashlib.sha256()
     for path in (os.path.join(HERE, "answers.json"), __file__):
         with open(path, "rb") as file:
@@ -146,7 +146,7 @@ def build():
         return folder
     if not shutil.which("gcc"):
         raise Stop(UNAVAILABLE, "no gcc, which the device double is built with: Debian: apt install gcc libc6-dev")
-    functions, libraries = wanted(paths)
+    functions, libraries = needed_symbols(paths)
     try:
         os.makedirs(BUILT, exist_ok=True)
         temporary = tempfile.mkdtemp(dir=BUILT)
@@ -157,7 +157,7 @@ def build():
         os.chmod(temporary, 0o755)
         os.rename(temporary, folder)
     except OSError:
-        if not os.path.isdir(folder):  # if it is, another start was first
+        if not os.path.isdir(folder):  # if it is, another start was faster
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -165,7 +165,7 @@ def build():
 
 
 def load(folder):
-    """Load the double into this process: before MindSpore, which then takes it for NVIDIA's libraries."""
+    """Load the double into this process before MindSpore, which then takes it for NVIDIA's libraries."""
     ctypes.CDLL(os.path.join(folder, "libdevice_double.so"), ctypes.RTLD_GLOBAL)
     for path in glob.glob(os.path.join(folder, "lib*.so.*")):
         ctypes.CDLL(path, ctypes.RTLD_GLOBAL)
