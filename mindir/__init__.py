@@ -2,7 +2,7 @@
 
 A MindIR file is a protobuf: one flat graph of nodes in topological order, the parameters' values, and the list of
 primitives that the nodes refer to. A distributed model is one such file per rank, with AllReduce, AllGather, Send
-and other such nodes where ranks exchange values.
+and similar nodes where ranks exchange values.
 """
 
 from mindir import foreign

@@ -11,7 +11,7 @@ python3 /where/the/suite/is/mindir FILE... And --picture draws a split:
 import os
 import sys
 
-if not __package__:  # a folder run as a script: Python looks for modules in it, not beside it
+if not __package__:  # run as a script, a folder is where Python looks for modules: look beside it
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 import argparse
@@ -21,11 +21,11 @@ import ranks
 from mindir import DTYPES, MindIRError, check_set, load, picture, printable
 
 
-def show(files):
+def show_files(files):
     """Print what the files hold and whether they are one set; raise MindIRError if they aren't."""
     shards = [load(path) for path in files]
     for shard in shards:
-        show_one(shard)
+        show_file(shard)
     together = [shard for shard in shards if shard.collectives]
     alone = [shard.path for shard in shards if not shard.collectives]
     if len(alone) > 1 or alone and len(shards) == 2:
@@ -35,7 +35,7 @@ def show(files):
         print(f"one set for {len(together)} ranks")
 
 
-def show_one(shard):
+def show_file(shard):
     """Print what one file holds."""
     lines = [f"{shard.path}  ({shard.producer})"]
     for kind, values in (("input", shard.inputs), ("output", shard.outputs)):
@@ -44,7 +44,7 @@ def show_one(shard):
     lines.append(f"  parameters  {', '.join([str(shard.parameters), f'{shard.nbytes} bytes', *dtypes])}")
     for collective in shard.collectives:
         made_for = f"{collective.ranks} ranks" if collective.ranks else "any number of ranks"
-        made_for = collective.where() if collective.members else f"{collective.group}, {made_for}"
+        made_for = collective.among() if collective.members else f"{collective.group}, {made_for}"
         lines.append(f"  collective  {collective.signature()}  {made_for}  {collective.node}")
     print(*map(printable, lines), sep="\n")
 
@@ -69,7 +69,7 @@ def write_picture(path, target):
     print(f"{target}: {len(shards)} ranks, weights on the first: {len(shards[0].model.graph.parameter)}")
 
 
-def arguments():
+def parse_arguments():
     """Return the arguments."""
     idea, usage = (__doc__ or "\n\n").split("\n\n")[:2]
     parser = argparse.ArgumentParser(
@@ -89,7 +89,7 @@ def arguments():
 
 
 if __name__ == "__main__":
-    named = arguments()
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends it without a word
-    sys.stdout.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal can't show
-    ranks.run(lambda: write_picture(named.files[0], named.picture) if named.picture else show(named.files))
+    named = parse_arguments()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends it silently
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name may have characters that the terminal can't show
+    ranks.run(lambda: write_picture(named.files[0], named.picture) if named.picture else show_files(named.files))

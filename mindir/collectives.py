@@ -1,4 +1,4 @@
-"""What a node exchanges with which ranks: read from its primitive, and what CPU ranks have of it.
+"""What a node exchanges with which ranks, as its primitive says, and whether CPU ranks can do it.
 
 The attributes are those of MindSpore's own primitives (mindspore/ops/operations/comm_ops.py and _inner_ops.py) and
 what its parallel modes add to them: `rank_list`, `group_rank_ids` (tuples of ranks) and `group_ranks` ("0-2", or
@@ -13,7 +13,7 @@ from mindir.records import Collective
 REDUCTIONS = ("sum", "max", "min", "prod")
 REDUCING = ("AllReduce", "ReduceScatter")
 COLLECTIVES = (*REDUCING, "AllGather", "Broadcast", "AlltoAll")
-PEERS = {"Send": "dest_rank", "Receive": "src_rank"}  # what has one other rank, and where its place in the group is
+PEERS = {"Send": "dest_rank", "Receive": "src_rank"}  # have a single peer, and where its place in the group is
 WORLD = ("hccl_world_group", "nccl_world_group")
 MOST_RANKS, LARGEST_TAG = 1 << 20, 32767  # an MPI may have no larger tag
 
@@ -21,7 +21,7 @@ MOST_RANKS, LARGEST_TAG = 1 << 20, 32767  # an MPI may have no larger tag
 def read_group(path, op, attributes, node):
     """Return the Collective that a primitive with a group of ranks stands for, without values.
 
-    `attributes` are the primitive's by name, `node` is the label of a node that it is for. Raises MindIRError where its
+    `attributes` are the primitive's by name, `node` is the label of a node that uses it. Raises MindIRError if its
     numbers can't be right.
     """
     where = f"{path}: node {node}: {op}"
@@ -50,7 +50,7 @@ def read_group(path, op, attributes, node):
 
 
 def _members(where, attributes, text):
-    """Return the ranks of a node's group in order, () where it doesn't say them."""
+    """Return the ranks of a node's group in order, () if it doesn't name them."""
     lists = [
         [number for item in attributes[name].values for number in (item.ints or [item.i])]
         for name in ("rank_list", "group_rank_ids")
@@ -73,7 +73,7 @@ def _text(ranks):
 
 
 def check_collective(path, collective):
-    """Raise MindIRError unless this Collective is one that CPU ranks have."""
+    """Raise MindIRError unless CPU ranks can do this Collective."""
     where, op, shape = f"{path}: node {collective.node}: {collective.op}", collective.op, collective.shape
     if op not in COLLECTIVES and op not in PEERS:
         raise MindIRError(f"{where} isn't one of {', '.join((*COLLECTIVES, *PEERS))}, which CPU ranks have")

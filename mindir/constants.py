@@ -1,4 +1,4 @@
-"""Python values as a MindIR file has them, in Constant nodes and in attributes of primitives.
+"""Python values in the form that a MindIR file has them, in Constant nodes and in attributes of primitives.
 
 Numbers of types are those of AttributeProto.AttributeType in MindSpore's mind_ir.proto.
 """
@@ -11,7 +11,7 @@ from mindir.schema import INT64, PROTO, TENSORS, TUPLE
 
 INTEGERS = (3, 4, 5, 6, INT64, 12, 13, 14, 15)  # INT32, INT8, INT16, ... UINT64
 FLOAT, DOUBLE, STRING, BOOL, LIST, NONE = 1, 2, 8, 9, 21, 25
-UNKNOWN = object()  # what isn't a value of Python: a monad, a function, a tensor of a type that NumPy hasn't
+UNKNOWN = object()  # no Python value: a monad, a function, a tensor of a type that NumPy doesn't have
 
 
 class Type(str):
@@ -19,7 +19,7 @@ class Type(str):
 
 
 def encode(name, value):
-    """Return an Attribute message of a bool, an int, a float, a str, a Type, an array or a tuple of such."""
+    """Return an Attribute message for a bool, an int, a float, a str, a Type, an array or a tuple of these."""
     made = PROTO["Attribute"]()
     if name:
         made.name = name
@@ -45,7 +45,7 @@ def encode(name, value):
 
 
 def _item(value):
-    """Return the Attribute of an item of a tuple, which has its number in the repeated field."""
+    """Return the Attribute for an item of a tuple, which has its number in the repeated field."""
     made = encode("", value)
     if made.type == INT64:
         made.ClearField("i")
@@ -57,7 +57,7 @@ def _item(value):
 
 
 def decode(attribute):
-    """Return the Python value of an Attribute: None for None, UNKNOWN for what isn't one; a tensor is an array."""
+    """Return the Python value of an Attribute, an array for a tensor; UNKNOWN if there is no such value."""
     if attribute.type == BOOL:
         return bool(_one(attribute, "i", "ints"))
     if attribute.type in INTEGERS:

@@ -1,7 +1,7 @@
 """Types of tensors: their numbers in a file, their names, their sizes.
 
 The numbers are those of TensorProto.DataType in MindSpore's mind_ir.proto, 2.0 to 2.10; the names are MindSpore's own,
-which are NumPy's where NumPy has the type.
+which are NumPy's too if NumPy has the type.
 """
 
 from mindir.errors import MindIRError
@@ -22,7 +22,7 @@ LARGEST = 2**63 - 1  # bytes
 
 
 def dtype_and_shape(path, what, name, tensor):
-    """Return the dtype and the shape of a Tensor message; raise MindIRError for those that no tensor can have.
+    """Return the dtype and the shape of a Tensor message; raise MindIRError if no tensor can have them.
 
     `what` and `name` say whose tensor it is. A dimension of -1 is open, a single -2 is an open number of dimensions.
     """
@@ -41,7 +41,7 @@ def dtype_and_shape(path, what, name, tensor):
 
 
 def nbytes(dtype, shape):
-    """Return how many bytes a tensor has, its strings counted as nothing; a Python int, so that nothing wraps."""
+    """Return how many bytes a tensor has, not counting strings; a Python int, so that it can't overflow."""
     total = ITEMSIZE.get(dtype, 0)
     for size in shape:
         total *= size

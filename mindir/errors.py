@@ -1,16 +1,16 @@
-"""The one exception of this package, and how text out of a file is made fit to be shown."""
+"""This package's only exception, and how text from a file is made safe to show."""
 
 import contextlib
 
 from ranks import REFUSED, Stop
 
-LONGEST = 2000  # characters of a message: a file may bring a name of a megabyte
+LONGEST = 2000  # characters of a message: a name in a file may have a megabyte
 
 
 class MindIRError(Stop):
     """A file, a set of files or a graph that can't be used; the message says which, what is wrong and what to do.
 
-    It is one line of printable text, whatever names the file brought.
+    It is one line of printable text, whatever names are in the file.
     """
 
     def __init__(self, message):
@@ -18,7 +18,7 @@ class MindIRError(Stop):
 
 
 def printable(text):
-    """Return the text in one line: what can't be printed is written as Python does, what is too long cut short."""
+    """Return the text in one line, with Python's escapes for what can't be printed, shortened if it is too long."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - 500]} ... {text[-500:]}"  # the advice is at the end
     if text.isprintable():
@@ -28,7 +28,7 @@ def printable(text):
 
 @contextlib.contextmanager
 def understood(path):
-    """Turn what fails on a message that no MindSpore writes, where nothing else has said so, into a MindIRError."""
+    """Turn any other failure on a message that no MindSpore would write into a MindIRError."""
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:

@@ -1,12 +1,12 @@
-"""What a file is that isn't what was wanted, by its first bytes: what people bring in a MindIR's or an array's place.
+"""What a file is, by its first bytes, if it isn't the MindIR or the array that was wanted.
 
-The numbers are those of each form's own description; those of encrypted files are what MindSpore 2.0 was seen to write.
+The bytes are those of each format's own description; those of encrypted files are what MindSpore 2.0 was seen to write.
 """
 
 import re
 
-FIRST = 512  # bytes that are looked at
-KINDS = (  # the place of bytes, the bytes, what the file is and, where all who meet it do the same, what to do
+FIRST = 512  # bytes to look at
+KINDS = (  # the place of the bytes, the bytes, what the file is and, if that is the same for everybody, what to do
     (0, b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file itself: git lfs pull"),
     (0, b"version https://hawser.github.com/spec/", "a Git LFS pointer, not the file itself: git lfs pull"),
     (0, b"# xet version", "a Git Xet pointer, not the file itself: git xet checkout"),
@@ -49,7 +49,7 @@ PROTOBUFS = (  # MindSpore's own and ONNX's: the fields that they begin with
 
 
 def kind(data):
-    """Return what the first bytes of a file say that it is, in words with an article; "" where they don't say it."""
+    """Return what a file is by its first bytes, in words with an article; "" if they don't tell."""
     data = bytes(data[:FIRST])
     if not data:
         return "empty (0 bytes)"

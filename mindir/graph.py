@@ -1,4 +1,4 @@
-"""The graph of a model with its names resolved."""
+"""A model's graph with its names resolved."""
 
 from collections import Counter
 from typing import Dict, List, Optional, Tuple
@@ -16,9 +16,9 @@ MOST_OUTPUTS = 1 << 16  # with the tuples that they lie in
 
 
 class Graph:
-    """The graph with its names resolved: what stands for order only (Load, Depend, UpdateState) is gone.
+    """The graph with its names resolved, without the nodes that only stand for an order (Load, Depend, UpdateState).
 
-    Making one raises MindIRError unless each name is made once, and before it is taken: no cycle gets through. It
+    Making one raises MindIRError unless each name is defined once, and before it is used: no cycle gets through. It
     takes time and memory in proportion to the file.
     """
 
@@ -86,7 +86,7 @@ class Graph:
             self._add_collective(output, self.primitives[name])
 
     def _own_output(self, node):
-        """Return the name of the value that the node makes; raise MindIRError if it or what it takes can't be."""
+        """Return the name of the value that the node makes; raise MindIRError if it or an input can't be right."""
         name, outputs = label(node), node.output
         if len(outputs) != 1 or self.has(outputs[0]):
             raise MindIRError(f"{self.path}: node {name or '(unnamed)'}: not one output of its own: damaged file")
@@ -116,7 +116,7 @@ class Graph:
         self.collectives.append(collective._replace(dtype=dtype, shape=shape, node=node, input=value, output=output))
 
     def _exchange_of(self, primitive, node):
-        """Return the Collective that a primitive stands for, without its values; None if it is none.
+        """Return the Collective that a primitive stands for, without its values; None if it isn't one.
 
         It is looked up once, however many nodes refer to it.
         """
@@ -132,10 +132,10 @@ class Graph:
         return self._exchanges[primitive.name]
 
     def _flat_outputs(self):
-        """Return the values that the graph gives, those in tuples and in tuples of tuples one by one.
+        """Return the graph's outputs, those in tuples and in tuples of tuples one by one.
 
-        Tuples that hold a tuple twice, and so on, would make a file of some kilobytes as many values as one likes:
-        more than MOST_OUTPUTS are refused.
+        By tuples that hold a tuple twice, and so on, a file of some kilobytes could have any number of outputs: more
+        than MOST_OUTPUTS are refused.
         """
         for value in self.model.graph.output:
             if not self.has(value.name):
@@ -157,9 +157,9 @@ class Graph:
         return found
 
     def passes_on(self):
-        """Return whether a rank only hands values on: all that its graph gives are constants, and it has a Send.
+        """Return whether a rank only passes values on: all its outputs are constants, and it has a Send.
 
-        A pipeline stage that isn't the last gives a constant of MindSpore's, which is nothing of the net's.
+        A pipeline stage that isn't the last has a constant of MindSpore's as its output, which isn't one of the net's.
         """
         sends = any(collective.op == "Send" for collective in self.collectives)
         return sends and all(self.op.get(value) == "Constant" for value in self.outputs)
@@ -175,17 +175,17 @@ def primitive_name(node):
 
 
 def attribute(message, name):
-    """Return the attribute `name` of a node or a primitive, None where it has none."""
+    """Return the attribute `name` of a node or a primitive, None if it has none."""
     return next((found for found in message.attribute if found.name == name), None)
 
 
 def label(node):
-    """Return a node's name as MindSpore's logs have it."""
+    """Return a node's name as it is in MindSpore's logs."""
     return node.domain or node.name
 
 
 def check_stateless(net):
-    """Raise MindIRError, naming the node, where one writes to a parameter, as Assign does that keeps a cache there."""
+    """Raise MindIRError, naming the node, if one writes to a parameter, like an Assign that keeps a cache there."""
     for value, op in net.op.items():
         if op.startswith(SIDE_EFFECT) and net.inputs[value][0] in net.parameters:
             advice = "export what it keeps, such as a cache, as an input and an output (models/decoder_layers.py does)"
@@ -194,7 +194,7 @@ def check_stateless(net):
 
 
 def times_taken(net):
-    """Return {value: how often nodes and outputs take it}, counting only what an output or a collective needs."""
+    """Return {value: how often nodes and outputs take it}, counting only nodes that an output or collective needs."""
     taken, needed = Counter(net.outputs), set()
     todo = net.outputs + [collective.output for collective in net.collectives]
     while todo:

@@ -1,6 +1,6 @@
-"""Do the ranks of every group exchange the same in the same order, so that nobody waits for ever?
+"""Do the ranks of every group exchange the same values in the same order, so that none waits for ever?
 
-Found out before anything is built, from what the shards say alone, in time in proportion to it.
+This is checked before anything is built, from the shards alone, in time in proportion to them.
 """
 
 from collections import defaultdict, deque
@@ -12,11 +12,11 @@ ADVICE = "shards of different models: export them together"
 
 
 def check_groups(summaries):
-    """Raise MindIRError unless the shards' collectives, each rank's in its order, can all come to their end.
+    """Raise MindIRError unless the shards' collectives, each rank's in its order, can all be completed.
 
-    In every group each rank has the same ones in the same order, for each Send there is a Receive, and no ranks wait
-    for each other in a circle. A Send doesn't wait for its Receive here. A group whose ranks the file doesn't say, as
-    only Ascend can have it, is left out.
+    In every group each rank needs the same ones in the same order; each Send needs a Receive, and no ranks may wait
+    for each other in a circle. A Send doesn't wait for its Receive here. A group whose ranks the file doesn't name,
+    which only Ascend can run, is left out.
     """
     for rank, shard in enumerate(summaries):
         for collective in shard.collectives:
@@ -32,7 +32,7 @@ def check_groups(summaries):
 
 
 def _check_members(rank, count, path, collective):
-    """Raise MindIRError unless the group can be one of this rank, of `count` ranks in all."""
+    """Raise MindIRError unless this rank, of `count` ranks in all, can have the group."""
     where = f"rank {rank}: {path}: node {collective.node}: {collective.op}"
     size = count if collective.world else len(collective.members)
     if collective.world and collective.ranks not in (0, count):
@@ -43,10 +43,10 @@ def _check_members(rank, count, path, collective):
         wanted = max(collective.members) + 1
         advice = "find the missing shards or export them again"
         raise MindIRError(
-            f"{where} among {collective.where()}: made for {wanted} ranks or more, {count} here: {advice}"
+            f"{where} among {collective.among()}: made for {wanted} ranks or more, {count} here: {advice}"
         )
     if collective.members and rank not in collective.members:
-        raise MindIRError(f"{where} among {collective.where()}: not a shard of this rank: is it another rank's file?")
+        raise MindIRError(f"{where} among {collective.among()}: not a shard of this rank: is it another rank's file?")
     places = collective.detail[:1] if collective.op in (*PEERS, "Broadcast") else ()
     if any(not 0 <= place < size for place in places):
         raise MindIRError(f"{where}: place {places[0]} in a group of {size} ranks: damaged file")
@@ -71,11 +71,11 @@ def _check_sequences(summaries, known):
             for index, (here, there) in enumerate(zip(mine, theirs)):
                 if here.signature() != there.signature():
                     raise MindIRError(
-                        f"{where}: collective {index + 1} among {here.where()} ({here.node}) is {here.signature()}, in "
+                        f"{where}: collective {index + 1} among {here.among()} ({here.node}) is {here.signature()}, in "
                         f"{other} {there.signature()}: {ADVICE}"
                     )
             if len(mine) != len(theirs):
-                among = theirs[0].where()
+                among = theirs[0].among()
                 has = f"{len(mine)} collectives among {among}, but {other} has {len(theirs)}"
                 raise MindIRError(f"{where}: {has}: {ADVICE}")
 
@@ -88,7 +88,7 @@ def _channel(rank, count, collective):
 
 
 def _check_pairs(summaries, known):
-    """Raise MindIRError unless there is a Receive of the same for each Send, and a Send for each Receive."""
+    """Raise MindIRError unless each Send has a matching Receive, and each Receive a matching Send."""
     found = defaultdict(lambda: {"Send": [], "Receive": []})
     for rank, collectives in enumerate(known):
         for collective in collectives:
@@ -106,22 +106,22 @@ def _check_pairs(summaries, known):
             rank, one = (source, sends[-1]) if len(sends) > len(receives) else (target, receives[-1])
             other = target if rank == source else source
             raise MindIRError(
-                f"rank {rank}: {summaries[rank].path}: node {one.node} ({one.signature()} among {one.where()}): rank "
+                f"rank {rank}: {summaries[rank].path}: node {one.node} ({one.signature()} among {one.among()}): rank "
                 f"{source} sends {len(sends)} times with tag {tag}, rank {target} receives {len(receives)} times: rank "
                 f"{rank} would wait for rank {other} for ever: {ADVICE}"
             )
 
 
 def moments(summaries):
-    """Return, for each rank, a number for each of its collectives that says what comes after what on any rank.
+    """Return, for each rank, a number for each of its collectives, by which they can be ordered across ranks.
 
-    All ranks of a group come to a collective at one moment, a Receive has a later one than its Send. Raises MindIRError
-    where ranks wait for each other in a circle.
+    All ranks of a group have the same number for a collective, and a Receive has a larger one than its Send. Raises
+    MindIRError if ranks wait for each other in a circle.
     """
     known = [shard.collectives for shard in summaries]
     count = len(known)
-    found = [[] for _ in known]  # moments of what a rank has ended
-    here = defaultdict(list)  # group: ranks that have come to its next collective
+    found = [[] for _ in known]  # moments of the collectives that a rank has completed
+    here = defaultdict(list)  # group: ranks that have reached its next collective
     sent, waiting = defaultdict(deque), {}  # channel: moments of values on their way; the rank that waits for one
     ready = list(range(count))
     while ready:
@@ -161,7 +161,7 @@ def _latest(ended):
 
 
 def _circle(summaries, known, done, here, rank):
-    """Return what the ranks wait for that stand still, from `rank` on to where the circle closes."""
+    """Return what the blocked ranks wait for, from `rank` on until the circle closes."""
     count, seen = len(known), {}
     while rank not in seen:
         collective = known[rank][done[rank]]
@@ -169,8 +169,8 @@ def _circle(summaries, known, done, here, rank):
             awaited = collective.peer(count)
         else:
             arrived = set(here[collective.members])
-            awaited = next(other for other in collective.over(count) if other not in arrived)
-        seen[rank] = f"rank {rank} in {collective.op} ({collective.node}, {collective.where()}) for rank {awaited}"
+            awaited = next(other for other in collective.group_ranks(count) if other not in arrived)
+        seen[rank] = f"rank {rank} in {collective.op} ({collective.node}, {collective.among()}) for rank {awaited}"
         rank = awaited
     waits = list(seen.values())[list(seen).index(rank) :]
     waits = waits[:3] + ["..."] + waits[-1:] if len(waits) > 5 else waits

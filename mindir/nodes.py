@@ -1,4 +1,4 @@
-"""The values and nodes of a graph that is being rewritten: what is known of a value, and how new nodes are made."""
+"""The values and nodes of a graph that is being rewritten: what is known about a value, and how to make new nodes."""
 
 from typing import Dict, List
 
@@ -26,15 +26,15 @@ class Nodes:
         self.kind: Dict[str, tuple] = {}  # value: (dtype, shape)
         self.tuples: Dict[str, List[tuple]] = {}  # value: kinds of the tuple's items
         self.items: Dict[str, List[str]] = {}  # value: the values that the tuple was made of
-        self.alias: Dict[str, str] = {}  # value: the one that stands for it now
-        self.constants: Dict[str, object] = {}  # value: the Attribute that says what it is
-        self.impure = set()  # values that hang on something that changes state
-        self.monads = set()  # values that say an order only
+        self.alias: Dict[str, str] = {}  # value: the one that replaces it
+        self.constants: Dict[str, object] = {}  # value: the Attribute that holds it
+        self.impure = set()  # values that depend on something that changes state
+        self.monads = set()  # values that only stand for an order
         self.op_of: Dict[str, str] = {}  # value: the primitive that makes it
         self.exchanged = set()  # values of collectives, which every rank takes part in, whether it needs them or not
         self.sequence: List[object] = []  # the nodes in their new order
         self._attributes = {}  # of a primitive, by its name
-        self._own, self._numbers = {}, {}  # primitives and constants that were made: key: name
+        self._own, self._numbers = {}, {}  # primitives and constants made here, key: name
         self._names = {name for node in self.graph.node for name in node.output}
         for value in self.graph.input:
             if len(value.tensor) == 1:
@@ -72,14 +72,14 @@ class Nodes:
         """Return the Python value of a Constant, or refuse the node."""
         found = self.known(value)
         if found is UNKNOWN:
-            self.refuse(f"has an argument that is computed as the model runs ({value})", "give it as a constant")
+            self.refuse(f"has an argument that is computed while the model runs ({value})", "give it as a constant")
         return found
 
     def numbers(self, *values):
         return [self.number(value) for value in values]
 
     def ints(self, value):
-        """Return a Constant's whole numbers as a tuple: of one number, of a tuple, of a tensor."""
+        """Return the whole numbers in a Constant, a number, a tuple or a tensor, as a tuple."""
         found = self.number(value)
         return tuple(int(number) for number in np.asarray(found).reshape(-1))
 
@@ -116,25 +116,25 @@ class Nodes:
         return node.name
 
     def result(self, op, *inputs, kind=None, **attributes):
-        """Make the node itself anew, with its name; the kind is the node's own."""
+        """Rewrite the node itself, under its name; the kind is the node's own."""
         names = [value if type(value) is str else self.constant(value) for value in inputs]
         if kind is None and self.out is None:
             kind = (self.dtype(names[0]), self.broadcast(*names))
         self._fill(self.node, op, names, kind, attributes)
         self.done = True
 
-    def give(self, value):
-        """Let the value stand for the node's result."""
+    def set_result(self, value):
+        """Let the value replace the node's result."""
         value = value if type(value) is str else self.constant(value)
         self.alias[self.node.output[0]] = value
         self.done = True
 
-    def give_all(self, *values):
+    def set_results(self, *values):
         """Make the node's result a tuple of the values."""
         self.result("MakeTuple", *values, kind=[self._kind(value) for value in values])
 
-    def give_first(self, value):
-        """Let the value be the first item of the node's result, a tuple; what takes another item is refused."""
+    def set_first_result(self, value):
+        """Let the value be the first item of the node's result, a tuple; a node that takes another item is refused."""
         self.items[self.node.output[0]] = [value] + [None] * (len(self.out) - 1)
         self.done = True
 
@@ -173,7 +173,7 @@ class Nodes:
         return self._own[key]
 
     def constant(self, value):
-        """Add a Constant; return its name. Equal small ones are one."""
+        """Add a Constant; return its name. Small ones are shared if they are equal."""
         made = encode("value", value)
         key = made.SerializeToString() if not isinstance(value, np.ndarray) or value.size < 64 else None
         if key is None or key not in self._numbers:
@@ -181,7 +181,7 @@ class Nodes:
             node = self.graph.node.add(op_type="Constant", name=name)
             node.output.append(node.name)
             node.attribute.add().CopyFrom(made)
-            self.see_constant(node)
+            self.note_constant(node)
             self.sequence.append(node)
             self._numbers[key or node.name] = node.name
             key = key or node.name
@@ -195,10 +195,10 @@ class Nodes:
         self._names.add(found)
         return found
 
-    # Small steps that many rules take
+    # Small steps that many rules need
 
-    def room(self, shape):
-        """Refuse the node if a constant of this shape is beyond what a net has: what a damaged file may ask for."""
+    def check_size(self, shape):
+        """Refuse the node if a constant of this shape is larger than any net's: a damaged file may ask for one."""
         if product(shape) > MOST_VALUES:
             self.refuse(f"makes a constant of the shape {tuple(shape)}", "make it a Parameter")
 
@@ -215,7 +215,7 @@ class Nodes:
 
     @staticmethod
     def numpy_dtype(dtype):
-        """Return the dtype that a constant has beside values of this dtype."""
+        """Return the dtype of a constant that is used with values of this dtype."""
         return "float32" if dtype == "bfloat16" else dtype
 
     def cast(self, value, dtype):
@@ -225,7 +225,7 @@ class Nodes:
         return self.make("Cast", value, Type(dtype), kind=(dtype, self.shape(value)))
 
     def reshape(self, value, shape, told=None):
-        """Return the value in the shape; `told` is what Reshape is told instead, with -1 at most once."""
+        """Return the value in the shape; `told` is the shape that Reshape gets instead, with at most one -1."""
         shape = tuple(shape)
         if self.shape(value) == shape and -1 not in shape:
             return value
@@ -236,7 +236,7 @@ class Nodes:
         self.result("Reshape", value, self.target(value, self.out[1]))
 
     def target(self, value, shape):
-        """Return what Reshape is told to give the value this shape: a Constant's Python value."""
+        """Return the Python value of the Constant that makes Reshape give the value this shape."""
         if sum(dimension < 0 for dimension in shape) > 1:
             advice = "export it with at most one open dimension"
             self.refuse(f"of the open shape {shape}: more than one open dimension can't be worked out", advice)
@@ -254,9 +254,9 @@ class Nodes:
     def refuse(self, why, advice="export the net without it"):
         raise MindIRError(f"{self.path}: node {label(self.node)}: {self.op} {why}: {advice}")
 
-    # What nodes of the file say
+    # What the file says about values
 
-    def see_constant(self, node):
+    def note_constant(self, node):
         """Note what a Constant node holds."""
         made = next((attribute for attribute in node.attribute if attribute.name == "value"), None)
         if made is not None and made.type in MONADS:
@@ -267,7 +267,7 @@ class Nodes:
                 self.kind[node.output[0]] = self._described(node, made.tensors[0])
 
     def _note(self, node):
-        """Note what kind of value a node gives."""
+        """Note the kind of a node's result."""
         found = next((attribute for attribute in node.attribute if attribute.name == "shape"), None)
         if found is None:
             return

@@ -1,4 +1,4 @@
-"""Outputs as engines give them: no tuple that a node makes, other than MakeTuple."""
+"""Outputs in a form that engines can return: no tuples other than those of MakeTuple."""
 
 from mindir.constants import encode
 from mindir.graph import attribute, label
@@ -6,7 +6,7 @@ from mindir.schema import TENSORS, TUPLE
 
 
 def part_outputs(model):
-    """Make of an output that is a node's tuple, or lies in a tuple of outputs, the tuple of its items, a node each."""
+    """Replace an output that is a node's tuple, also inside a tuple of outputs, by a MakeTuple of its items."""
     graph = model.graph
     primitives = {primitive.name: primitive.op_type for primitive in model.primitives}
     nodes = {node.output[0]: node for node in graph.node if len(node.output) == 1}
@@ -35,7 +35,7 @@ def part_outputs(model):
         node.input[:] = [renamed.get(name, name) for name in node.input]
     for output in graph.output:
         output.name = renamed.get(output.name, output.name)
-    places = {}  # what is new stands behind the node that it takes apart
+    places = {}  # the new nodes follow the one that they take apart
     for node in graph.node:
         first = node.output[0].split(PART)[0]
         places[node.output[0]] = (order[first], order[node.output[0]])
@@ -46,7 +46,7 @@ PART = "~part"
 
 
 def _parted(model, value, node, made, primitives):
-    """Add the nodes that take the tuple `value` apart and make a tuple of it; return that one's name."""
+    """Add the nodes that take the tuple `value` apart and make a new one; return the name of that."""
     graph = model.graph
     for op in ("TupleGetItem", "MakeTuple"):
         if f"{op}:output" not in primitives:

@@ -9,22 +9,22 @@ from mindir import foreign
 from mindir.dtypes import DTYPES, dtype_and_shape, nbytes
 from mindir.errors import MindIRError
 
-STORED_AS = "stored as "  # a parameter's doc_string begins so where its values have another dtype in the file
+STORED_AS = "stored as "  # begins a parameter's doc_string if its values have another dtype in the file
 
 
 def short_name(name):
-    """Return a parameter's name as mindspore_lite shows it: what follows the last ':' and MindSpore's own mark."""
+    """Return a parameter's name as mindspore_lite shows it: what comes after the last ':' and MindSpore's own mark."""
     return name.rsplit(":", 1)[-1].lstrip("\u0444")
 
 
 def check_parameter(path, tensor):
-    """Return how many bytes the parameter has; raise MindIRError where its data isn't there in full."""
+    """Return how many bytes the parameter has; raise MindIRError if its data isn't complete."""
     dtype, shape = dtype_and_shape(path, "parameter", tensor.name, tensor)
     if any(size < 0 for size in shape):
         raise MindIRError(f"{path}: parameter {tensor.name} has the open shape {shape}: damaged file")
     external = tensor.external_data if tensor.HasField("external_data") else None
     there = external.length if external else len(tensor.raw_data)
-    # strings have no size of their own, compressed values have one that the shape doesn't tell
+    # the shape doesn't tell the size of strings and of compressed values
     wanted = there if dtype == "string" or tensor.compression_type else nbytes(dtype, shape)
     if external:
         data = data_file(path, tensor)
@@ -43,21 +43,21 @@ def check_parameter(path, tensor):
 
 
 def data_file(path, tensor):
-    """Return the file with the values of a parameter of the model file `path`: in the model's folder, or below it.
+    """Return the file with the values of a parameter of the model file `path`, in the model's folder or below it.
 
-    What a MindIR says may not lead out of there: MindIRError. A link that lies in the folder may: whoever could put it
-    there could have put anything else, and the folders of some model hubs hold links to one store and nothing else.
+    A path in a MindIR that leads out of there is a MindIRError. A link in the folder may lead out: whoever could put it
+    there could have put anything there, and some model hubs have folders with nothing but links to one store.
     """
     return os.path.join(os.path.dirname(path), *location(path, tensor))
 
 
 def location(path, tensor):
-    """Return the way to a parameter's values from the model's folder, as names; raise MindIRError if it leads out."""
+    """Return the path to a parameter's values from the model's folder, as names; raise MindIRError if it leads out."""
     said = tensor.external_data.location
     names = [name for name in said.split("/") if name not in ("", ".")]
     if not names or said.startswith("/") or ".." in names or "\0" in said:
         raise MindIRError(
-            f"{path}: parameter {tensor.name} has its values in {said!r}: a model's values lie in its own folder, or "
+            f"{path}: parameter {tensor.name} has its values in {said!r}: a model's values are in its own folder or "
             "below it: don't trust this file"
         )
     return names
@@ -78,9 +78,9 @@ def _size(path, data):
 
 
 def values(path, tensor):
-    """Return the bytes of a parameter of the model file `path`, mapped from the file beside it where it has one.
+    """Return the bytes of a parameter of the model file `path`, mapped from the file beside it if there is one.
 
-    Where the file has them in another dtype than the model, now, they are converted.
+    They are converted if the rewritten model has another dtype for them than the file.
     """
     content = _stored(path, tensor)
     if not tensor.doc_string.startswith(STORED_AS):
@@ -92,14 +92,14 @@ def values(path, tensor):
 
 
 def widen(content):
-    """Return the float32 array of bytes that hold bfloat16: the upper half of a float32 each."""
+    """Return the float32 array for bytes that hold bfloat16, each the upper half of a float32."""
     wide = np.zeros((len(content) // 2, 2), "<u2")
     wide[:, 1] = np.frombuffer(content, "<u2")
     return wide.reshape(-1).view("<f4")
 
 
 def narrow(array):
-    """Return the float32 array rounded to what bfloat16 can hold, to nearest and even, still as float32."""
+    """Return the array, still float32, rounded to the nearest values that bfloat16 can hold, ties to even."""
     bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
     rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)
     return np.where(np.isnan(array), np.float32(np.nan), rounded.astype(np.uint32).view(np.float32))
@@ -111,6 +111,6 @@ def _stored(path, tensor):
     data, external = data_file(path, tensor), tensor.external_data
     try:
         return np.memmap(data, np.uint8, "r", external.offset, (external.length,)) if external.length else b""
-    except (OSError, ValueError) as error:  # another file than when it was checked
+    except (OSError, ValueError) as error:  # the file has changed since it was checked
         reason = getattr(error, "strerror", None) or error
         raise MindIRError(f"{data}: parameter {tensor.name} can't be read: {reason}") from None

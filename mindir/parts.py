@@ -1,4 +1,4 @@
-"""Which part of the unsharded model's weights a shard has: found by the values, as no file says it."""
+"""Which part of the unsharded model's weights a shard has: found by comparing values, as no file says so."""
 
 import itertools
 
@@ -7,11 +7,11 @@ import numpy as np
 from mindir.dtypes import DTYPES, ITEMSIZE
 from mindir.parameters import short_name, values
 
-MOST_PLACES = 4096  # where a part is looked for, at most
+MOST_PLACES = 4096  # at most so many places are searched for a part
 
 
 def weights(shard):
-    """Return {name: array} of a shard's parameters, as bytes with one more axis: no dtype is missing in NumPy then."""
+    """Return {name: array} of a shard's parameters, as bytes with one more axis, as NumPy doesn't have all dtypes."""
     found = {}
     for tensor in shard.model.graph.parameter:
         size = ITEMSIZE.get(DTYPES[tensor.data_type], 0)
@@ -22,10 +22,10 @@ def weights(shard):
 
 
 def find_part(whole, part):
-    """Return [(first, behind the last), ...] for each axis of `whole` that `part` is, and whether it's the only place.
+    """Return where `part` is in `whole`, [(first, last + 1), ...] by axis, and whether that is the only place.
 
-    Returns (None, False) where it is no part of it. Both are arrays of weights(). Parts of one size lie side by side,
-    so that a part begins at a multiple of its size; where it doesn't, all places are tried if they are few.
+    Returns (None, False) if it is no part of it. Both are arrays from weights(). Parts of the same size are side by
+    side, so a part should begin at a multiple of its size; otherwise all places are tried, if they are few.
     """
     if whole.ndim != part.ndim or any(size > of for size, of in zip(part.shape, whole.shape)) or not part.size:
         return None, False
@@ -37,7 +37,7 @@ def find_part(whole, part):
             continue
         found = []
         for starts in itertools.product(*places):
-            if not np.array_equal(whole[starts], part[(0,) * len(starts)]):  # the first value: most places end here
+            if not np.array_equal(whole[starts], part[(0,) * len(starts)]):  # the first value excludes most places
                 continue
             held = tuple(slice(start, start + size) for start, (size, _) in zip(starts, sizes))
             if np.array_equal(whole[held], part):

@@ -15,7 +15,7 @@ BOX = 88  # of a weight, at most
 MOST_WEIGHTS, MOST_EXCHANGES = 40, 60  # rows of the picture
 COLOURS = 4  # of groups in one row
 STYLE = """
-  <!-- every colour stands here once for light and once for dark; the picture brings its own background along -->
+  <!-- every colour is here once for light and once for dark; the picture has its own background -->
   <style>
     .page { fill: #ffffff; }
     .whole { fill: #f3f6fa; stroke: #8496a8; }
@@ -122,7 +122,7 @@ def _draw_weights(drawing, whole, shards):
 
 
 def _box(shape):
-    """Return (width, height) of the rectangle that stands for a weight: axis 0 goes down, axis 1 to the right."""
+    """Return (width, height) of the rectangle for a weight: axis 0 goes down, axis 1 to the right."""
     if len(shape) < 2:
         return BOX, 14
     ratio = min(max(shape[1] / shape[0], 0.4), 2.5)
@@ -130,9 +130,9 @@ def _box(shape):
 
 
 def _draw_part(drawing, rank, shape, part, certain, box):
-    """Draw one rank's part of a weight, [(first, behind the last), ...]; () for none, None for other values.
+    """Draw one rank's part of a weight, [(first, last + 1), ...]; () for none, None for other values.
 
-    Where the weight has the same values in several places, `certain` is False: it may be any of them.
+    `certain` is False if the weight has the same values in several places: it may be any of them.
     """
     (width, height), middle = box, drawing.column(rank)
     left, top = middle - width / 2, drawing.y
@@ -166,7 +166,7 @@ def _bytes(number):
 
 
 def _draw_exchanges(drawing, shards):
-    """Draw a row for all groups that exchange the same at the same moment."""
+    """Draw one row for all groups that exchange the same at the same moment."""
     rows = defaultdict(dict)  # (moment, text): {ranks: whether an arrow leads from the first to the second}
     for rank, (shard, when) in enumerate(zip(shards, moments(shards))):
         for collective, moment in zip(shard.collectives, when):
@@ -175,7 +175,7 @@ def _draw_exchanges(drawing, shards):
                 rows[moment, "Send, Receive", kind][rank, collective.peer(len(shards))] = True
             elif collective.op not in PEERS:
                 said = f"{collective.op}({collective.reduction})" if collective.reduction else collective.op
-                rows[moment, said, kind][collective.over(len(shards))] = False
+                rows[moment, said, kind][collective.group_ranks(len(shards))] = False
     drawing.heading("exchanges, in order", [f"rank {rank}" for rank in range(len(shards))], "among")
     for number, ((_, said, kind), groups) in enumerate(sorted(rows.items())[:MOST_EXCHANGES], 1):
         drawing.text(MARGIN, f"{number}  {said}", "", 12)
@@ -194,7 +194,7 @@ def _draw_exchanges(drawing, shards):
 
 
 def _lanes(groups):
-    """Return {ranks: lane} so that groups whose lines would lie on each other have lanes of their own."""
+    """Return {ranks: lane} so that the lines of groups don't cover each other."""
     lanes, ends = {}, []  # ends: the last column of each lane
     for ranks in groups:
         lane = next((index for index, end in enumerate(ends) if end < min(ranks)), len(ends))

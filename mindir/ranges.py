@@ -1,7 +1,7 @@
-"""Whether what is computed of int64 inputs fits int32, in which mindspore_lite's CPU computes int64.
+"""Whether what is computed from int64 inputs fits int32, in which mindspore_lite's CPU computes int64.
 
-Interval arithmetic: of each whole-number value the least and the most that it can be, from those of the inputs. Of what
-has no rule here, and of whatever is computed of it, nothing is known and nothing is said.
+Interval arithmetic: for each whole-number value, the least and the most that it can be, from those of the inputs. The
+result of a primitive without a rule here is unknown, and so is what is computed from it: that is let through.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def same(x, *_):
     return x
 
 
-RULES = {  # primitive: its range from those of its inputs
+RULES = {  # primitive: its result's range, computed from those of its inputs
     "Add": lambda x, y: (x[0] + y[0], x[1] + y[1]),
     "Sub": lambda x, y: (x[0] - y[1], x[1] - y[0]),
     "Mul": lambda x, y: span([a * b for a in x for b in y]),
@@ -49,7 +49,7 @@ RULES = {  # primitive: its range from those of its inputs
 }
 SUMS = ("AllReduce", "CumSum", "ReduceScatter", "ReduceSum")
 GROWING = ("Add", "Mul", "Pow", "Square", "Sub", *SUMS)
-OF_FIRST = (  # what gives some of the values of its first input, whatever the others are
+OF_FIRST = (  # primitives that return some of their first input's values, whatever the other inputs are
     "AllGather", "BroadcastTo", "Cast", "Concat", "ExpandDims", "Flatten", "Gather", "GatherD", "ReduceMax",
     "ReduceMin", "Reshape", "ReverseV2", "Slice", "Split", "Squeeze", "Stack", "StridedSlice", "Tile", "Transpose",
     "TupleGetItem",
@@ -57,9 +57,9 @@ OF_FIRST = (  # what gives some of the values of its first input, whatever the o
 
 
 class Ranges:
-    """The whole numbers that the model of a shard, as it was loaded, computes of its inputs.
+    """The whole numbers that the model of a shard, as it was loaded, computes from its inputs.
 
-    `grows` says whether any can be larger than those that go in.
+    `grows` says whether any can be larger than the inputs.
     """
 
     def __init__(self, shard):
@@ -71,10 +71,10 @@ class Ranges:
             self._note(net)
         self.fixed.update((name, (0, 1)) for name in self.net_inputs if net.kind[name][0] == "bool")
         self.grows = any(op in GROWING and dtype == "int64" for _, dtype, _, _, _, op in self.steps)
-        self.safe = {}  # input: a range with which all has been seen to fit
+        self.safe = {}  # input: a range for which everything was found to fit
 
     def _note(self, net):
-        """Note what is known of values in the file, and how others come of inputs."""
+        """Note what is known about values in the file, and how others are computed from inputs."""
         exchanged = {collective.output: collective for collective in net.collectives}
         for value, op in net.op.items():
             dtype, _ = net.kind.get(value, ("tuple", ()))
@@ -88,7 +88,7 @@ class Ranges:
                 self.steps.append((value, dtype, rule, inputs, label(net.nodes[value]), op))
 
     def _rule(self, net, op, value, collective):
-        """Return (rule, the inputs that it takes), None for the rule where there is none."""
+        """Return (rule, the inputs that it takes); the rule is None if there is none."""
         inputs = net.inputs[value]
         if op in OF_FIRST or collective and collective.reduction in ("max", "min"):
             return same, inputs[:1]
@@ -102,7 +102,7 @@ class Ranges:
         return RULES.get(op), inputs
 
     def check(self, given):
-        """Raise MindIRError (status 2) where a value may be beyond int32, for {number of an input: (least, most)}."""
+        """Raise MindIRError (status 2) if a value may be beyond int32, for {number of an input: (least, most)}."""
         ranges = {self.net_inputs[index]: found for index, found in given.items()}
         wide = {name: joined(found, self.safe.get(name, found)) for name, found in ranges.items()}
         if wide == self.safe:
@@ -114,7 +114,7 @@ class Ranges:
                 raise MindIRError(f"{self.path}: {self._beyond(ranges)}")
 
     def _beyond(self, ranges):
-        """Return what may be beyond int32, in words; "" where nothing is."""
+        """Return what may be beyond int32, in words; "" if nothing is."""
         found = {**self.fixed, **ranges}
         for value, dtype, rule, inputs, node, op in self.steps:
             taken = [found.get(name) for name in inputs]
@@ -130,7 +130,7 @@ class Ranges:
 
 
 def _summed(net, op, value):
-    """Return how many values a sum is of, at most; 0 for open shapes."""
+    """Return how many values a sum adds, at most; 0 for open shapes."""
     before, after = (net.kind.get(name, ("", (-1,)))[1] for name in (net.inputs[value][0], value))
     if min(before + after, default=1) < 1:
         return 0
@@ -150,6 +150,6 @@ def _stored(net, name):
 
 
 def _range(numbers):
-    """Return the range of a Python value; None for what isn't whole numbers."""
+    """Return the range of a Python value; None unless it has only whole numbers."""
     array = np.asarray(numbers) if isinstance(numbers, (int, tuple, np.ndarray)) else np.empty(0, np.float32)
     return (int(array.min()), int(array.max())) if array.size and array.dtype.kind in "biu" else None

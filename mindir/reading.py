@@ -1,4 +1,4 @@
-"""A file's way in: read, checked, described. Nothing in it is trusted, for it may come from anywhere."""
+"""Read, check and describe a file. Nothing in it is trusted, as it may come from anywhere."""
 
 from google.protobuf.message import DecodeError
 
@@ -34,7 +34,7 @@ def _not_mindir(path, data, found):
 def load(path, reads=None):
     """Read and check the MindIR file `path` and return its Shard; raise MindIRError for anything that isn't one.
 
-    What any back end could run is let through: what one engine hasn't is refused where that engine is asked for. It
+    Whatever any back end could run is let through: what one engine lacks is refused once that engine is chosen. It
     takes time and memory in proportion to the file. `reads` is the highest mind_ir_version that the engine reads
     (lower.readable_by): a newer file is lowered to 1. Without it the model stays as it is in the file.
     """

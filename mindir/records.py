@@ -17,24 +17,24 @@ class Value(NamedTuple):
 class Collective(NamedTuple):
     """One exchange among the ranks of a group: `input` and `output` are values of this rank's graph.
 
-    AllGather and ReduceScatter are along axis 0. A Receive has no input, what comes of a Send is nothing.
+    AllGather and ReduceScatter are along axis 0. A Receive has no input, and a Send has no result.
     """
 
-    op: str  # AllReduce, AllGather, ReduceScatter, Broadcast, AlltoAll, Send, Receive, or one that CPU ranks haven't
-    reduction: str  # sum, max, min or prod; empty where nothing is reduced
-    ranks: int  # group size that the node was exported for; 0 where it doesn't say
+    op: str  # AllReduce, AllGather, ReduceScatter, Broadcast, AlltoAll, Send, Receive, or one that CPU ranks don't have
+    reduction: str  # sum, max, min or prod; empty if nothing is reduced
+    ranks: int  # group size that the node was exported for; 0 if it doesn't say
     group: str
     dtype: str
     shape: Tuple[int, ...]  # of the input; of a Receive, of the output
     node: str
     input: str
     output: str
-    members: Tuple[int, ...] = ()  # the group's ranks in order; () for all ranks, or where the file doesn't say them
+    members: Tuple[int, ...] = ()  # the group's ranks in order; () for all ranks, or if the file doesn't name them
     detail: Tuple[int, ...] = ()  # places in the group: a peer's, with the tag; the root's; AlltoAll: see signature
     world: bool = True  # whether the group has all ranks
 
     def signature(self):
-        """What all ranks of the group must agree on, as text."""
+        """Return, as text, what all ranks of the group must agree on."""
         said = self.reduction
         if self.op == "Broadcast":
             said = f"from place {self.detail[0]}"
@@ -45,12 +45,12 @@ class Collective(NamedTuple):
             said = f"{'to' if self.op == 'Send' else 'from'} place {place}, tag {tag}"
         return f"{self.op}{f'({said})' if said else ''} of {self.dtype} {self.shape}"
 
-    def over(self, count):
-        """Return the ranks of the group in order, of `count` ranks in all; () where the file doesn't say them."""
+    def group_ranks(self, count):
+        """Return the ranks of the group in order, of `count` ranks in all; () if the file doesn't name them."""
         return tuple(range(count)) if self.world else self.members
 
-    def where(self):
-        """Return which ranks it is among, as text."""
+    def among(self):
+        """Return, as text, which ranks take part."""
         if self.world:
             return "all ranks"
         if not self.members:
@@ -59,11 +59,11 @@ class Collective(NamedTuple):
 
     def peer(self, count):
         """Return the rank that a Send goes to or a Receive comes from, of `count` ranks in all."""
-        return self.over(count)[self.detail[0]]
+        return self.group_ranks(count)[self.detail[0]]
 
 
 class Stage(NamedTuple):
-    """What lies between two collectives: a model without any, and the values that go in and out, in its order."""
+    """What is between two collectives: a model without any, and the values that go in and out, in its order."""
 
     model: object
     inputs: List[str]
@@ -92,8 +92,8 @@ class Shard(NamedTuple):
     parameters: int
     nbytes: int
     collectives: List[Collective]
-    passes_on: bool = False  # whether its outputs are none of the net's: a pipeline stage that isn't the last
-    is_lowered: bool = False  # whether it was a newer file than what its reader reads
+    passes_on: bool = False  # whether it has no output of the net's: a pipeline stage that isn't the last
+    is_lowered: bool = False  # whether the file was newer than what the engine reads
     model: Optional[object] = None
 
     def summary(self):

@@ -1,9 +1,9 @@
 """A graph rewritten in place, node by node: what its values are, and how new nodes are made.
 
-A rule is a function of a Rewriter and of the values that a node takes. It calls `result` or `give`, which make the
-node's result anew, or `refuse`; a rule that calls none of them leaves the node as it is. Nodes are never copied, as a
-Constant may hold half the weights: new ones go to the end, and one sort in the end puts all in their places. What is
-refused before that leaves the model as it was.
+A rule is a function of a Rewriter and of the values that a node takes. It calls `result` or `set_result`, which replace
+the node's result, or `refuse`; a rule that calls none of them leaves the node as it is. Nodes are never copied, as a
+Constant may hold half the weights: new ones are appended, and one sort at the end puts all in their places. If a node
+is refused before that, the model stays as it was.
 """
 
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ ORDER_ONLY = ("Load", "TensorMove", "Depend")  # their result is their first inp
 
 
 class Rewriter(Nodes):
-    """Goes through a graph once, from its inputs to its outputs, and has a rule make each node's result anew."""
+    """Goes through a graph once, from its inputs to its outputs, and has a rule rewrite each node."""
 
     def __init__(self, path, model):
         super().__init__(path, model)
@@ -26,9 +26,10 @@ class Rewriter(Nodes):
     def walk(self, rule_of, is_pure=lambda net, primitive: True, check=None):
         """Go through all nodes; rule_of(net, primitive) returns the rule, or None to leave the node as it is.
 
-        check(graph) may refuse the Graph that comes of it. Where something is refused, the model is as it was before.
+        check(graph) may refuse the resulting Graph. If anything is refused, the model stays as it was.
         """
-        grown = self.graph.node, self.graph.parameter, self.model.primitives  # only at their ends, until all is right
+        # until nothing can be refused any more, these only grow
+        grown = (self.graph.node, self.graph.parameter, self.model.primitives)
         sizes = [len(field) for field in grown]
         try:
             self._go_through(rule_of, is_pure)
@@ -45,8 +46,8 @@ class Rewriter(Nodes):
         self.sequence = kept
         self._arrange()
 
-    def keep(self, node):
-        """Remember what a node of the file was."""
+    def remember_node(self, node):
+        """Remember a node of the file as it was."""
         was = type(node)()
         was.CopyFrom(node)
         self.before.append((node, was))
@@ -56,10 +57,10 @@ class Rewriter(Nodes):
         for node in list(self.graph.node):
             self.node, self.part, self.done = node, 0, False
             if node.op_type == "Constant":
-                self.see_constant(node)
+                self.note_constant(node)
                 self.sequence.append(node)
                 continue
-            self.keep(node)
+            self.remember_node(node)
             primitive = self.primitives.get(node.op_type[5:])
             self.op = primitive.op_type if primitive is not None else "Call"
             if self.op in CONTROL_FLOW:
@@ -74,7 +75,7 @@ class Rewriter(Nodes):
             self._note(node)
             value = node.output[0]
             self.out = self.tuples.get(value) or self.kind.get(value)
-            if primitive.name not in facts:  # looked into once, however many nodes refer to it
+            if primitive.name not in facts:  # looked up once, however many nodes refer to it
                 exchanges = any(attribute.name == "group" for attribute in primitive.attribute)
                 facts[primitive.name] = is_pure(self, primitive), exchanges
             pure, exchanges = facts[primitive.name]
@@ -111,11 +112,11 @@ class Rewriter(Nodes):
             self.sequence.append(node)
 
     def _merged(self):
-        """Return {value: the equal one that stands for it}, for engines that make equal nodes one."""
+        """Return {value: the equal one that replaces it}, for engines that merge equal nodes."""
         return {}
 
     def _settle(self, kept):
-        """Do to the model what can't be taken back; nothing is refused any more."""
+        """Change the model in ways that can't be undone; nothing is refused any more."""
 
     def _outputs(self):
         return [self.alias.get(output.name, output.name) for output in self.graph.output]

@@ -1,4 +1,4 @@
-"""How a file of rules names the primitives that each is for."""
+"""How a file of rules says for which primitive each rule is."""
 
 
 def rules():
@@ -16,7 +16,7 @@ def rules():
 
 
 def joined(modules):
-    """Return the one table of several files' RULES: a primitive has one rule."""
+    """Return one table of several files' RULES; a primitive may have only one rule."""
     table = {}
     for module in modules:
         twice = sorted(set(table) & set(module.RULES))

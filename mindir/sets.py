@@ -1,4 +1,4 @@
-"""Whether files belong together: the shards of a set, two models that share their weights."""
+"""Whether files belong together: the shards of a set, or two models that share their weights."""
 
 import numpy as np
 
@@ -13,9 +13,8 @@ def check_set(summaries):
     """Raise MindIRError unless the shards, in rank order, can run together without waiting for each other for ever.
 
     All must have been made for as many ranks as there are shards, with the same inputs and outputs, and with
-    collectives that come to their end (check_groups). Stages of a pipeline may lack inputs that others take, and give
-    nothing of their own. (Two different models may agree in all of that: only the check of the result tells them
-    apart.)
+    collectives that can all be completed (check_groups). Stages of a pipeline may lack inputs that others take, and
+    have no outputs. (Two different models may agree in all of this: only the check of the result tells them apart.)
     """
     pipeline = any(collective.op in PEERS for shard in summaries for collective in shard.collectives)
     inputs, giver = {}, next((shard for shard in summaries if not shard.passes_on), None)
@@ -43,8 +42,8 @@ def check_set(summaries):
 def check_shared(one, other):
     """Raise MindIRError unless two models have weights in common, by name, of the same dtypes, shapes and values.
 
-    A device that shares them by name takes those of the model built first, whatever the other file has. Weights that
-    only one of the two has, such as the head of a net that writes, are that one's own.
+    A device that shares them by name uses those of the model built first, whatever the other file has. Weights that
+    only one of the two has, such as the head of a net that writes, aren't shared.
     """
     mine, theirs = (
         {short_name(tensor.name): tensor for tensor in shard.model.graph.parameter} for shard in (one, other)

@@ -2,7 +2,7 @@
 
 
 def product(numbers):
-    """Return the product of whole numbers, 1 of none."""
+    """Return the product of whole numbers, 1 if there are none."""
     result = 1
     for number in numbers:
         result *= number

@@ -15,17 +15,17 @@ from mindir.records import Plan, Stage
 from mindir.repairs import repair
 from mindir.schema import PROTO, TENSORS, TUPLE
 
-MOST_MORE = 1 << 30  # bytes that all stages may have more than the file, weights aside
-MADE_AGAIN = ("Constant", "MakeTuple")  # in each stage that needs them: nothing that a stage hands on
+MOST_MORE = 1 << 30  # bytes by which all stages together may exceed the file, not counting weights
+MADE_AGAIN = ("Constant", "MakeTuple")  # copied to each stage that needs them, not passed on between stages
 
 
 def cut(shard, in_order=None):
     """Return the Plan that runs the shard.
 
     Stage k holds the nodes with k collectives before them, so collectives that don't wait for each other follow the
-    same stage. With `in_order` they stay in the model's order, too: None asks needs_order() of this shard alone. Nodes
-    that neither an output nor a collective needs are left out. Raises MindIRError, naming the node, for what can't be
-    cut.
+    same stage. With `in_order` they stay in the model's order, too; None stands for needs_order() of this shard alone.
+    Nodes that neither an output nor a collective needs are left out. Raises MindIRError, naming the node, for what
+    can't be cut.
     """
     net = Graph(shard.path, repair(shard).model)
     collectives = _checked_collectives(net)
@@ -43,7 +43,7 @@ def cut(shard, in_order=None):
     budget = 16 * sum(1 + len(inputs) for inputs in net.inputs.values()) + len(order)  # values in all stages
     size = os.path.getsize(net.path) + MOST_MORE  # the file's own: ByteSize() would write the weights once more
     steps: List[object] = []
-    for here in reversed(range(len(handed_on))):  # what a stage takes in, earlier stages have to hand on
+    for here in reversed(range(len(handed_on))):  # earlier stages have to pass on what a stage takes
         steps += reversed(exchanged[here])
         if not handed_on[here]:
             continue
@@ -72,7 +72,7 @@ def _is_stored(net, value):
 
 
 def _constant(net, value):
-    """Return, as an array, a weight or a constant that a collective takes or the graph gives: no stage makes it."""
+    """Return the array of a weight or a constant that a collective takes or that is an output: no stage computes it."""
     dtype, shape = net.kind[value]
     if value in net.parameters:
         data = values(net.path, net.parameters[value])
@@ -86,8 +86,8 @@ def _constant(net, value):
 def needs_order(shards):
     """Return whether the collectives of a set have to stay in the model's order.
 
-    They do where there are several groups of ranks, or a Send or Receive: in another order, ranks could wait for each
-    other in a circle. Among all ranks alone, each collective may come as soon as what it takes is there.
+    They do if there are several groups of ranks, or a Send or Receive: in another order, ranks could wait for each
+    other in a circle. If all are among all ranks, each collective may start as soon as its input is there.
     """
     collectives = [collective for shard in shards for collective in shard.collectives]
     groups = {collective.members for collective in collectives}
@@ -110,7 +110,7 @@ def _levels(net, collectives, in_order):
 
 
 def _needed(net, collectives, level, wanted, here):
-    """Return what makes the values `wanted` in stage `here`: parameters and nodes, and the values that come in."""
+    """Return what computes the values `wanted` in stage `here`: parameters and nodes, and the stage's inputs."""
     inside, inputs, todo = set(), set(), list(wanted)
     while todo:
         value = todo.pop()
@@ -129,7 +129,7 @@ def _needed(net, collectives, level, wanted, here):
 
 
 def _checked_collectives(net):
-    """Return {output: Collective}, a ReduceScatter that only an AllGather takes joined with it to one AllReduce."""
+    """Return {output: Collective}; a ReduceScatter that only an AllGather takes becomes one AllReduce with it."""
     for value, op in net.op.items():
         where = f"{net.path}: node {label(net.nodes[value])}"
         if op in ("Call", "Partial", "Switch") or not all(net.has(taken) for taken in net.inputs[value]):
@@ -167,7 +167,7 @@ def _stage(net, inside, inputs, outputs):
     )  # fmt: skip
     graph, names = model.graph, {value: f"in{index}" for index, value in enumerate(inputs)}
     graph.name = "stage"
-    for value in inputs:  # mindspore_lite shortens names at ':', so a stage has names of its own
+    for value in inputs:  # mindspore_lite shortens names at ':', so a stage's values get new names
         describe(graph.input.add(name=names[value]).tensor.add(), net.kind[value])
     primitives = {}
     for value in inside:
@@ -189,7 +189,7 @@ def _stage(net, inside, inputs, outputs):
 
 
 def _end_in_tuple(model, outputs, kinds):
-    """Make a tuple of these values what the model gives, as MindSpore does for a net with several outputs."""
+    """Let the model return a tuple of these values, as MindSpore does for a net with several outputs."""
     graph = model.graph
     model.primitives.add(name="MakeTuple:stage", op_type="MakeTuple")
     node = graph.node.add(input=outputs, output=["outputs"], name="outputs", op_type="REF::MakeTuple:stage")

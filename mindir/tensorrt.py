@@ -20,7 +20,7 @@ def check_tensorrt(shard):
         if collective.op not in HAS:
             raise MindIRError(f"{where} isn't one of {', '.join(HAS)}, which mindspore_lite's TensorRT has: {advice}")
         if not collective.world:
-            among = f"among {collective.where()}: mindspore_lite's TensorRT exchanges among all ranks whatever it says"
+            among = f"among {collective.among()}: mindspore_lite's TensorRT exchanges among all ranks whatever it says"
             raise MindIRError(f"{where} {among}: {advice}")
         if collective.reduction not in ("", "sum"):  # seen on two cards: the largest value came out as the sum
             raise MindIRError(f"{where} with {collective.reduction}: mindspore_lite's TensorRT only sums: {advice}")

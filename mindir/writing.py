@@ -1,4 +1,4 @@
-"""Stages and rewritten models written where an engine can build them from."""
+"""Write stages and rewritten models to where an engine can build them."""
 
 import os
 
@@ -30,13 +30,13 @@ def write(stage, shard, folder, name):
 def save(shard, folder):
     """Write the shard's model, as it was rewritten, to `folder` and return its path there.
 
-    The values of a large export stay where they are: a link in `folder` leads to them. Nothing that is there already
-    is written to or taken for it: MindIRError.
+    The values of a large export stay where they are: a link in `folder` leads to them. If its name is taken, nothing is
+    overwritten or used in its place: that is a MindIRError.
     """
     name, home = os.path.basename(shard.path), os.path.dirname(os.path.abspath(shard.path))
     path = os.path.join(folder, name)
     for tensor in shard.model.graph.parameter:
-        if tensor.doc_string.startswith(STORED_AS):  # converted, and then as the model says
+        if tensor.doc_string.startswith(STORED_AS):  # converted to the dtype that the model has now
             tensor.raw_data = bytes(values(shard.path, tensor))
             tensor.ClearField("external_data")
             tensor.ClearField("doc_string")
@@ -46,7 +46,7 @@ def save(shard, folder):
             _link(os.path.join(home, first), os.path.join(folder, first), taken=first == name)
         with open(f"{path}.new", "xb") as file:
             file.write(shard.model.SerializeToString())
-        os.rename(f"{path}.new", path)  # a link that has this name goes, too, and isn't followed
+        os.rename(f"{path}.new", path)  # a link with this name is removed, not followed
     except OSError as error:
         advice = f"{error.strerror}: set TMPDIR to a folder that can"
         raise MindIRError(f"{folder}: can't hold a copy of {shard.path}: {advice}") from None

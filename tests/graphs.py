@@ -16,7 +16,7 @@ def build(path, inputs, make):
     last = model.graph.node.add(name="outputs", output=["outputs"])
     net.node, net.op = last, "MakeTuple"
     values = make(net, *inputs)
-    net.give_all(*values)
+    net.set_results(*values)
     model.graph.output.add(name="outputs", denotation="Tuple").attr_info.CopyFrom(last.attribute[0])
     model.graph.output[0].attr_info.ClearField("name")
     net._arrange()

@@ -41,7 +41,7 @@ def softplus(net, x, beta, threshold):
     made = net.make("Softplus", scaled)
     made = made if beta == 1 else net.make("RealDiv", made, net.like(x, beta))
     if threshold >= 20:  # where the formula is x by then
-        return net.give(made)
+        return net.set_result(made)
     above = net.make("Greater", scaled, net.like(x, threshold), kind=("bool", net.shape(x)))
     return net.result("Select", above, x, made)
 
@@ -83,7 +83,7 @@ def prelu(net, x, weight):
 def log_sigmoid(net, x):
     """-log(1 + exp(-x)), and in a tuple what training takes."""
     made = net.make("Neg", net.make("Softplus", net.make("Neg", x)))
-    net.give_first(made) if isinstance(net.out, list) else net.give(made)
+    net.set_first_result(made) if isinstance(net.out, list) else net.set_result(made)
 
 
 @of("GLU", "GluExt")

@@ -82,7 +82,7 @@ def clamp(net, x, least=None, most=None):
     for op, bound in bounds[-1:]:
         net.result(op, x, operand(net, bound, dtype))
     if not bounds:
-        net.give(x)
+        net.set_result(x)
 
 
 @of("Hardtanh")
@@ -92,7 +92,7 @@ def hardtanh(net, x, least, most):
 
 @of("Contiguous", "Copy", "Identity", "ViewAs")
 def same(net, x, *_):
-    net.give(x)
+    net.set_result(x)
 
 
 @of("Cast")
@@ -100,7 +100,7 @@ def cast(net, x, _):
     """To the dtype that the file says of the result; the argument is a number of MindSpore's own."""
     dtype = net.out[0]
     if net.dtype(x) == dtype:
-        net.give(x)
+        net.set_result(x)
     else:
         net.result("Cast", x, Type(dtype))
 

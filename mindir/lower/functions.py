@@ -89,7 +89,7 @@ def count_nonzero(net, x, axis):
     rank = len(net.shape(x))
     there = net.make("NotEqual", x, net.like(x, 0), kind=("bool", net.shape(x)))
     whole = net.make("Cast", there, Type("int32"), kind=("int32", net.shape(x)))
-    net.give(net.cast(reduce(net, "ReduceSum", whole, net.axes(axis, rank), False), net.out[0]))
+    net.set_result(net.cast(reduce(net, "ReduceSum", whole, net.axes(axis, rank), False), net.out[0]))
 
 
 @of("Addbmm")
@@ -112,7 +112,7 @@ def diagonal(net, x, offset):
     offset, shape, dtype = int(net.number(offset)), net.fixed(x), net.numpy_dtype(net.dtype(x))
     if len(shape) == 1:
         size = shape[0] + abs(offset)
-        net.room((size, size))
+        net.check_size((size, size))
         if offset:
             net.refuse(f"beside the diagonal, by {offset}", "take the diagonal itself")
         wide = net.expand(net.reshape(x, (1, size)), (size, size))

@@ -57,13 +57,13 @@ def window(net, kernel, stride):
 
 def windows_of(net, x, kernel, stride, padding, many):
     """Return the kernel, the strides and the pads [(before, after)] of a pooling over the last `many` axes."""
-    kernel = last(net.ints(kernel), many)
+    kernel = last_axes(net.ints(kernel), many)
     given = net.known(stride)
-    stride = kernel if given is None or given == () else last(net.ints(stride), many)
-    return kernel, stride, [(count, count) for count in last(net.ints(padding), many)]
+    stride = kernel if given is None or given == () else last_axes(net.ints(stride), many)
+    return kernel, stride, [(count, count) for count in last_axes(net.ints(padding), many)]
 
 
-def last(numbers, many):
+def last_axes(numbers, many):
     return tuple(numbers) * many if len(numbers) == 1 else tuple(numbers)
 
 
@@ -75,24 +75,24 @@ def average_pool(net, x, kernel, stride, padding, ceil, include, divisor=None):
     if many == 2 and not any(net.ints(padding)) and not net.number(ceil):
         return net.result("AvgPool", x, **window(net, kernel, stride))
     found = windows_of(net, x, kernel, stride, padding, many)
-    return net.give(pooled(net, x, *found, ceil=bool(net.number(ceil)), counted=bool(net.number(include))))
+    return net.set_result(pooled(net, x, *found, ceil=bool(net.number(ceil)), counted=bool(net.number(include))))
 
 
 @of("MaxPoolWithMask", "MaxPoolWithIndices")
 def max_pool(net, x, kernel, stride, padding, dilation, ceil, *_):
     """(values, places); the places are refused where something takes them, as they aren't made."""
     if not any(net.ints(padding)) and set(net.ints(dilation)) == {1} and not net.number(ceil):
-        return net.give_first(net.make("MaxPool", x, kind=net.out[0], **window(net, kernel, stride)))
+        return net.set_first_result(net.make("MaxPool", x, kind=net.out[0], **window(net, kernel, stride)))
     found = windows_of(net, x, kernel, stride, padding, 2)
-    how = {"dilation": last(net.ints(dilation), 2), "ceil": bool(net.number(ceil))}
-    return net.give_first(pooled(net, x, *found, **how))
+    how = {"dilation": last_axes(net.ints(dilation), 2), "ceil": bool(net.number(ceil))}
+    return net.set_first_result(pooled(net, x, *found, **how))
 
 
 @of("AdaptiveAvgPool1D", "AdaptiveAvgPool3DExt", "AdaptiveMaxPool1D", "AdaptiveMaxPool2DExt")
 def adaptive_windows_of_all(net, x, _):
     many = {"1": 1, "2": 2, "3": 3}[net.op.replace("Ext", "")[-2]]
     made = adaptive(net, x, extreme if "Max" in net.op else mean, many)
-    net.give_first(made) if isinstance(net.out, list) else net.give(made)
+    net.set_first_result(made) if isinstance(net.out, list) else net.set_result(made)
 
 
 @of("AdaptiveAvgPool2DExt")
@@ -107,7 +107,7 @@ def pad(net, x, pads, value):
     if number == 0 and min(pads) >= 0:
         net.result("Pad", x, paddings=tuple(pairs(net, x, pads)))
     else:
-        net.give(filled(net, x, pairs(net, x, pads), number))
+        net.set_result(filled(net, x, pairs(net, x, pads), number))
 
 
 PADS = {"Reflection": "reflect", "Replication": "edge", "Circular": "circular"}
@@ -116,7 +116,7 @@ PADS = {"Reflection": "reflect", "Replication": "edge", "Circular": "circular"}
 @of(*(f"{name}Pad{many}D" for name in PADS for many in (1, 2, 3)))
 def pad_with_values(net, x, pads):
     mode = next(mode for name, mode in PADS.items() if net.op.startswith(name))
-    net.give(padded(net, x, mode, pairs(net, x, net.ints(pads))))
+    net.set_result(padded(net, x, mode, pairs(net, x, net.ints(pads))))
 
 
 def pairs(net, x, pads):

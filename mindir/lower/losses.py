@@ -9,24 +9,25 @@ RULES, of = rules()
 SUM, MEAN, NONE = 0, 1, 2  # reductions in 2.10's files; mint's are the names
 
 
-def given(net, value, reduction):
+def reduce_loss(net, value, reduction):
     """Make the node's result the values, their sum or their mean."""
     how = net.number(reduction)
     how = {"sum": SUM, "mean": MEAN, "none": NONE}.get(how, how)
     if how == NONE:
-        return net.give(value)
+        return net.set_result(value)
     axes = tuple(range(len(net.shape(value))))
-    return net.give(reduce(net, "ReduceMean" if how == MEAN else "ReduceSum", value, axes, False) if axes else value)
+    op = "ReduceMean" if how == MEAN else "ReduceSum"
+    return net.set_result(reduce(net, op, value, axes, False) if axes else value)
 
 
 @of("L1LossExt")
 def absolute(net, x, y, reduction):
-    given(net, net.make("Abs", net.make("Sub", x, y)), reduction)
+    reduce_loss(net, net.make("Abs", net.make("Sub", x, y)), reduction)
 
 
 @of("MSELossExt")
 def squared(net, x, y, reduction):
-    given(net, net.make("Square", net.make("Sub", x, y)), reduction)
+    reduce_loss(net, net.make("Square", net.make("Sub", x, y)), reduction)
 
 
 @of("SmoothL1Loss")
@@ -35,10 +36,10 @@ def smooth(net, x, y, beta, reduction):
     beta = float(net.number(beta))
     apart = net.make("Abs", net.make("Sub", x, y))
     if beta == 0:
-        return given(net, apart, reduction)
+        return reduce_loss(net, apart, reduction)
     small = net.make("Minimum", apart, net.like(x, beta))
     curved = net.make("Mul", net.make("Square", small), net.like(x, 0.5 / beta))
-    return given(net, net.make("Add", curved, net.make("Sub", apart, small)), reduction)
+    return reduce_loss(net, net.make("Add", curved, net.make("Sub", apart, small)), reduction)
 
 
 def weighed(net, value, weight):
@@ -54,7 +55,7 @@ def cross_entropy(net, x, y, weight, reduction):
     ]
     first = net.make("Mul", y, logs[0])
     second = net.make("Mul", net.make("Sub", one, y, kind=net._kind(y)), logs[1])
-    given(net, weighed(net, net.make("Neg", net.make("Add", first, second)), weight), reduction)
+    reduce_loss(net, weighed(net, net.make("Neg", net.make("Add", first, second)), weight), reduction)
 
 
 @of("BCEWithLogitsLoss")
@@ -66,7 +67,7 @@ def cross_entropy_of_logits(net, x, y, weight, positive, reduction):
         more = net.make("Mul", net.make("Sub", positive, one), y)
         log = net.make("Mul", net.make("Add", more, one), log)
     value = net.make("Add", net.make("Mul", net.make("Sub", one, y, kind=net._kind(y)), x), log)
-    given(net, weighed(net, value, weight), reduction)
+    reduce_loss(net, weighed(net, value, weight), reduction)
 
 
 @of("KLDiv")
@@ -74,9 +75,9 @@ def divergence(net, x, y, reduction, is_log):
     """y (log y - x), 0 where y is 0; exp(y) (y - x) where y is a logarithm."""
     if net.number(is_log):
         exp = net.make("Exp", y, base=-1.0, scale=1.0, shift=0.0)
-        return given(net, net.make("Mul", exp, net.make("Sub", y, x)), reduction)
+        return reduce_loss(net, net.make("Mul", exp, net.make("Sub", y, x)), reduction)
     log = net.make("Log", net.make("Maximum", y, net.like(y, 1e-37)))
-    return given(net, net.make("Mul", y, net.make("Sub", log, x)), reduction)
+    return reduce_loss(net, net.make("Mul", y, net.make("Sub", log, x)), reduction)
 
 
 @of("NLLLoss")
@@ -98,4 +99,4 @@ def likelihood(net, x, y, weight, reduction, ignored):
     if how != NONE:
         values = reduce(net, "ReduceSum", values, (0,), False)
         values = net.make("RealDiv", values, total) if how == MEAN else values
-    net.give_all(values, total)
+    net.set_results(values, total)

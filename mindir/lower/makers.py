@@ -13,8 +13,8 @@ def full(net, number, x=None):
         return net.result("OnesLike" if number else "ZerosLike", x)
     if min(shape, default=1) < 0:
         net.refuse(f"of the open shape {shape}", "export it with a fixed shape")
-    net.room(shape)
-    return net.give(np.full(shape, number, net.numpy_dtype(dtype)))
+    net.check_size(shape)
+    return net.set_result(np.full(shape, number, net.numpy_dtype(dtype)))
 
 
 @of("ZerosLikeExt", "Zeros", "ZerosLike")
@@ -34,20 +34,20 @@ def filled(net, _, number, *more):
 
 @of("Eye")
 def eye(net, rows, columns, _):
-    net.room(net.out[1])
-    net.give(np.eye(*net.numbers(rows, columns), dtype=net.numpy_dtype(net.out[0])))
+    net.check_size(net.out[1])
+    net.set_result(np.eye(*net.numbers(rows, columns), dtype=net.numpy_dtype(net.out[0])))
 
 
 @of("LinSpaceExt")
 def linspace(net, start, end, steps, *_):
-    net.room(net.out[1])
-    net.give(np.linspace(*net.numbers(start, end, steps)).astype(net.numpy_dtype(net.out[0])))
+    net.check_size(net.out[1])
+    net.set_result(np.linspace(*net.numbers(start, end, steps)).astype(net.numpy_dtype(net.out[0])))
 
 
 @of("Arange")
 def arange(net, start, end, step, *_):
-    net.room(net.out[1])
-    net.give(np.arange(*net.numbers(start, end, step)).astype(net.numpy_dtype(net.out[0])))
+    net.check_size(net.out[1])
+    net.set_result(np.arange(*net.numbers(start, end, step)).astype(net.numpy_dtype(net.out[0])))
 
 
 @of("OneHot")

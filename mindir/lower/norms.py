@@ -40,7 +40,7 @@ def batch_norm(net, x, gamma, beta, mean, var, training, _, epsilon):
     one = (1, count) + (1,) * (len(shape) - 2)
     gamma, beta, mean, var = (net.reshape(vector, one) for vector in (gamma, beta, mean, var))
     y = net.make("RealDiv", net.make("Sub", x, mean), root(net, var, epsilon))
-    net.give_all(net.make("Add", net.make("Mul", y, gamma), beta), mean, var)
+    net.set_results(net.make("Add", net.make("Mul", y, gamma), beta), mean, var)
 
 
 @of("LayerNormExt")
@@ -64,7 +64,7 @@ def group_norm(net, x, groups, gamma, beta, epsilon):
     one = (1, shape[1]) + (1,) * (len(shape) - 2)
     gamma, beta = given_or(net, gamma, 1, (shape[1],), dtype), given_or(net, beta, 0, (shape[1],), dtype)
     y = net.make("Mul", net.reshape(y, shape), net.reshape(gamma, one))
-    net.give_all(net.make("Add", y, net.reshape(beta, one)), net.reshape(mean, flat[:2]), net.reshape(var, flat[:2]))
+    net.set_results(net.make("Add", y, net.reshape(beta, one)), net.reshape(mean, flat[:2]), net.reshape(var, flat[:2]))
 
 
 @of("RmsNorm")
@@ -73,4 +73,4 @@ def rms_norm(net, x, gamma, epsilon):
     rank = len(net.shape(x))
     axes = tuple(range(rank - len(net.shape(gamma)), rank))
     scale = root(net, reduce(net, "ReduceMean", net.make("Square", x), axes, True), epsilon)
-    net.give_all(net.make("Mul", net.make("RealDiv", x, scale), gamma), net.make("Reciprocal", scale))
+    net.set_results(net.make("Mul", net.make("RealDiv", x, scale), gamma), net.make("Reciprocal", scale))

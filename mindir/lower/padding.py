@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mindir.lower.windows import pick
+from mindir.lower.windows import pick_places
 
 
 def places(mode, size, before, after):
@@ -20,7 +20,7 @@ def places(mode, size, before, after):
 def padded(net, x, mode, pairs):
     """Return x with (before, after) more values along each axis, by the value at its places; negative: fewer."""
     for axis, (before, after) in enumerate(pairs):
-        x = pick(net, x, axis, places(mode, net.fixed(x)[axis], before, after).tolist())
+        x = pick_places(net, x, axis, places(mode, net.fixed(x)[axis], before, after).tolist())
     return x
 
 
@@ -29,7 +29,7 @@ def filled(net, x, pairs, number):
     for axis, (before, after) in enumerate(pairs):
         if min(before, after) < 0:
             size = net.fixed(x)[axis]
-            x = pick(net, x, axis, range(max(-before, 0), size - max(-after, 0)))
+            x = pick_places(net, x, axis, range(max(-before, 0), size - max(-after, 0)))
             before, after = max(before, 0), max(after, 0)
         shape, dtype = net.fixed(x), net.dtype(x)
         ends = [

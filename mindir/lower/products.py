@@ -35,7 +35,7 @@ def dense(net, x, weight, bias=None):
     if shape.count(-1) > 1:  # not as MindSpore 2.0 has it, but as engines do
         made = net.make("MatMul", x, weight, kind=net.out, **transposes("MatMul", False, True))
         biased = bias and net.known(bias) is not None
-        return net.result("Add", made, bias) if biased else net.give(made)
+        return net.result("Add", made, bias) if biased else net.set_result(made)
     flat = rows_of(net, x)
     kind = net.dtype(x), (net.shape(flat)[0], net.shape(weight)[0])
     made = net.make("MatMul", flat, weight, kind=kind, **transposes("MatMul", False, True))

@@ -19,7 +19,7 @@ def result_reduced(net, op, x, axes, keep):
         more = {"skip_mode": False} if op == "ReduceSum" else {}
         net.result(op, x, tuple(axes), keep_dims=keep, **more)
     else:
-        net.give(x)  # a scalar
+        net.set_result(x)  # a scalar
 
 
 @of("ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum", "ReduceProd", "ReduceAll", "ReduceAny")
@@ -52,7 +52,7 @@ def spread(net, x, axis, correction, keep):
     mean, made = variance(net, x, axes, product(shape[index] for index in axes) - net.number(correction))
     made = net.make("Sqrt", made) if net.op.startswith("Std") else made
     if net.op.endswith("Mean"):
-        net.give_all(*(net.reshape(value, kind[1]) for value, kind in zip((made, mean), net.out)))
+        net.set_results(*(net.reshape(value, kind[1]) for value, kind in zip((made, mean), net.out)))
     else:
         net.result_reshaped(made)
 
@@ -80,7 +80,7 @@ def standard_deviation(net, x, axis, unbiased, keep):
     axes = net.axes(axis, len(net.shape(x)))
     count = count_along(net, x, axes) - bool(net.number(unbiased))
     mean, made = variance(net, x, axes, count)
-    net.give_all(*(net.reshape(value, kind[1]) for value, kind in zip((net.make("Sqrt", made), mean), net.out)))
+    net.set_results(*(net.reshape(value, kind[1]) for value, kind in zip((net.make("Sqrt", made), mean), net.out)))
 
 
 @of("LogSumExp")
@@ -124,7 +124,7 @@ def extreme(net, x, axis, keep):
     kinds = [("int32", shape), (dtype, shape)]
     both = net.make(op, x, kind=kinds, axis=axis, dimension=axis, keep_dims=keep)
     place, value = (net.make("TupleGetItem", both, index, kind=kind) for index, kind in enumerate(kinds))
-    net.give_all(value, net.cast(place, place_dtype))
+    net.set_results(value, net.cast(place, place_dtype))
 
 
 @of("ArgMaxExt", "ArgMinExt")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mindir.lower.windows import mix, pick
+from mindir.lower.windows import multiply_along, pick_places
 from mindir.rules import rules
 
 RULES, of = rules()
@@ -44,27 +44,27 @@ def resized(net, x, how, align, half, scales=None):
     scales = scales or (None,) * (len(shape) - 2)
     for axis, scale in zip(range(2, len(shape)), scales):
         if how is nearest:
-            x = pick(net, x, axis, nearest(shape[axis], wanted[axis], align, half, scale))
+            x = pick_places(net, x, axis, nearest(shape[axis], wanted[axis], align, half, scale))
         elif shape[axis] != wanted[axis] or scale not in (None, 1.0):
-            x = mix(net, x, axis, how(shape[axis], wanted[axis], align, half, scale))
+            x = multiply_along(net, x, axis, how(shape[axis], wanted[axis], align, half, scale))
     return x
 
 
 @of("ResizeNearestNeighborV2", "ResizeNearestNeighbor")
 def resize_nearest(net, x, _, align, half):
-    net.give(resized(net, x, nearest, *net.numbers(align, half)))
+    net.set_result(resized(net, x, nearest, *net.numbers(align, half)))
 
 
 @of("ResizeBilinearV2")
 def resize_linear(net, x, _, align, half):
-    net.give(resized(net, x, linear, *net.numbers(align, half)))
+    net.set_result(resized(net, x, linear, *net.numbers(align, half)))
 
 
 @of("UpsampleNearest1D", "UpsampleNearest2D", "UpsampleNearest3D")
 def upsample_nearest(net, x, _, scales):
-    net.give(resized(net, x, nearest, False, False, net.number(scales)))
+    net.set_result(resized(net, x, nearest, False, False, net.number(scales)))
 
 
 @of("UpsampleLinear1D", "UpsampleBilinear2D", "UpsampleTrilinear3D")
 def upsample(net, x, _, scales, align):
-    net.give(resized(net, x, linear, bool(net.number(align)), True, net.number(scales)))
+    net.set_result(resized(net, x, linear, bool(net.number(align)), True, net.number(scales)))

@@ -79,7 +79,7 @@ def squeeze(net, x, axis):
     if axes:
         net.result("Squeeze", x, axis=axes)
     else:
-        net.give(x)
+        net.set_result(x)
 
 
 @of("SqueezeView", "FlattenExt", "View", "ReshapeView", "Unsqueeze", "UnsqueezeView")
@@ -115,7 +115,7 @@ def tile(net, x, multiples):
 
 @of("Roll")
 def roll(net, x, shifts, axes):
-    net.give(rolled(net, x, net.number(shifts), net.number(axes)))
+    net.set_result(rolled(net, x, net.number(shifts), net.number(axes)))
 
 
 def rolled(net, x, shifts, axes):
@@ -148,4 +148,4 @@ def meshgrid(net, values, indexing):
             place = 1 - place
         one = tuple(size if index == place else 1 for index, size in enumerate(kind[1]))
         made.append(net.expand(net.reshape(value, one), kind[1]))
-    net.give_all(*made)
+    net.set_results(*made)

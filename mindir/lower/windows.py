@@ -9,7 +9,7 @@ import numpy as np
 from mindir.shapes import product
 
 
-def pick(net, x, axis, places):
+def pick_places(net, x, axis, places):
     """Return x with the values at these places along an axis, in their order."""
     shape = net.shape(x)
     if list(places) == list(range(shape[axis])):
@@ -18,21 +18,21 @@ def pick(net, x, axis, places):
     return net.make("Gather", x, np.array(places, np.int32), axis, kind=kind, batch_dims=0)
 
 
-def mix(net, x, axis, matrix):
+def multiply_along(net, x, axis, matrix):
     """Return x times the matrix (places, results) along an axis."""
     shape, results = net.fixed(x), matrix.shape[1]
     outer, inner = product(shape[:axis]), product(shape[axis + 1 :])
     flags = {"transpose_a": False, "transpose_b": False, "transpose_x1": False, "transpose_x2": False}
     matrix = np.ascontiguousarray(matrix, np.float32)
     flat = net.reshape(x, (outer, shape[axis], inner))
-    flat = net.reshape(swap(net, flat) if inner > 1 else flat, (outer * inner, shape[axis]))
+    flat = net.reshape(swap_last_axes(net, flat) if inner > 1 else flat, (outer * inner, shape[axis]))
     made = net.make("MatMul", flat, matrix, kind=(net.dtype(x), (outer * inner, results)), **flags)
     if inner > 1:
-        made = swap(net, net.reshape(made, (outer, inner, results)))
+        made = swap_last_axes(net, net.reshape(made, (outer, inner, results)))
     return net.reshape(made, (*shape[:axis], results, *shape[axis + 1 :]))
 
 
-def swap(net, x):
+def swap_last_axes(net, x):
     """Return x (a, b, c) as (a, c, b). By way of (1, a, c, b): an engine drops a Transpose that keeps the shape."""
     a, b, c = net.shape(x)
     wide = net.reshape(x, (a, b, c, 1))
@@ -45,7 +45,7 @@ def extreme(net, x, axis, windows):
     size = max(map(len, windows))
     places = [place for window in windows for place in (*window, *[window[-1]] * (size - len(window)))]
     shape = net.fixed(x)
-    made = pick(net, x, axis, places)
+    made = pick_places(net, x, axis, places)
     if size == 1:
         return made
     parts = (*shape[:axis], len(windows), size, *shape[axis + 1 :])
@@ -62,7 +62,7 @@ def mean(net, x, axis, windows, counts=None):
     for index, window in enumerate(windows):
         for place in window:
             matrix[place, index] += 1 / (counts[index] if counts else len(window))
-    return mix(net, x, axis, matrix)
+    return multiply_along(net, x, axis, matrix)
 
 
 def pool_windows(size, kernel, stride, before, after, dilation, ceil):

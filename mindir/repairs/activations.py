@@ -67,12 +67,12 @@ def rsqrt(net, x):
 @of("Sqrt")
 def square_root(net, x):
     if x not in net.positive:
-        net.give(root(net, x))
+        net.set_result(root(net, x))
 
 
 @of("Log")
 def log(net, x):
-    net.give(logarithm(net, x))
+    net.set_result(logarithm(net, x))
 
 
 @of("Mish")
@@ -105,7 +105,7 @@ def exp(net, x):
         net.refuse(f"of {net.dtype(x)}", "cast it to float32 first")
     if {**EXP, **net.attributes()} != EXP:
         net.refuse("with a base, a scale or a shift", "multiply and add before it")
-    net.give(exponential(net, x))
+    net.set_result(exponential(net, x))
 
 
 @of("Expm1")
@@ -174,13 +174,13 @@ def trunc(net, x):
         up = net.make("Maximum", net.make("Floor", x), net.like(x, 0))
         net.result("Add", up, net.make("Minimum", net.make("Ceil", x), net.like(x, 0)))
     else:
-        net.give(x)
+        net.set_result(x)
 
 
 @of("Floor", "Ceil")
 def whole_numbers(net, x):
     if not net.dtype(x).startswith(("float", "bfloat")):
-        net.give(x)
+        net.set_result(x)
 
 
 @of("IsNan")

@@ -26,19 +26,19 @@ def cast(net, x, *_):
         large = net.make("Mul", x, np.array(SPLITTER[narrow], np.float32))
         net.result("Sub", large, net.make("Sub", large, x))
     elif before == after:
-        net.give(x)
+        net.set_result(x)
     elif after == "bool":
-        x = x if before in ("float32", "int32") else to(net, x, "float32")
+        x = x if before in ("float32", "int32") else cast_to(net, x, "float32")
         net.result("NotEqual", x, net.like(x, 0))
     elif (before, after) in CASTS:
         net.result("Cast", x, Type(after))
     elif before in ("bool", "uint8") and after in ("int32", "uint8"):
-        net.result("Cast", to(net, x, "float32"), Type(after))
+        net.result("Cast", cast_to(net, x, "float32"), Type(after))
     else:
         net.refuse(f"from {before} to {after} isn't in mindspore_lite 2.0", "cast by way of float32 or int32")
 
 
-def to(net, x, dtype):
+def cast_to(net, x, dtype):
     return net.make("Cast", x, Type(dtype), kind=(dtype, net.shape(x)))
 
 
@@ -47,7 +47,7 @@ def equal(net, x, y):
     """Of truth values the engine has neither: of numbers."""
     if "bool" in (net.dtype(x), net.dtype(y)):
         op = "Equal" if net.op == "Equal" else "NotEqual"
-        net.result(op, to(net, x, "int32"), to(net, y, "int32"))
+        net.result(op, cast_to(net, x, "int32"), cast_to(net, y, "int32"))
 
 
 @of("FloorDiv")
@@ -65,7 +65,7 @@ def divide(net, x, y):
     if net.out[0] == "int32":
         net.result("FloorDiv", x, y)
     else:
-        net.result("RealDiv", to(net, x, "float32"), to(net, y, "float32"))
+        net.result("RealDiv", cast_to(net, x, "float32"), cast_to(net, y, "float32"))
 
 
 @of("Pow")
@@ -91,7 +91,7 @@ def whole_power(net, base, exponent):
     made = base
     for _ in range(int(number) - 2):
         made = net.make("Mul", made, base)
-    net.result("Mul", made, base) if number > 1 else net.give(base)
+    net.result("Mul", made, base) if number > 1 else net.set_result(base)
 
 
 @of("SquaredDifference")
@@ -129,11 +129,11 @@ def add_n(net, *values):
     """One sum after the other: the engine takes no value twice."""
     parts = [part for value in values for part in net.items.get(value, [value])]
     if any(part in net.tuples for part in parts):
-        net.refuse("of a tuple that is computed as the model runs")
+        net.refuse("of a tuple that is computed while the model runs")
     total = parts[0]
     for part in parts[1:-1]:
         total = net.make("Add", total, part)
-    net.result("Add", total, parts[-1]) if len(parts) > 1 else net.give(total)
+    net.result("Add", total, parts[-1]) if len(parts) > 1 else net.set_result(total)
 
 
 @of("Mul")

@@ -15,7 +15,7 @@ RULES, of = rules()
 def round_half_to_even(net, x, *_):
     """(x + 1.5 * 2^23) - 1.5 * 2^23 below 2^22: the engine rounds the last few values of a tensor in another way."""
     if not net.dtype(x).startswith("float"):
-        return net.give(x)
+        return net.set_result(x)
     large = net.like(x, 1.5 * 2**23)
     small = net.make("Less", net.make("Abs", x), net.like(x, 2**22), kind=("bool", net.shape(x)))
     return net.result("Select", small, net.make("Sub", net.make("Add", x, large), large), x)
@@ -26,14 +26,14 @@ def fill(net, _, value):
     dtype, shape = net.out
     if min(shape, default=1) < 0:
         net.refuse(f"of the open shape {shape}", "export it with a fixed shape")
-    net.room(shape)
-    net.give(np.full(shape, net.number(value), net.numpy_dtype(dtype)))
+    net.check_size(shape)
+    net.set_result(np.full(shape, net.number(value), net.numpy_dtype(dtype)))
 
 
 @of("LinSpace")
 def linspace(net, first, last, count):
     given = (np.reshape(number, -1)[0] for number in net.numbers(first, last))
-    net.give(np.linspace(*given, int(net.number(count))).astype(net.numpy_dtype(net.out[0])))
+    net.set_result(np.linspace(*given, int(net.number(count))).astype(net.numpy_dtype(net.out[0])))
 
 
 @of("IsInf")
@@ -48,7 +48,7 @@ def x_log_y(net, x, y):
     shape = net.out[1]
     zero = net.constant(np.zeros(shape, np.float32))
     log = net.make("Mul", x, logarithm(net, y), kind=(net.dtype(x), shape))
-    net.give(where(net, "Equal", net.expand(x, shape), zero, zero, log))
+    net.set_result(where(net, "Equal", net.expand(x, shape), zero, zero, log))
 
 
 @of("TruncateDiv", "TruncateMod")
@@ -61,7 +61,9 @@ def truncated(net, x, y):
         quotient = net.make("RealDiv", x, y, kind=(dtype, shape))
         up = net.make("Maximum", net.make("Floor", quotient), net.like(x, 0))
         made = net.make("Add", up, net.make("Minimum", net.make("Ceil", quotient), net.like(x, 0)))
-    net.give(made if net.op == "TruncateDiv" else net.make("Sub", x, net.make("Mul", made, y), kind=(dtype, shape)))
+    if net.op != "TruncateDiv":
+        made = net.make("Sub", x, net.make("Mul", made, y), kind=(dtype, shape))
+    net.set_result(made)
 
 
 @of("KLDivLoss")
@@ -71,18 +73,18 @@ def divergence(net, x, y):
     log = net.make("Log", net.make("Maximum", y, net.like(y, 1e-37)))
     value = net.make("Mul", y, net.make("Sub", log, x))
     if how == "none" or not shape:
-        return net.give(value)
+        return net.set_result(value)
     axes = tuple(range(len(shape)))
     total = reduce(net, "ReduceSum", value, axes, False)
     count = {"mean": product(shape), "batchmean": shape[0], "sum": 1}[how]
-    return net.give(total if count == 1 else net.make("RealDiv", total, net.like(x, count)))
+    return net.set_result(total if count == 1 else net.make("RealDiv", total, net.like(x, count)))
 
 
 @of("Trace")
 def trace(net, x):
     rows, columns = net.fixed(x)
     kept = net.make("Mul", x, np.eye(rows, columns, dtype=np.float32))
-    net.give(reduce(net, "ReduceSum", kept, (0, 1), False))
+    net.set_result(reduce(net, "ReduceSum", kept, (0, 1), False))
 
 
 @of("BitwiseXor")
@@ -108,6 +110,6 @@ def truth_values(net, *values):
     given["axis"] = given.get("axis", 0) % len(net.shape(parts[0]))
     both = net.make(net.op, *whole, kind=kinds, **given)
     items = [net.make("TupleGetItem", both, index, kind=kind) for index, kind in enumerate(kinds)]
-    return net.give_all(
+    return net.set_results(
         *(net.make("NotEqual", item, np.array(0, np.int32), kind=("bool", net.shape(item))) for item in items)
     )

@@ -28,9 +28,9 @@ def batch_norm(net, x, *four):
     y = net.make("RealDiv", net.make("Sub", x, mean), root)
     y = net.make("Add", net.make("Mul", y, scale), offset)
     if isinstance(net.out, list):
-        net.give_first(y)
+        net.set_first_result(y)
     else:
-        net.give(y)
+        net.set_result(y)
 
 
 @of("Conv2D")
@@ -39,7 +39,7 @@ def convolution(net, x, weight):
     given = net.attributes()
     group = given.get("group", given.get("groups", 1))
     if group > 1 and net.shape(weight)[1] != 1 and weight not in net.products.parameters:
-        net.refuse(f"of {group} groups with a weight that is computed as the model runs", "make it a Parameter")
+        net.refuse(f"of {group} groups with a weight that is computed while the model runs", "make it a Parameter")
 
 
 @of("Conv2DTranspose", "Conv2DBackpropInput")
@@ -60,7 +60,7 @@ def instance_norm(net, x, gamma, beta, *_):
     root = net.make("Sqrt", net.make("Add", square, net.like(x, epsilon)))
     one = (1, shape[1]) + (1,) * len(axes)
     y = net.make("Mul", net.make("RealDiv", net.make("Sub", x, average), root), net.reshape(gamma, one))
-    net.give_first(net.make("Add", y, net.reshape(beta, one)))
+    net.set_first_result(net.make("Add", y, net.reshape(beta, one)))
 
 
 @of("LRN")

@@ -20,15 +20,15 @@ def pad(net, x, pads, value=None):
     pairs = [(0, 0)] * (len(net.shape(x)) - len(found)) + found
     mode = given.get("mode", "constant")
     if mode != "constant":
-        return net.give(padded(net, x, mode, pairs))
+        return net.set_result(padded(net, x, mode, pairs))
     number = 0 if value is None or net.known(value) is None else np.reshape(net.number(value), -1)[0].item()
     plain = number == 0 and min(count for pair in pairs for count in pair) >= 0
     if plain and net.dtype(x) == "float32":
         return net.result("Pad", x, paddings=tuple(pairs))
-    return net.give(filled(net, x, pairs, number))
+    return net.set_result(filled(net, x, pairs, number))
 
 
 @of("MirrorPad")
 def mirror_pad(net, x, pads):
     pairs = np.reshape(net.number(pads), (-1, 2)).tolist()
-    net.give(padded(net, x, net.attributes()["mode"].lower(), pairs))
+    net.set_result(padded(net, x, net.attributes()["mode"].lower(), pairs))

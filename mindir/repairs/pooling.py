@@ -17,7 +17,7 @@ def pads_of(mode, pads, sizes, kernel, strides):
     return list(zip(pads[::2], pads[1::2]))
 
 
-def last(numbers, many):
+def last_axes(numbers, many):
     """Return what an attribute says of the last axes: a number for all of them, or one each."""
     return (numbers,) * many if isinstance(numbers, int) else tuple(numbers)[-many:]
 
@@ -26,19 +26,19 @@ def last(numbers, many):
 def pool_3d(net, x):
     """Of MaxPool3DWithArgmax the first item of (values, places) alone."""
     given, sizes = net.attributes(), net.fixed(x)[-3:]
-    kernel, strides = last(given.get("kernel_size", given.get("ksize")), 3), last(given["strides"], 3)
+    kernel, strides = last_axes(given.get("kernel_size", given.get("ksize")), 3), last_axes(given["strides"], 3)
     if given.get("divisor_override"):
         net.refuse("with a divisor", "multiply after it")
     if net.op == "MaxPool3DWithArgmax":
-        pads = [(pad, pad) for pad in last(given["pads"], 3)]
-        how = {"dilation": last(given["dilation"], 3)}
+        pads = [(pad, pad) for pad in last_axes(given["pads"], 3)]
+        how = {"dilation": last_axes(given["dilation"], 3)}
     else:
-        pads = pads_of(given.get("pad_mode", "VALID"), last(given.get("pad_list", 0), 6), sizes, kernel, strides)
+        pads = pads_of(given.get("pad_mode", "VALID"), last_axes(given.get("pad_list", 0), 6), sizes, kernel, strides)
         padded = given.get("pad_mode", "VALID").upper() == "PAD"
         counted = bool(given.get("count_include_pad", True)) and padded  # of "same", MindSpore counts what is there
         how = {"counted": counted if net.op == "AvgPool3D" else None}
     made = pooled(net, x, kernel, strides, pads, ceil=bool(given.get("ceil_mode", False)), **how)
-    net.give_first(made) if isinstance(net.out, list) else net.give(made)
+    net.set_first_result(made) if isinstance(net.out, list) else net.set_result(made)
 
 
 @of("AdaptiveAvgPool2D", "AdaptiveAvgPool3D", "AdaptiveMaxPool2D")
@@ -49,13 +49,14 @@ def adaptive_pool(net, x):
     if net.op == "AdaptiveAvgPool2D" and first[1][-2:] == (1, 1):
         return net.result("ReduceMean", x, (len(shape) - 2, len(shape) - 1), keep_dims=True)
     made = adaptive(net, x, extreme if "Max" in net.op else mean, many)
-    return net.give_first(made) if isinstance(net.out, list) else net.give(made)
+    return net.set_first_result(made) if isinstance(net.out, list) else net.set_result(made)
 
 
 @of("MaxPoolWithArgmaxV2")
 def max_pool(net, x):
     """Of (values, places) the first alone. Its pads are (1, 1, rows, columns)."""
     given = net.attributes()
-    kernel, strides, pads, dilation = (last(given[name], 2) for name in ("kernel_size", "strides", "pads", "dilation"))
+    names = ("kernel_size", "strides", "pads", "dilation")
+    kernel, strides, pads, dilation = (last_axes(given[name], 2) for name in names)
     how = {"dilation": dilation, "ceil": bool(given.get("ceil_mode", False))}
-    net.give_first(pooled(net, x, kernel, strides, [(pad, pad) for pad in pads], **how))
+    net.set_first_result(pooled(net, x, kernel, strides, [(pad, pad) for pad in pads], **how))

@@ -2,7 +2,7 @@
 
 from mindir.constants import Type
 from mindir.lower.reductions import count_along, variance
-from mindir.lower.sorting import top
+from mindir.lower.sorting import top_values
 from mindir.rules import rules
 from mindir.shapes import reduced
 
@@ -32,7 +32,7 @@ def write_axes_out(net, x, axis):
     if net.op == "ReduceMean" and net.dtype(x) != "float32":
         net.refuse(f"of {net.dtype(x)}, which mindspore_lite 2.0 rounds", "cast to float32 first")
     if not axes:
-        return net.result_reshaped(x) if net.out[1] != shape else net.give(x)
+        return net.result_reshaped(x) if net.out[1] != shape else net.set_result(x)
     whole = net.out[1] == reduced(shape, axes, keep)
     kind = net.out if whole else (net.out[0], reduced(shape, axes, keep))
     before, op, after = AROUND.get(net.op, (None, net.op, None))
@@ -57,7 +57,7 @@ def standard_deviation(net, x):
     axes = tuple(sorted({axis % rank for axis in axes})) or tuple(range(rank))
     count = count_along(net, x, axes) - bool(given.get("unbiased", True))
     mean, square = variance(net, x, axes, count)
-    net.give_all(*(net.reshape(value, kind[1]) for value, kind in zip((net.make("Sqrt", square), mean), net.out)))
+    net.set_results(*(net.reshape(value, kind[1]) for value, kind in zip((net.make("Sqrt", square), mean), net.out)))
 
 
 @of("Argmax", "Argmin")
@@ -91,7 +91,7 @@ def extreme_and_place(net, x):
     both = net.make("ArgMaxWithValue", value, kind=kinds, axis=axis, dimension=axis, keep_dims=keep)
     place, value = (net.make("TupleGetItem", both, index, kind=kind) for index, kind in enumerate(kinds))
     value = net.make("Neg", value) if least else value
-    net.give_all(*(net.reshape(result, kind[1]) for result, kind in zip((place, value), net.out)))
+    net.set_results(*(net.reshape(result, kind[1]) for result, kind in zip((place, value), net.out)))
 
 
 @of("CumSum")
@@ -102,7 +102,7 @@ def cumulative_sum(net, x, axis):
         if net.attributes().get("exclusive", False):
             net.result("Sub", x, x)
         else:
-            net.give(x)
+            net.set_result(x)
 
 
 @of("Sort")
@@ -110,4 +110,4 @@ def sort(net, x):
     """(values, places): TopK of all."""
     given = net.attributes()
     axis = int(given.get("axis", -1))
-    net.give_all(*top(net, x, net.fixed(x)[axis], axis, bool(given.get("descending", False)), net.out))
+    net.set_results(*top_values(net, x, net.fixed(x)[axis], axis, bool(given.get("descending", False)), net.out))

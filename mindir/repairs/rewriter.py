@@ -71,13 +71,13 @@ class EngineRewriter(Rewriter):
     def numpy_dtype(dtype):
         return COMPUTED_AS.get(dtype, dtype)
 
-    def see_constant(self, node):
+    def note_constant(self, node):
         """Refuse whole numbers that the dtype that the engine computes in can't hold."""
         value = next((attribute for attribute in node.attribute if attribute.name == "value"), None)
         tensor = value.tensors[0] if value is not None and value.type == TENSORS and len(value.tensors) == 1 else None
         dtype = DTYPES.get(tensor.data_type, "") if tensor is not None else ""
         if dtype in COMPUTED_AS and not tensor.raw_data:
-            self.keep(node)
+            self.remember_node(node)
         elif dtype in COMPUTED_AS:
             array = decode(value)
             if array is UNKNOWN:
@@ -85,7 +85,7 @@ class EngineRewriter(Rewriter):
             if dtype == "int64" and (array.astype(np.int32) != array).any():
                 self.op = "Constant"
                 self.refuse(BEYOND, "take smaller ones")
-        super().see_constant(node)
+        super().note_constant(node)
 
     def _settle(self, kept):
         """Give inputs, parameters and Constants the dtypes that the engine computes in."""

@@ -43,7 +43,7 @@ def reshape(net, x, shape):
         return None
     if 0 in net.out[1]:
         net.refuse(f"to the shape {net.out[1]}, which has no values")
-    if is_back(net, x):
+    if reuse_earlier_value(net, x):
         return None
     known = net.known(shape)
     told = net.ints(shape) if known is not UNKNOWN else None
@@ -87,7 +87,7 @@ def shape_of(net, x):
 @of("ExpandDims")
 def expand_dims(net, x, axis):
     """With an open dimension the engine's converter takes the axis as a tensor only."""
-    if is_back(net, x):
+    if reuse_earlier_value(net, x):
         return
     if not net.shape(x):
         net.result("Reshape", x, (1,))
@@ -95,7 +95,7 @@ def expand_dims(net, x, axis):
         net.result("ExpandDims", x, np.array(net.ints(axis)[0], np.int32))
 
 
-def is_back(net, x):
+def reuse_earlier_value(net, x):
     """Let the value that shape after shape has come back to stand for the result, and say whether it has.
 
     Where a net does nothing else, the engine's converter drops all of it, and what is left isn't built.
@@ -103,13 +103,13 @@ def is_back(net, x):
     first = net.first_shape.setdefault(net.node.output[0], net.first_shape.get(x, x))
     same = net.out is not None and net._kind(first) == net.out and net.out[1].count(-1) < 2 and 0 not in net.out[1]
     if same:
-        net.give(first)
+        net.set_result(first)
     return same
 
 
 @of("Squeeze")
 def squeeze(net, x, *_):
-    is_back(net, x)
+    reuse_earlier_value(net, x)
 
 
 @of("OnesLike", "ZerosLike")
@@ -117,15 +117,15 @@ def constant_like(net, x):
     number = int(net.op == "OnesLike")
     if min(net.shape(x), default=1) < 0 and net.dtype(x) == "float32":
         ones = ones_of(net, x)
-        return net.give(ones if number else net.make("Sub", ones, ones))
-    net.room(net.fixed(x))
-    return net.give(np.full(net.fixed(x), number, net.numpy_dtype(net.dtype(x))))
+        return net.set_result(ones if number else net.make("Sub", ones, ones))
+    net.check_size(net.fixed(x))
+    return net.set_result(np.full(net.fixed(x), number, net.numpy_dtype(net.dtype(x))))
 
 
 @of("Roll")
 def roll(net, x):
     given = net.attributes()
-    net.give(rolled(net, x, given["shift"], given["axis"]))
+    net.set_result(rolled(net, x, given["shift"], given["axis"]))
 
 
 @of("Split")

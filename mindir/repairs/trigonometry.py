@@ -50,7 +50,7 @@ def arctangent(net, x):
 def atan(net, x):
     """Of |x| > 1: by atan(x) = 2 atan(t), t = x / (1 + sqrt(1 + x^2)) <= 1; x of at most 1e8, so that x^2 is finite."""
     x = net.make("Maximum", net.make("Minimum", x, net.like(x, 1e8)), net.like(x, -1e8))
-    net.give(times(net, arctangent(net, half_angle(net, x)), net.like(x, 2)))
+    net.set_result(times(net, arctangent(net, half_angle(net, x)), net.like(x, 2)))
 
 
 def arcsine(net, x):
@@ -61,12 +61,12 @@ def arcsine(net, x):
 
 @of("Asin")
 def asin(net, x):
-    net.give(arcsine(net, x))
+    net.set_result(arcsine(net, x))
 
 
 @of("Acos")
 def acos(net, x):
-    net.give(net.make("Sub", net.like(x, math.pi / 2), arcsine(net, x), kind=net._kind(x)))
+    net.set_result(net.make("Sub", net.like(x, math.pi / 2), arcsine(net, x), kind=net._kind(x)))
 
 
 @of("Asinh")
@@ -74,21 +74,21 @@ def asinh(net, x):
     """sign(x) log(|x| + sqrt(x^2 + 1))."""
     size = net.make("Abs", x)
     log = logarithm(net, plus(net, size, root_of_1_and(net, times(net, x, x), 1)))
-    net.give(where(net, "Less", x, net.constant(net.like(x, 0)), net.make("Neg", log), log))
+    net.set_result(where(net, "Less", x, net.constant(net.like(x, 0)), net.make("Neg", log), log))
 
 
 @of("Acosh")
 def acosh(net, x):
     """log(x + sqrt(x^2 - 1))."""
     below = root(net, net.make("Sub", times(net, x, x), net.like(x, 1)))
-    net.give(logarithm(net, plus(net, x, below)))
+    net.set_result(logarithm(net, plus(net, x, below)))
 
 
 @of("Atanh")
 def atanh(net, x):
     """log((1 + x) / (1 - x)) / 2."""
     up, down = plus(net, x, net.like(x, 1)), net.make("Sub", net.like(x, 1), x, kind=net._kind(x))
-    net.give(times(net, logarithm(net, net.make("RealDiv", up, down)), net.like(x, 0.5)))
+    net.set_result(times(net, logarithm(net, net.make("RealDiv", up, down)), net.like(x, 0.5)))
 
 
 @of("Tan")

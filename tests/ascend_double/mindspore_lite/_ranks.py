@@ -144,7 +144,7 @@ class Ranks:
 
     def exchange(self, tag, collective, array):
         """Return this rank's result of a collective; `tag` tells it from any other that its group could be at."""
-        members, deadline = collective.over(self.size), time.monotonic() + self.timeout
+        members, deadline = collective.group_ranks(self.size), time.monotonic() + self.timeout
         if collective.detail and collective.op in ("Send", "Receive"):
             other, key = collective.peer(self.size), ("pair", members, collective.detail[1])
             if collective.op == "Receive":
