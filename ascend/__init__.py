@@ -8,7 +8,7 @@ table.py       a table read from its file, and the ranks in it
 check.py       what is wrong with a table
 forms.py       tables as other tools write them
 make.py        a table made of devices and addresses, or of other tables
-driver.py      what the driver says of this server's devices
+driver.py      what the driver says about this server's devices
 text.py        the text of a file, and where it isn't UTF-8
 """
 
@@ -16,7 +16,7 @@ import ranks
 
 
 class Refused(ranks.Stop):
-    """A rank table or a configuration that can't be right: the message says where, what and what to do. Status 2."""
+    """A rank table or a configuration is wrong: the message says where, what, and what to do. Status 2."""
 
     def __init__(self, message):
         super().__init__(ranks.REFUSED, message)

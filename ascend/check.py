@@ -1,8 +1,8 @@
 """What is wrong with a rank table: each problem by its JSON path.
 
-Every value in a table is a string. What is looked at is what CANN's guide to HCCL says of version 1.0, and of 1.2,
-which Atlas A3 has for SuperPods ("Rank table configuration", a page for each product); keys that it doesn't name are
-let through. Where the guide leaves something open, HCCL's own reader counts (topoinfo_ranktableConcise.cc in hcomm).
+Every value in a table is a string. The checks are those of CANN's guide to HCCL for version 1.0, and for 1.2, which
+Atlas A3 has for SuperPods ("Rank table configuration", a page for each product); keys that it doesn't name are let
+through. Where the guide leaves something open, HCCL's own reader decides (topoinfo_ranktableConcise.cc in hcomm).
 """
 
 import ipaddress
@@ -37,7 +37,7 @@ def _are_ips(text):
 
 
 def is_loopback(text):
-    """Return whether a server_id or an address is one that every machine has for itself, such as 127.0.0.1."""
+    """Return whether a server_id or an address is one by which every machine calls itself, such as 127.0.0.1."""
     return text.startswith("127.") and is_ip(text) or text in ("localhost", "::1")
 
 
@@ -77,7 +77,7 @@ def _text(found, owner, entry, key, needed=True):
     """Return the string entry[key] if it has its form, else None; add to `found` what is wrong with it."""
     advice, fits = FORMS[key]
     value = entry.get(key)
-    empty = not needed and key.endswith("device_ip") and value == ""  # as good as none, the guide says
+    empty = not needed and key.endswith("device_ip") and value == ""  # the same as none, the guide says
     if key not in entry or empty:
         if needed:
             found.append(f"{_at(owner, key)}: is missing: write {advice}")
@@ -103,7 +103,7 @@ def _objects(found, owner, entry, key):
 
 
 def _once(found, key, values, advice):
-    """Add to `found` what is twice in `values`, a list of (JSON path of the object that has the key, value)."""
+    """Add to `found` what appears twice in `values`, a list of (JSON path of the object that has the key, value)."""
     first = {}
     for owner, value in values:
         if value is not None and first.setdefault(value, owner) != owner:
@@ -142,7 +142,7 @@ def problems(table):
     if count and servers and int(count) != len(table["server_list"]):
         there = len(table["server_list"])
         found.append(f'server_count: "{count}", but server_list has {there}: write "{there}"')
-    # inside one server or SuperPod the devices don't need their network
+    # inside one server or SuperPod the devices don't need their network addresses
     needs_ip = len(pods) > 1 if pods else len(servers) > 1
 
     ranks_of, ips, super_ids = [], [], {}  # super_ids: {server_id: [(device's path, super_device_id)]}
@@ -196,7 +196,7 @@ def _rank_problems(found, servers, ranks_of):
     for owner, rank in everywhere:
         if rank and int(rank) >= len(everywhere):
             found.append(f'{owner}.rank_id: "{rank}", but there are {len(everywhere)} devices: {advice}')
-    if len(found) > before:  # any further problem would only follow from these
+    if len(found) > before:  # other problems would only follow from these
         return
     for (owner, _), ranks in zip(servers, ranks_of):
         numbers = sorted(int(rank) for _, rank in ranks if rank)

@@ -2,17 +2,17 @@
 
     python3 ascend/config.py config_file.ini
 
-mindspore_lite ignores what it doesn't know without a word: a misspelt rank_table_file is a job whose ranks never find
-each other. So sections and keys are compared with those that it reads: what looks like one of them is refused; what
-doesn't is a note, as a later version may have it. The grammar is that of its parser (config_file.cc): `[section]` or
-`key=value` on each line, split at the first =, comments on lines of their own that begin with #, quotes a part of the
-value, of two equal sections or keys the first counts.
+mindspore_lite silently ignores what it doesn't know: with a misspelt rank_table_file, ranks never find each other. So
+sections and keys are compared with those that it reads: one that looks like a misspelling is refused; any other is
+noted, as a later version may have it. The grammar is that of its parser (config_file.cc): `[section]` or `key=value`
+on each line, split at the first =; comments on lines of their own that begin with #; quotes are part of the value; of
+two equal sections or keys the first counts.
 """
 
 import os
 import sys
 
-if __name__ == "__main__":  # started by its path, Python looks for modules in this folder: in the suite's instead
+if __name__ == "__main__":  # started by its path, Python would look for modules in this folder instead of the suite's
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 import argparse
@@ -36,7 +36,7 @@ OPTIONS = (  # some of them; without ge. they would be others
     *("ge.externalWeight", "ge.inputShape", "ge.dynamicDims", "ge.dynamicNodeType", "ge.deterministic"),
     *("ge.exec.precision_mode", "ge.exec.hcclExecuteTimeOut", "ge.exec.staticMemoryPolicy", "ge.exec.rankTableFile"),
 )
-OTHERS = (  # sections of other providers and devices: what is in them isn't looked at, as quotes are right in some
+OTHERS = (  # sections of other providers and devices, which aren't checked, as quotes are right in some of them
     *("acl_build_options", "acl_init_options", "acl_option_cfg_param", "aoe_global_options", "aoe_tuning_options"),
     *("common_context", "execution_plan", "gpu_context", "inner_common", "ms_cache", "weight"),
 )
@@ -51,8 +51,8 @@ class Section(dict):
 
 
 def read(path):
-    """Return {section: {key: value}} of a configuration file. Raises Refused, with the line's number, where
-    mindspore_lite would skip what is written there or read something else than was meant."""
+    """Return {section: {key: value}} of a configuration file. Raises Refused, with the line's number, if mindspore_lite
+    would skip what is written there or read it differently than it was meant."""
     sections, section = {}, None
     for number, line in enumerate(text.read(path).split("\n"), 1):
         where, line = f"{path}:{number}: ", line.strip(" \t")
@@ -122,10 +122,10 @@ def notes(path):
 
 
 def options(path):
-    """Return what a configuration file says to mindspore_lite on Ascend, {section: {key: value}}, for config_dict.
+    """Return what mindspore_lite on Ascend reads in a configuration file, {section: {key: value}}, for config_dict.
 
-    rank_table_file is absolute. It is the whole file, as mindspore_lite doesn't see the first section of a file that
-    begins with a byte order mark. Raises Refused where it can't be used.
+    rank_table_file is made absolute. All of the file is returned, as mindspore_lite itself misses the first section of
+    a file that begins with a byte order mark. Raises Refused if it can't be used.
     """
     sections = {name: dict(section) for name, section in read(path).items() if name in KEYS or name in CANN}
     table_file = rank_table_file(path)
@@ -137,7 +137,7 @@ def options(path):
 def rank_table_file(path):
     """Return the absolute path of the rank table that the configuration file `path` names; "" if it names none.
 
-    A relative one is taken from the configuration file's own folder. Raises Refused where it can't be used.
+    A relative path begins in the configuration file's own folder. Raises Refused if it can't be used.
     """
     config = read(path)
     named = config.get("ascend_context", {}).get("rank_table_file", "")

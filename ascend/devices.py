@@ -1,15 +1,15 @@
-"""Device numbers: which device_id a process has to be given for a device that the rank table names.
+"""Device numbers: which device_id a process needs for a device that the rank table names.
 
-They are three things:
+A device has three numbers:
 
 - physical: the number on the whole server, which is in rank tables. HCCL asks the driver for the physical number of the
   process's device and compares (topoinfo_ranktableConcise.cc: "ranktable config devId[1],but local devId[3]").
-- the container's: the devices whose files are mounted, counted from 0 in the order of their physical numbers. Of a
-  server's 3 to 7, a container has 0 to 4 (measured on CANN in github.com/vllm-project/vllm-ascend, pull request 16256
-  and issue 16309; in issue 2618, with 4 and 7 mounted, HCCL wants 4 and 7 in the table). With all of them mounted, as
-  without a container, it is the physical one.
+- the container's: the devices whose files are mounted, counted from 0 in the order of their physical numbers. A
+  server's devices 3 to 7 are a container's 0 to 4 (measured on CANN in github.com/vllm-project/vllm-ascend, pull
+  request 16256 and issue 16309; in issue 2618, with 4 and 7 mounted, HCCL wants 4 and 7 in the table). With all of them
+  mounted, or without a container, it is the physical one.
 - the process's: the place in ASCEND_RT_VISIBLE_DEVICES, whose numbers are the container's (CANN's reference of
-  environment variables: "logical ID"); without the variable the container's. aclrtSetDevice takes it, and so does
+  environment variables: "logical ID"); without the variable it is the container's. aclrtSetDevice takes it, and so does
   mindspore_lite's context.ascend.device_id.
 """
 
@@ -31,7 +31,7 @@ def mounted():
 def visible(count):
     """Return the container's numbers, of `count`, that CANN lets this process see, in the process's order.
 
-    CANN reads the variable up to the first thing that isn't the number of a device: 1 of "1, 2", 1 and 3 of "1,3,8".
+    CANN reads the variable up to the first item that isn't a device's number: 1 in "1, 2", 1 and 3 in "1,3,8".
     """
     text = os.environ.get(VARIABLE, "")
     if not text:
@@ -44,8 +44,8 @@ def visible(count):
 def device_ids(ranks, name):
     """Return the device_id of each of this server's ranks, a list of int in the order given.
 
-    ranks: this server's, of table.ranks(); name: the table's file, for messages. Raises Refused, with both numbers,
-    where a rank's device isn't here or this process can't see it.
+    ranks: those of table.ranks() on this server; name: the table's file, for messages. Raises Refused, with both
+    numbers, if a rank's device isn't here or this process can't see it.
     """
     here = mounted()
     seen = visible(len(here))

@@ -30,8 +30,8 @@ def _answers(*command):
 def read_addresses(devices, conf=None):
     """Return {device: address} of the devices, a list of int.
 
-    From conf alone where it has them; without conf from /etc/hccn.conf and hccn_tool, which have to agree. Raises
-    Refused where a device has none, or who says which address of it that can't be right.
+    They are read from conf if it is given; otherwise from /etc/hccn.conf and hccn_tool, which have to agree. Raises
+    Refused if a device has none, or if an address can't be right, with the source of that address.
     """
     path = HCCN_CONF if conf is None else conf
     lines, lacks = _configured(path, conf is not None)
@@ -44,7 +44,7 @@ def read_addresses(devices, conf=None):
         if not said:
             raise Refused(
                 f"no address for device {device}: {path}: {lacks}; {command}: {last}: run as root, mount both into a "
-                "container, set it with hccn_tool, or take --no_device_ip where --help allows it"
+                "container, set it with hccn_tool, or give --no_device_ip where --help allows it"
             )
         for address, who in said:
             if not is_ip(address) or not int(ipaddress.ip_address(address)):

@@ -1,4 +1,4 @@
-"""Tables as other tools write them: recognized by what only they have, then named or converted to version 1.0."""
+"""Tables of other tools: recognized by keys that only they have, then named or converted to version 1.0."""
 
 import re
 
@@ -26,7 +26,7 @@ STATUS = {  # what a table says until every pod has its devices
 
 
 def foreign(table):
-    """Return the line that says which other tool's form a table has, "" if none: "KEY: what it is: what to do"."""
+    """Return a line that says which other tool's form a table has, "KEY: what it is: what to do"; "" if none."""
     if table.get("status") == "initializing":
         return f"status: {STATUS['initializing']}"
     for key, text in KEYS.items():
@@ -40,8 +40,8 @@ def foreign(table):
 def from_groups(table, name):
     """Return the servers of a table with group_list as version 1.0 lists them; the ranks are written into it.
 
-    Of pods, the ranks follow the numbers at the ends of their names (in the order listed, if one has none), in each pod
-    the devices' numbers, as HCCL sorts them; a lab's instances have their rank_id. Raises Refused by JSON path.
+    Ranks follow the numbers at the ends of the pods' names (the listed order, if one has none) and within a pod the
+    devices' numbers, as HCCL sorts them; a lab's instances have their rank_id. Raises Refused with the JSON path.
     """
     if table.get("status") != "completed":
         raise Refused(f"{name}: status: {STATUS['initializing']}")

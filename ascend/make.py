@@ -1,4 +1,4 @@
-"""Rank tables made: of one server's devices and their addresses, or of several servers' tables."""
+"""Make rank tables: from one server's devices and their addresses, or from several servers' tables."""
 
 import copy
 
@@ -12,7 +12,7 @@ def make(devices, addresses, server_id, super_device_ids=None, super_pod_id=None
     """Return the rank table of one server: its devices, a list of int, become ranks 0, 1, ... in the order given.
 
     addresses: {device: address}, {} for a table without them. super_device_ids: {device: SDID}, with super_pod_id the
-    name of the SuperPod, for version 1.2. Raises Refused where that makes no table that is right.
+    name of the SuperPod, for version 1.2. Raises Refused if the table wouldn't be right.
     """
     entries = []
     for rank, device in enumerate(devices):
@@ -35,7 +35,7 @@ def make(devices, addresses, server_id, super_device_ids=None, super_pod_id=None
 def convert(table, name):
     """Return another tool's table (group_list) as one of version 1.0; a table that is right already stays as it is.
 
-    name: its file, for messages. Raises Refused where it can't be converted, or the result isn't right.
+    name: its file, for messages. Raises Refused if it can't be converted, or if the result isn't right.
     """
     if not isinstance(table, dict) or "group_list" not in table or "server_list" in table:
         return checked(table, name)
@@ -47,8 +47,8 @@ def convert(table, name):
 def merge(tables):
     """Return one rank table with the servers of all, in the order given: each table's ranks follow the last one's.
 
-    SuperPods of one super_pod_id become one. Raises Refused where versions differ or the result isn't right, as
-    when a server is in two tables. The tables themselves, each of them right, stay as they are.
+    SuperPods with the same super_pod_id become one. Raises Refused if versions differ or the result isn't right, for
+    example when a server is in two tables. The tables have to be right, and aren't changed.
     """
     versions = sorted({table["version"] for table in tables})
     if len(versions) != 1:

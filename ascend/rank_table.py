@@ -11,7 +11,7 @@ It works from any folder. `--help` has the rest.
 import os
 import sys
 
-if __name__ == "__main__":  # started by its path, Python looks for modules in this folder: in the suite's instead
+if __name__ == "__main__":  # started by its path, Python would look for modules in this folder instead of the suite's
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 import argparse
@@ -24,7 +24,7 @@ from ascend.make import convert, make, merge
 
 
 def parse_devices(text):
-    """Return the devices, a list of int, that "0,1", "0-3,6" or, as hccl_tools.py has it, "[0,2)" stands for."""
+    """Return the devices, a list of int, in "0,1", "0-3,6" or, in the form of hccl_tools.py, "[0,2)"."""
     half_open = re.fullmatch(r"\[([0-9]{1,3}), *([0-9]{1,3})\)", text)
     if half_open:
         found = list(range(int(half_open.group(1)), int(half_open.group(2))))
@@ -56,7 +56,7 @@ def of_this_server(args):
 
 
 def parse_arguments():
-    """Return the arguments; raise Refused where they can't be right."""
+    """Return the arguments; raise Refused if they are wrong."""
 
     def refuse(message):
         raise Refused(f"{message} (rank_table.py --help)")

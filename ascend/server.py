@@ -23,7 +23,7 @@ def own_address():
     """Return the IPv4 address by which other machines know this one: that of its default route, or its only one."""
     here = addresses()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked, contextlib.suppress(OSError):
-        asked.connect(("192.0.2.1", 9))  # of UDP: sends nothing, but has a route chosen
+        asked.connect(("192.0.2.1", 9))  # with UDP this sends nothing, but chooses a route
         if asked.getsockname()[0] in here:
             return asked.getsockname()[0]
     if len(here) != 1:
@@ -43,7 +43,7 @@ def local_server(table, server_id=None):
     """Return the server_id of this machine in a table that is right.
 
     That is: the one given; else the only one; else the one that is this machine's address or name, has its host_ip, or
-    resolves to its address. Raises Refused where none is, or several are.
+    resolves to its address. Raises Refused if there is none, or more than one.
     """
     servers = {server["server_id"]: server.get("host_ip") for server in table["server_list"]}
     names = ", ".join(servers)

@@ -1,4 +1,4 @@
-"""A rank table read from its file, and the ranks in it: which device of which server is which rank."""
+"""Read a rank table from its file, and the ranks in it: which device of which server is which rank."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from ascend.text import read
 
 
 class Rank(NamedTuple):
-    """One rank of a table: device_id is the number on its server, device_ip "" where the table has none."""
+    """One rank of a table: device_id is the number on its server, device_ip is "" if the table has none."""
 
     rank_id: int
     server_id: str
@@ -19,7 +19,7 @@ class Rank(NamedTuple):
 
 
 def parse(path):
-    """Return what is in a JSON file; a key that an object has twice is noted in it under the key None."""
+    """Return the content of a JSON file; a key that an object has twice is noted in it under the key None."""
 
     def noted(pairs):
         keys = [key for key, _ in pairs]
@@ -48,7 +48,7 @@ def checked(table, name, more=""):
 
 
 def load(path):
-    """Return the rank table in a file, a dict; raise Refused where it can't be read or isn't right."""
+    """Return the rank table in a file, a dict; raise Refused if it can't be read or isn't right."""
     return checked(parse(path), path, f": python3 ascend/rank_table.py --check {path}")
 
 
@@ -78,5 +78,5 @@ def summary(table):
 
 def dumps(table):
     """Return the table as JSON with one line per device."""
-    text = json.dumps(table, indent=2)  # where a line break is never part of a string
+    text = json.dumps(table, indent=2)  # a line break is never part of a string here
     return re.sub(r"\{\n\s*([^][{}]*)\n\s*\}", lambda match: "{" + re.sub(r"\n\s*", " ", match.group(1)) + "}", text)

@@ -1,10 +1,10 @@
-"""The text of a file as people save it: UTF-8, with or without a byte order mark; anything else is refused."""
+"""Read a text file in UTF-8, with or without a byte order mark; refuse anything else."""
 
 import codecs
 
 from ascend import Refused
 
-MARKS = (  # the longer ones first: UTF-32's begins like UTF-16's
+MARKS = (  # the longer marks first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
     (codecs.BOM_UTF16_LE, "UTF-16"),
@@ -15,7 +15,7 @@ MARKS = (  # the longer ones first: UTF-32's begins like UTF-16's
 def read(path):
     """Return the text of a UTF-8 file, without its byte order mark, CR LF as LF.
 
-    Raises Refused where it can't be read or has another encoding: which one it seems to have, or line and byte.
+    Raises Refused if it can't be read or isn't UTF-8, with the encoding that it seems to have, or with line and byte.
     """
     try:
         with open(str(path), "rb") as file:

@@ -1,4 +1,4 @@
-"""Activations that a newer MindSpore has beside those of 2.0."""
+"""Activations that a newer MindSpore has in addition to those of 2.0."""
 
 from mindir.rules import rules
 
@@ -7,7 +7,7 @@ RULES, of = rules()
 
 @of("GeluExt")
 def gelu(net, x, approximate):
-    """GeLU is the formula with tanh; without it, x (1 + erf(x / sqrt 2)) / 2."""
+    """2.0's GeLU is the formula with tanh; otherwise x (1 + erf(x / sqrt 2)) / 2."""
     if net.number(approximate) in (1, "tanh"):
         return net.result("GeLU", x)
     inner = net.make("Add", net.make("Erf", net.make("Mul", x, net.like(x, 0.5**0.5))), net.like(x, 1))
@@ -17,7 +17,7 @@ def gelu(net, x, approximate):
 
 @of("LeakyReLUExt")
 def leaky_relu(net, x, slope):
-    """max(x, slope x), where the slope is at most 1."""
+    """max(x, slope x), if the slope is at most 1."""
     slope = net.number(slope)
     op = "Maximum" if slope <= 1 else "Minimum"
     net.result(op, x, net.make("Mul", x, net.like(x, slope)))
@@ -35,12 +35,12 @@ def elu(net, x, alpha):
 
 @of("SoftplusExt")
 def softplus(net, x, beta, threshold):
-    """log(1 + exp(beta x)) / beta; beyond the threshold, x, which that is by then."""
+    """log(1 + exp(beta x)) / beta; beyond the threshold just x, to which that is equal by then."""
     beta, threshold = net.numbers(beta, threshold)
     scaled = x if beta == 1 else net.make("Mul", x, net.like(x, beta))
     made = net.make("Softplus", scaled)
     made = made if beta == 1 else net.make("RealDiv", made, net.like(x, beta))
-    if threshold >= 20:  # where the formula is x by then
+    if threshold >= 20:  # if the formula is equal to x by then
         return net.set_result(made)
     above = net.make("Greater", scaled, net.like(x, threshold), kind=("bool", net.shape(x)))
     return net.result("Select", above, x, made)
@@ -81,7 +81,7 @@ def prelu(net, x, weight):
 
 @of("LogSigmoidExt", "LogSigmoid")
 def log_sigmoid(net, x):
-    """-log(1 + exp(-x)), and in a tuple what training takes."""
+    """-log(1 + exp(-x)), in a tuple with what training needs."""
     made = net.make("Neg", net.make("Softplus", net.make("Neg", x)))
     net.set_first_result(made) if isinstance(net.out, list) else net.set_result(made)
 

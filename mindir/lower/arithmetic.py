@@ -32,7 +32,7 @@ def muls(net, x, y):
 
 @of("Divs", "Div")
 def divide(net, x, y):
-    """A fraction for whole numbers as well, where 2.0's Div rounds."""
+    """A fraction for whole numbers, too, which 2.0's Div rounds."""
     arithmetic(net, "RealDiv", x, y)
 
 
@@ -97,7 +97,7 @@ def same(net, x, *_):
 
 @of("Cast")
 def cast(net, x, _):
-    """To the dtype that the file says of the result; the argument is a number of MindSpore's own."""
+    """To the dtype that the file says the result has; the argument is a number of MindSpore's own."""
     dtype = net.out[0]
     if net.dtype(x) == dtype:
         net.set_result(x)

@@ -1,11 +1,11 @@
-"""Derive primitives.tsv: what of each primitive's arguments in a newer MindSpore was an attribute in MindSpore 2.0.
+"""Derive primitives.tsv: which arguments of a newer MindSpore's primitives were attributes in MindSpore 2.0.
 
     python3 mindir/lower/derive.py NEWER/site-packages/mindspore 2.0.0/site-packages/mindspore
 
-Both are folders of installed packages, whose sources are read and not run. A primitive since MindSpore 2.3 takes all
-as arguments: in the generated ops/auto_generate/gen_ops_prim.py the inputs are those of `__call__`, and what was an
-attribute follows, in the order of `_set_prim_arg` in `__init__`. 2.0.0's ops/operations say which names both had there:
-`init_prim_io_names` and the arguments of `__init__`. What isn't derived so, as names differ, is in BY_HAND.
+Both are folders of installed packages, whose sources are read, not run. Since MindSpore 2.3 a primitive takes all as
+arguments: in the generated ops/auto_generate/gen_ops_prim.py, the inputs are those of `__call__`, and the former
+attributes follow in the order of `_set_prim_arg` in `__init__`. 2.0.0's ops/operations have the names that both had
+there: in `init_prim_io_names` and the arguments of `__init__`. BY_HAND has what can't be derived as names differ.
 """
 
 import ast
@@ -13,7 +13,7 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TYPES = {  # how the newer MindSpore makes the argument of what the user gave: its type in the table
+TYPES = {  # how the newer MindSpore makes the argument from what the user gave: its type in the table
     "dtype_to_type_id": "type",
     "to_kernel_size": "window",
     "to_strides": "window",
@@ -63,7 +63,7 @@ def newer(cls):
 
 
 def older(cls):
-    """Return the inputs, None where the class doesn't say them, and the attributes of a primitive of 2.0.0."""
+    """Return the inputs, None if the class doesn't name them, and the attributes of a primitive of 2.0.0."""
     init = function(cls, "__init__")
     names = None
     for call in calls(init, "init_prim_io_names") if init else []:
@@ -74,7 +74,7 @@ def older(cls):
 
 
 def derive(new, old):
-    """Return {primitive: (inputs, attributes) as in the table} for what both have, and the names of what differs."""
+    """Return {primitive: (inputs, attributes) as in the table} for those of both, and the names that differ."""
     made, differ = {}, []
     for name in sorted(set(new) & set(old)):
         if any(word in name for word in TRAINING) or name.startswith("_"):

@@ -1,4 +1,4 @@
-"""Write docs/primitives.md: the primitives that go through on CPU ranks and GPUs, by the version of the file.
+"""Write docs/primitives.md: the primitives that work on CPU ranks and GPUs, by the version of the file.
 
 python3 -m mindir.lower.document > docs/primitives.md
 """
@@ -29,7 +29,7 @@ comes as float32.
 
 
 def rows():
-    """Yield (primitive, in 2.0, in 2.3 to 2.10, CPU, GPU) for what goes through."""
+    """Yield (primitive, in 2.0, in 2.3 to 2.10, CPU, GPU) for each primitive that isn't refused."""
     known, on_gpus = KNOWN["cpu"], KNOWN["gpu"]
     for name in sorted({*known, *on_gpus, *ON_CPUS, *MADE_OF}, key=str.lower):
         newer = "as it is"

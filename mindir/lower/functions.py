@@ -1,4 +1,4 @@
-"""Functions of tensors that a newer MindSpore has and 2.0 hasn't, of those of 2.0."""
+"""Functions of tensors that only a newer MindSpore has, made of those of 2.0."""
 
 import math
 
@@ -50,7 +50,7 @@ def remainder_to_0(net, x, y):
 
 @of("DivMod", "DivMods")
 def divide(net, x, y, how):
-    """The fraction, rounded to 0 (1) or down (2)."""
+    """The fraction, rounded toward 0 (1) or down (2)."""
     how, dtype = net.number(how), net.out[0]
     if how is None:
         return arithmetic(net, "RealDiv", x, y)
@@ -61,7 +61,7 @@ def divide(net, x, y, how):
     x, y = operand(net, x, dtype), operand(net, y, dtype)
     if dtype.startswith(("float", "bfloat")):
         return net.result("Trunc", net.make("RealDiv", x, y))
-    return net.result("Div", x, y)  # of whole numbers it rounds to 0 in 2.0
+    return net.result("Div", x, y)  # 2.0's rounds whole numbers toward 0
 
 
 @of("LogAddExp")
@@ -94,7 +94,7 @@ def count_nonzero(net, x, axis):
 
 @of("Addbmm")
 def add_products(net, b, x, y, beta, alpha):
-    """beta b + alpha * the sum of x y over the stack."""
+    """beta b + alpha * the sum of the products x y over the stack."""
     beta, alpha = net.numbers(beta, alpha)
     made = reduce(net, "ReduceSum", multiply(net, x, y, inside=True), (0,), False)
     made = made if alpha == 1 else net.make("Mul", made, net.like(made, alpha))
@@ -108,7 +108,7 @@ def trace(net, x):
 
 @of("DiagExt")
 def diagonal(net, x, offset):
-    """A matrix with the vector beside its diagonal; of a matrix, what stands there."""
+    """A matrix with the vector on the diagonal that many places off; for a matrix, that diagonal."""
     offset, shape, dtype = int(net.number(offset)), net.fixed(x), net.numpy_dtype(net.dtype(x))
     if len(shape) == 1:
         size = shape[0] + abs(offset)
@@ -138,7 +138,7 @@ def swiglu(net, x, axis):
 
 @of("EmbeddingLookup")
 def lookup(net, table, indices, offset):
-    """Rows of the table; of an index outside of it, zeros: refused, as engines differ."""
+    """Rows of the table; an index outside of it would give zeros, but engines differ: an offset is refused."""
     if net.number(offset) != 0:
         net.refuse("with an offset", "take nn.Embedding")
     net.result("Gather", table, indices, 0, batch_dims=0)

@@ -80,7 +80,7 @@ def average_pool(net, x, kernel, stride, padding, ceil, include, divisor=None):
 
 @of("MaxPoolWithMask", "MaxPoolWithIndices")
 def max_pool(net, x, kernel, stride, padding, dilation, ceil, *_):
-    """(values, places); the places are refused where something takes them, as they aren't made."""
+    """(values, places); a node that takes the places is refused, as they aren't computed."""
     if not any(net.ints(padding)) and set(net.ints(dilation)) == {1} and not net.number(ceil):
         return net.set_first_result(net.make("MaxPool", x, kind=net.out[0], **window(net, kernel, stride)))
     found = windows_of(net, x, kernel, stride, padding, 2)
@@ -102,7 +102,7 @@ def adaptive_pool(net, x, _):
 
 @of("ConstantPadND")
 def pad(net, x, pads, value):
-    """The pads come in pairs, the last axis first."""
+    """The pads are pairs, the last axis first."""
     pads, number = net.ints(pads), net.number(value)
     if number == 0 and min(pads) >= 0:
         net.result("Pad", x, paddings=tuple(pairs(net, x, pads)))
@@ -120,6 +120,6 @@ def pad_with_values(net, x, pads):
 
 
 def pairs(net, x, pads):
-    """Return [(before, after), ...] for each axis, of a list that has the last axis's first."""
+    """Return [(before, after), ...] by axis, from a list with the last axis first."""
     found = [(pads[index], pads[index + 1]) for index in range(0, len(pads), 2)][::-1]
     return [(0, 0)] * (len(net.shape(x)) - len(found)) + found

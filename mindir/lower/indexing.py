@@ -1,4 +1,4 @@
-"""Parts of tensors: slices, rows by number, values where a mask says so."""
+"""Parts of tensors: slices, rows by number, values chosen by a mask."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Functions of a file, as `lazy_inline` and reused cells leave them, put where they are called."""
+"""Replace calls of a file's functions, which `lazy_inline` and reused cells leave, by the functions' nodes."""
 
 from mindir.errors import MindIRError
 from mindir.graph import label
@@ -12,11 +12,11 @@ def inline(path, model):
     if not functions:
         return
     nodes, graph, count = list(model.graph.node), model.graph, 0
-    todo, done, made = [(node, ()) for node in reversed(nodes)], [], {}  # (node, the functions that it came out of)
+    todo, done, made = [(node, ()) for node in reversed(nodes)], [], {}  # todo: (node, the functions that it is from)
     results = {}  # value of a call: the value that the function returned
     while todo:
         node, inside = todo.pop()
-        if node is None:  # behind a function's last node: inside is (the call's value, the result's)
+        if node is None:  # after a function's last node: `inside` is (the call's value, the result's)
             results[inside[0]] = results.get(inside[1], inside[1])
             continue
         node.input[:] = [results.get(name, name) for name in node.input]

@@ -1,4 +1,4 @@
-"""Losses: of each value, then their sum or mean."""
+"""Losses: one for each value, then their sum or mean."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ SUM, MEAN, NONE = 0, 1, 2  # reductions in 2.10's files; mint's are the names
 
 
 def reduce_loss(net, value, reduction):
-    """Make the node's result the values, their sum or their mean."""
+    """Let the values, their sum or their mean be the node's result."""
     how = net.number(reduction)
     how = {"sum": SUM, "mean": MEAN, "none": NONE}.get(how, how)
     if how == NONE:
@@ -60,7 +60,7 @@ def cross_entropy(net, x, y, weight, reduction):
 
 @of("BCEWithLogitsLoss")
 def cross_entropy_of_logits(net, x, y, weight, positive, reduction):
-    """(1 - y) x + (1 + (p - 1) y) log(1 + exp(-x)), with p the weight of what is right, 1 for none."""
+    """(1 - y) x + (1 + (p - 1) y) log(1 + exp(-x)), where p is the weight of positive examples, 1 by default."""
     one = net.like(x, 1)
     log = net.make("Softplus", net.make("Neg", x))
     if net.known(positive) is not None:

@@ -1,4 +1,4 @@
-"""What makes tensors of numbers alone: constants, once the shape is known."""
+"""Primitives that make tensors from numbers only: constants, if the shape is known."""
 
 import numpy as np
 

@@ -11,7 +11,7 @@ RULES, of = rules()
 
 
 def given_or(net, value, number, shape, dtype):
-    """Return the value, or a constant full of the number where it is None."""
+    """Return the value, or a constant full of the number if it is None."""
     if net.known(value) is None:
         return net.constant(np.full(shape, number, net.numpy_dtype(dtype)))
     return value

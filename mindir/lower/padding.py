@@ -1,4 +1,4 @@
-"""Padding: with numbers by Concat, with the values themselves by Gather, an axis after the other."""
+"""Padding: with numbers by Concat, with the values themselves by Gather, one axis after the other."""
 
 import numpy as np
 
@@ -6,26 +6,26 @@ from mindir.lower.windows import pick_places
 
 
 def places(mode, size, before, after):
-    """Return which place of an axis stands at each place of the padded one."""
+    """Return, for each place of the padded axis, the place whose value it gets."""
     wanted = np.arange(-before, size + after)
     if mode == "edge":
         return np.clip(wanted, 0, size - 1)
     if mode in ("circular", "wrap"):
         return wanted % size
-    period = 2 * size if mode == "symmetric" else max(2 * size - 2, 1)  # symmetric: the edge itself comes twice
+    period = 2 * size if mode == "symmetric" else max(2 * size - 2, 1)  # symmetric: the edge itself is repeated
     wanted = wanted % period
     return np.where(wanted < size, wanted, period - wanted - (mode == "symmetric"))
 
 
 def padded(net, x, mode, pairs):
-    """Return x with (before, after) more values along each axis, by the value at its places; negative: fewer."""
+    """Return x with (before, after) more values along each axis, taken from x; fewer if negative."""
     for axis, (before, after) in enumerate(pairs):
         x = pick_places(net, x, axis, places(mode, net.fixed(x)[axis], before, after).tolist())
     return x
 
 
 def filled(net, x, pairs, number):
-    """Return x with as many times the number before and after along each axis."""
+    """Return x padded with the number, (before, after) times along each axis."""
     for axis, (before, after) in enumerate(pairs):
         if min(before, after) < 0:
             size = net.fixed(x)[axis]

@@ -1,10 +1,10 @@
-"""Poolings of any kind, an axis after the other."""
+"""Poolings of any kind, one axis after the other."""
 
 from mindir.lower.windows import adaptive_windows, extreme, mean, pool_windows
 
 
 def pooled(net, x, kernel, strides, pads, dilation=None, ceil=False, counted=None):
-    """Return the maxima of windows over the last dimensions, or the means: `counted` says whether padding counts."""
+    """Return the maxima of windows over the last dimensions, or the means if `counted` says whether padding counts."""
     shape, many = net.fixed(x), len(kernel)
     for place in range(many):
         axis, (before, after) = len(shape) - many + place, pads[place]
@@ -23,7 +23,7 @@ def pooled(net, x, kernel, strides, pads, dilation=None, ceil=False, counted=Non
 
 
 def adaptive(net, x, step, many):
-    """Return a pooling to the result's shape: each window is what its share of the axis touches."""
+    """Return a pooling to the result's shape: a window is all values that its share of the axis touches."""
     shape = net.fixed(x)
     wanted = (net.out[0] if isinstance(net.out, list) else net.out)[1]
     for axis in range(len(shape) - many, len(shape)):

@@ -1,4 +1,4 @@
-"""Matrix products as torch has them: of vectors, of stacks that broadcast, of a layer with its bias."""
+"""Matrix products like torch's: of vectors, of stacks that broadcast, of a layer with its bias."""
 
 from mindir.lower.table import split
 from mindir.rules import rules
@@ -9,7 +9,7 @@ BIAS = {"data_format": "NCHW", "format": "NCHW"}
 
 
 def transposes(op, a, b):
-    """Return both flags under all the names that 2.0's MatMul and BatchMatMul have for them."""
+    """Return both flags, under all names that 2.0's MatMul and BatchMatMul have for them."""
     made = {"transpose_a": a, "transpose_b": b, "transpose_x1": a, "transpose_x2": b}
     return {**made, "adj_x1": a, "adj_x2": b} if op == "BatchMatMul" else made
 
@@ -75,7 +75,7 @@ def rows_of(net, x):
 
 
 def multiply(net, x, y, inside=False):
-    """Return x @ y as NumPy has it; where one product is all, and not `inside` of more, it is the node's result."""
+    """Return NumPy's x @ y; if it is a single product, and not `inside` a larger rule, it is the node's result."""
     dtype, x_shape, y_shape = net.dtype(x), net.shape(x), net.shape(y)
     if not x_shape or not y_shape:
         net.refuse("of a scalar", "multiply instead")
@@ -108,7 +108,7 @@ def _unflatten(net, value, shape):
 
 
 def _batch(net, a, b):
-    """Return what the leading dimensions broadcast to."""
+    """Return the shape that the leading dimensions broadcast to."""
     rank = max(len(a), len(b))
     a, b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
     return tuple(n if m == 1 else m if n == 1 or m > 1 else n for m, n in zip(a, b))

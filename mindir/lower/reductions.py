@@ -58,7 +58,7 @@ def spread(net, x, axis, correction, keep):
 
 
 def count_along(net, x, axes):
-    """Return how many values a reduction over the axes brings together, which must not be open."""
+    """Return how many values a reduction over the axes combines; refuse open dimensions."""
     sizes = [net.shape(x)[axis] for axis in axes]
     if min(sizes, default=1) < 0:
         net.refuse(f"over an open dimension of {net.shape(x)}", "export it with a fixed shape")
@@ -66,7 +66,7 @@ def count_along(net, x, axes):
 
 
 def variance(net, x, axes, count):
-    """Return the mean and the variance, which divides by `count`, with all dimensions kept."""
+    """Return the mean and the variance, a sum divided by `count`, with all dimensions kept."""
     mean = reduce(net, "ReduceMean", x, axes, True)
     squares = net.make("Square", net.make("Sub", x, mean))
     if count == product(net.shape(x)[axis] for axis in axes):

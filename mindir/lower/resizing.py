@@ -1,4 +1,4 @@
-"""Images and rows of another size: the nearest values are picked, the others are products with a matrix an axis."""
+"""Resize images and rows: pick the nearest values, or multiply by a matrix along each axis."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ RULES, of = rules()
 
 
 def sources(size, results, align, half, scale=None):
-    """Return where, along an axis, each result lies in the original. `scale`: how much larger the result was asked."""
+    """Return where, along an axis, each result is in the original. `scale`: how many times larger it should be."""
     wide = np.arange(results, dtype=np.float32)
     if align:
         return wide * np.float32((size - 1) / max(results - 1, 1))
@@ -18,7 +18,7 @@ def sources(size, results, align, half, scale=None):
 
 
 def nearest(size, results, align=False, half=False, scale=None):
-    """Return the place of each result."""
+    """Return the place of each result's nearest value."""
     if half and not align:  # half a pixel on, and down
         found = np.floor(sources(size, results, align, half, scale) + np.float32(0.5))
     else:
@@ -28,7 +28,7 @@ def nearest(size, results, align=False, half=False, scale=None):
 
 
 def linear(size, results, align, half, scale=None):
-    """Return the matrix (size, results) of linear interpolation."""
+    """Return the matrix (size, results) for linear interpolation."""
     at = np.clip(sources(size, results, align, half, scale), 0, size - 1)
     low = np.floor(at).astype(int)
     matrix = np.zeros((size, results))

@@ -1,4 +1,4 @@
-"""What changes shapes: views, splits, stacks."""
+"""Primitives that change shapes: views, splits, stacks."""
 
 from mindir.constants import UNKNOWN
 from mindir.lower.table import split as by_table
@@ -23,7 +23,7 @@ def parts(net, x, axis, kinds, result=True):
 
 @of("Split", "SplitTensor", "SplitTensorView", "SplitWithSize", "SplitWithSizeView", "Chunk", "ChunkView")
 def split(net, x, *args):
-    """The axis is the last argument, but for Split's; how many parts of what size, the file says of the result."""
+    """The axis is the last argument, except Split's; the parts and their sizes are those of the file's result."""
     parts(net, x, int(net.number(args[0] if net.op == "Split" else args[-1])), net.out)
 
 
@@ -96,7 +96,7 @@ def broadcast(net, x, *_):
 
 @of("RepeatInterleaveInt")
 def repeat_interleave(net, x, repeats, axis, *_):
-    """Each of the values along an axis `repeats` times: Tile along a dimension of its own."""
+    """Each of the values along an axis `repeats` times: Tile along a new dimension."""
     repeats, axis = net.numbers(repeats, axis)
     shape = net.fixed(x)
     if axis is None:
@@ -138,7 +138,7 @@ def rolled(net, x, shifts, axes):
 
 @of("Meshgrid")
 def meshgrid(net, values, indexing):
-    """Each vector along an axis of its own, broadcast to all."""
+    """Each vector along its own axis, broadcast to all of them."""
     vectors, order = net.items.get(values, ()), net.number(indexing)
     if not vectors or min(min(kind[1]) for kind in net.out) < 0:
         net.refuse("of an open shape", "export it with a fixed shape")

@@ -1,4 +1,4 @@
-"""What TopK makes: sorted values and their places, along the last axis."""
+"""Made with TopK: sorted values and their places, along the last axis."""
 
 from mindir.constants import Type
 from mindir.rules import rules

@@ -1,4 +1,4 @@
-"""The table of primitives that MindSpore 2.0 has, too: primitives.tsv, made by derive.py."""
+"""The table of newer primitives that MindSpore 2.0 has, too: primitives.tsv, made by derive.py."""
 
 import os
 
@@ -12,7 +12,7 @@ ENUMS = {  # numbers for names, from include/mindspore/ops/include/op_enum.h of 
 
 
 def read():
-    """Return {primitive: (names of inputs, [(attribute, type)])}; "*" for inputs: nothing of it has changed."""
+    """Return {primitive: (names of inputs, [(attribute, type)])}; "*" for inputs: it hasn't changed."""
     table = {}
     with open(os.path.join(os.path.dirname(__file__), "primitives.tsv")) as file:
         for line in file:
@@ -24,7 +24,7 @@ def read():
 
 
 def read_names(file):
-    """Return the names in a file beside this one, a line each."""
+    """Return the names in a file beside this one, one per line."""
     with open(os.path.join(os.path.dirname(__file__), file)) as lines:
         return {line.strip() for line in lines if not line.startswith("#")}
 
@@ -33,21 +33,21 @@ TABLE = read()
 
 
 def by_table(net, *args):
-    """Make the node's arguments behind the inputs attributes."""
+    """Turn the node's arguments after its inputs into attributes."""
     if TABLE[net.op][1]:
         given, inputs = split(net, *args)
         net.result(net.op, *inputs, **given)
 
 
 def split(net, *args):
-    """Return the node's attributes, {name: Python value}, and the inputs that stay."""
+    """Return the node's attributes, {name: Python value}, and the inputs that remain."""
     inputs, attributes = TABLE[net.op]
     given = {}
     for (name, kind), value in zip(attributes, args[len(inputs) :]):
         found = net.number(value)
         if kind == "type":
             found = Type((net.out[0] if isinstance(net.out, list) else net.out)[0])
-        elif kind == "window":  # two numbers, four in 2.0: of N and C, too
+        elif kind == "window":  # two numbers; in 2.0 four, with N's and C's
             found = (1, 1) + (tuple(found) if len(found) == 2 else tuple(found) * 2)
         elif kind:
             if found not in ENUMS.get(kind, ()):

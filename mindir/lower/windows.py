@@ -1,6 +1,6 @@
-"""Steps along one axis that are the same for all values: picked places, sums by a matrix, extremes of windows.
+"""Operations along one axis: pick places, multiply by a matrix, take extremes of windows.
 
-Poolings, paddings and resizings of all kinds are made of them, an axis after the other: a window's maximum is that of
+Poolings, paddings and resizings of all kinds are made of them, one axis after the other: a window's maximum is that of
 its rows' maxima, and a mean or a linear interpolation is a product with a constant matrix.
 """
 
@@ -33,7 +33,7 @@ def multiply_along(net, x, axis, matrix):
 
 
 def swap_last_axes(net, x):
-    """Return x (a, b, c) as (a, c, b). By way of (1, a, c, b): an engine drops a Transpose that keeps the shape."""
+    """Return x (a, b, c) as (a, c, b), through (1, a, c, b): an engine drops a Transpose that keeps the shape."""
     a, b, c = net.shape(x)
     wide = net.reshape(x, (a, b, c, 1))
     turned = net.make("Transpose", wide, (3, 0, 2, 1), kind=(net.dtype(x), (1, a, c, b)))
@@ -57,7 +57,7 @@ def extreme(net, x, axis, windows):
 
 
 def mean(net, x, axis, windows, counts=None):
-    """Return the sum of each window along an axis by its count: how many places it has, unless counts are given."""
+    """Return the sum of each window along an axis divided by its count, which is its size unless counts are given."""
     matrix = np.zeros((net.fixed(x)[axis], len(windows)))
     for index, window in enumerate(windows):
         for place in window:
@@ -66,7 +66,7 @@ def mean(net, x, axis, windows, counts=None):
 
 
 def pool_windows(size, kernel, stride, before, after, dilation, ceil):
-    """Return the windows of a pooling along an axis, places that are there only, and how many each has with padding."""
+    """Return the windows of a pooling along an axis, without padding, and how many places each has with padding."""
     whole = size + before + after - dilation * (kernel - 1) - 1
     count = (-(-whole // stride) if ceil else whole // stride) + 1
     if ceil and (count - 1) * stride >= size + before:

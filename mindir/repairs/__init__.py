@@ -1,7 +1,7 @@
-"""What mindspore_lite 2.0.0 computes wrongly, hangs on or hasn't, made of what it computes right; the rest refused.
+"""Rewrite what mindspore_lite 2.0.0 lacks, hangs on or computes wrongly to what it computes right; refuse the rest.
 
-The files beside this one have a function for each such primitive, known.tsv and known_gpu.tsv the primitives that tests
-have seen right: of lowered files, no others go through. The repairs are for files of every version.
+The files beside this one have a function for each such primitive; known.tsv and known_gpu.tsv have the primitives that
+tests found to be right: in lowered files, all others are refused. The repairs are for files of every version.
 """
 
 from mindir.errors import understood
@@ -36,14 +36,14 @@ ON_GPUS = {
     **products.PARTED,
     **erf.RULES,
     "Transpose": shapes.transpose,
-}  # what both get wrong, as both read a file
+}  # what both engines get wrong, as they read files in the same way
 
 
 def repair(shard, back_end="cpu"):
     """Rewrite the shard's model in place for mindspore_lite 2.0.0, on "cpu" or "gpu"; return the shard.
 
-    Raises MindIRError, naming the node, for what that computes wrongly and what isn't made of anything else here; the
-    model is as it was then.
+    Raises MindIRError, naming the node, for what it computes wrongly and what can't be rewritten here; the model is
+    then left as it was.
     """
     types.check(shard, back_end)
     on_cpu = back_end == "cpu"

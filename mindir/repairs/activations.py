@@ -13,11 +13,11 @@ EXP = {"base": -1.0, "scale": 1.0, "shift": 0.0}
 
 
 def exponential(net, x, times=1):
-    """Return times exp(x), as the square of exp(x / 2); times is 1 or 0.5.
+    """Return times * exp(x), as the square of exp(x / 2); times is 1 or 0.5.
 
-    The engine's exp(x) is exp(88) from x = 88 on and for NaN, which makes inf of both here: the larger of that and x,
-    which is never larger, is NaN again. And it is too large by 1.8e-7 for each log 2 in x, as it has that with six
-    digits: 2.4e-7 less of x is what comes closest.
+    The engine's exp(x) is exp(88) from x = 88 on and for NaN, so both would be inf here: the larger of that and x,
+    which is never larger, is NaN again. And it is too large by 1.8e-7 for each log 2 in x, as it has log 2 to six
+    digits: taking 2.4e-7 less of x comes closest.
     """
     root = net.make("Exp", net.make("Mul", x, net.like(x, 0.5 - 2**-23)), **EXP)
     square = net.make("Mul", root if times == 1 else net.make("Mul", root, net.like(x, times)), root)
@@ -41,13 +41,13 @@ def logarithm(net, x):
     above = net.make("Select", net.make("Less", x, net.like(x, np.inf), kind=mask), log, x, kind=net._kind(x))
     is_zero = net.make("Equal", x, zero, kind=mask)
     is_zero = net.make("Cast", is_zero, Type("float32"), kind=("float32", net.shape(x)))
-    below = net.make("Mul", is_zero, net.like(x, -np.inf))  # NaN where it is 0 times that
+    below = net.make("Mul", is_zero, net.like(x, -np.inf))  # 0 times that is NaN
     return net.make("Select", net.make("Greater", x, zero, kind=mask), above, below, kind=net._kind(x))
 
 
 @of("GeLU")
 def gelu(net, x):
-    """MindSpore's is the formula with tanh, the engine's the one with erf. (1 + tanh(z)) / 2 = sigmoid(2 z)."""
+    """MindSpore's is the formula with tanh, the engine's that with erf. (1 + tanh(z)) / 2 = sigmoid(2 z)."""
     inner = net.make("Add", net.make("Mul", net.make("Square", x), net.like(x, 0.044715)), net.like(x, 1))
     inner = net.make("Mul", net.make("Mul", x, inner), net.like(x, 2 * math.sqrt(2 / math.pi)))
     net.result("Mul", x, net.make("Sigmoid", inner))
@@ -77,7 +77,7 @@ def log(net, x):
 
 @of("Mish")
 def mish(net, x):
-    """x tanh(log(1 + exp(x))) = x (1 - 2 / ((1 + exp(x))^2 + 1)); exp of at most 20, where that is 1."""
+    """x tanh(log(1 + exp(x))) = x (1 - 2 / ((1 + exp(x))^2 + 1)); exp of at most 20, where the factor is 1."""
     exp = exponential(net, net.make("Minimum", x, net.like(x, 20)))
     square = net.make("Square", net.make("Add", exp, net.like(x, 1)))
     below = net.make("RealDiv", net.like(x, 2), net.make("Add", square, net.like(x, 1)))
@@ -100,7 +100,7 @@ def tanh(net, x):
 
 @of("Exp")
 def exp(net, x):
-    """Of x alone: with another scale than 1, which MindSpore doesn't write, the engine's is wrong."""
+    """Only of x: with a scale other than 1, which MindSpore doesn't write, the engine's is wrong."""
     if not net.dtype(x).startswith(("float", "bfloat")):
         net.refuse(f"of {net.dtype(x)}", "cast it to float32 first")
     if {**EXP, **net.attributes()} != EXP:
@@ -120,7 +120,7 @@ def erf_from_1(net, x):
 
 @of("Sinh", "Cosh")
 def hyperbolic(net, x):
-    """exp(x) / 2 -+ exp(-x) / 2, which is a number for an x of 89, too."""
+    """exp(x) / 2 -+ exp(-x) / 2, which is finite for an x of 89, too."""
     up, down = exponential(net, x, 0.5), exponential(net, net.make("Neg", x), 0.5)
     net.result("Sub" if net.op == "Sinh" else "Add", up, down)
 
@@ -132,7 +132,7 @@ def softsign(net, x):
 
 @of("Softplus")
 def softplus(net, x):
-    """log(1 + exp(x)): the engine's is 88 from x = 88 on, and for NaN, which Maximum gives where it comes second."""
+    """log(1 + exp(x)): the engine's is 88 from x = 88 on, and for NaN, which Maximum keeps as its second input."""
     net.result("Maximum", net.make("Softplus", x), x)
 
 
@@ -199,7 +199,7 @@ def celu(net, x):
 
 @of("PReLU")
 def prelu(net, x, slope):
-    """max(x, 0) + slope min(x, 0): of open shapes the engine's fails, of a slope that is computed it may."""
+    """max(x, 0) + slope min(x, 0): the engine's fails with open shapes, and may with a computed slope."""
     if min(net.shape(x), default=1) >= 0 and (slope in net.products.parameters or net.known(slope) is not UNKNOWN):
         return
     rank, zero = len(net.shape(x)), net.like(x, 0)
@@ -219,7 +219,7 @@ def hard_shrink(net, x):
 
 @of("SoftShrink")
 def soft_shrink(net, x):
-    """x less its part between -lambda and lambda."""
+    """x without its part between -lambda and lambda."""
     bound = net.attributes().get("lambd", 0.5)
     net.result("Sub", x, net.make("Maximum", net.make("Minimum", x, net.like(x, bound)), net.like(x, -bound)))
 

@@ -8,7 +8,7 @@ from mindir.rules import rules
 RULES, of = rules()
 
 
-CASTS = {  # (from, to) that the engine has
+CASTS = {  # (from, to) that the engine can do
     ("bool", "float32"), ("bool", "int32"), ("float32", "int32"), ("float32", "uint8"), ("int32", "float32"),
     ("uint8", "float32"),
 }  # fmt: skip
@@ -17,7 +17,7 @@ SPLITTER = {"float16": 2.0**13 + 1, "bfloat16": 2.0**16 + 1}
 
 @of("Cast")
 def cast(net, x, *_):
-    """The engine has but a few, and computes float16 as float32: what is cast to it is rounded here.
+    """The engine has only a few, and computes float16 as float32: a cast to float16 is rounded here.
 
     y = c x, y - (y - x) for c = 2^s + 1 leaves the upper 24 - s bits of x (Veltkamp; Dekker 1971).
     """
@@ -44,7 +44,7 @@ def cast_to(net, x, dtype):
 
 @of("Equal", "NotEqual", "LogicalXor")
 def equal(net, x, y):
-    """Of truth values the engine has neither: of numbers."""
+    """The engine has neither for truth values, only for numbers."""
     if "bool" in (net.dtype(x), net.dtype(y)):
         op = "Equal" if net.op == "Equal" else "NotEqual"
         net.result(op, cast_to(net, x, "int32"), cast_to(net, y, "int32"))
@@ -52,14 +52,14 @@ def equal(net, x, y):
 
 @of("FloorDiv")
 def floor_divide(net, x, y):
-    """Of whole numbers the engine's rounds to 0: what FloorMod leaves is divided without a rest."""
+    """The engine's rounds whole numbers toward 0: subtract FloorMod first, so that nothing has to be rounded."""
     if net.dtype(x) == "int32":
         net.result("FloorDiv", net.make("Sub", x, net.make("FloorMod", x, y)), y)
 
 
 @of("Div", "RealDiv")
 def divide(net, x, y):
-    """Of whole numbers in MindSpore 2.0: Div rounds to 0, as the engine's FloorDiv does."""
+    """For whole numbers, MindSpore 2.0's Div rounds toward 0, as the engine's FloorDiv does."""
     if net.dtype(x) != "int32":
         return
     if net.out[0] == "int32":
@@ -70,7 +70,7 @@ def divide(net, x, y):
 
 @of("Pow")
 def power(net, base, exponent):
-    """The engine doesn't broadcast tensors: a number becomes one, min(max(exponent, number), number)."""
+    """The engine doesn't broadcast tensors: a number becomes a tensor, min(max(exponent, number), number)."""
     if net.dtype(base) == "int32":
         return whole_power(net, base, exponent)
     number = net.known(base)
@@ -83,7 +83,7 @@ def power(net, base, exponent):
 
 
 def whole_power(net, base, exponent):
-    """The engine has none of whole numbers: a small constant exponent is multiplied out."""
+    """The engine has none for whole numbers: a small constant exponent is multiplied out."""
     number = net.known(exponent)
     number = None if number is UNKNOWN or np.size(number) != 1 else float(np.reshape(number, -1)[0])
     if number not in (1, 2, 3, 4):
@@ -126,7 +126,7 @@ def of_truth_values(net, x, y):
 
 @of("AddN")
 def add_n(net, *values):
-    """One sum after the other: the engine takes no value twice."""
+    """One sum after the other: the engine can't take a value twice."""
     parts = [part for value in values for part in net.items.get(value, [value])]
     if any(part in net.tuples for part in parts):
         net.refuse("of a tuple that is computed while the model runs")
@@ -138,6 +138,6 @@ def add_n(net, *values):
 
 @of("Mul")
 def multiply(net, x, y):
-    """The engine makes Mul(part of a Split, Sigmoid) one with both, and crashes: the other way round it doesn't."""
+    """The engine fuses Mul(part of a Split, Sigmoid) with both, and crashes: with the inputs swapped it doesn't."""
     if net.op_of.get(x) == "TupleGetItem" and net.op_of.get(y) == "Sigmoid":
         net.result("Mul", y, x)

@@ -1,4 +1,4 @@
-"""GeLU by its definition, x (1 + erf(x / sqrt 2)) / 2, and erf where an engine hasn't got it."""
+"""GeLU by its definition, x (1 + erf(x / sqrt 2)) / 2, and erf for an engine that lacks it."""
 
 import math
 
@@ -9,7 +9,7 @@ from mindir.graph import Graph, attribute
 from mindir.rules import rules
 
 RULES, of = rules()
-DEEPEST = 4  # products within one another: MindSpore writes three
+DEEPEST = 4  # how deeply products may be nested: MindSpore nests three
 # tanh(x p(x^2)) is erf(x) within 6.5e-7 in float32 up to |x| = BOUND, where erf is 1 within 1.6e-8; fitted by weighted
 # least squares to atanh(erf(x)) / x
 BOUND = 4
@@ -27,7 +27,7 @@ def by_tanh(net, x):
 
 
 class GeLUs:
-    """The GeLUs that a shard's model spells out: the engine's own, which has erf in it, takes a ninth of their time."""
+    """GeLUs that a shard's model spells out: the engine's own, the one with erf, takes a ninth of their time."""
 
     def __init__(self, shard):
         self.net = Graph(shard.path, shard.model)
@@ -39,7 +39,7 @@ class GeLUs:
                     self.x_of[value] = x
 
     def rule(self, value):
-        """Return the rule that makes the value the engine's GeLU; None where it isn't one."""
+        """Return the rule that replaces the value by the engine's GeLU; None if it isn't a GeLU."""
         if value not in self.x_of:
             return None
         return lambda net, *_: net.result("GeLU", net.alias.get(self.x_of[value], self.x_of[value]))

@@ -1,4 +1,4 @@
-"""Functions of tensors that mindspore_lite 2.0.0's CPU hasn't, of those that it has."""
+"""Functions of tensors that mindspore_lite 2.0.0's CPU lacks, made of those that it has."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ RULES, of = rules()
 
 @of("Rint", "Round")
 def round_half_to_even(net, x, *_):
-    """(x + 1.5 * 2^23) - 1.5 * 2^23 below 2^22: the engine rounds the last few values of a tensor in another way."""
+    """(x + 1.5 * 2^23) - 1.5 * 2^23 below 2^22: the engine rounds the last few values of a tensor differently."""
     if not net.dtype(x).startswith("float"):
         return net.set_result(x)
     large = net.like(x, 1.5 * 2**23)
@@ -38,7 +38,7 @@ def linspace(net, first, last, count):
 
 @of("IsInf")
 def is_inf(net, x):
-    """|x| above the largest number that is one."""
+    """|x| above the largest finite number."""
     net.result("Greater", net.make("Abs", x), net.like(x, np.finfo(np.float32).max))
 
 
@@ -53,7 +53,7 @@ def x_log_y(net, x, y):
 
 @of("TruncateDiv", "TruncateMod")
 def truncated(net, x, y):
-    """trunc(x / y), and what that leaves; of whole numbers the engine's FloorDiv rounds to 0."""
+    """trunc(x / y), or the remainder of that; the engine's FloorDiv rounds whole numbers toward 0."""
     dtype, shape = net.dtype(x), net.out[1]
     if dtype == "int32":
         made = net.make("FloorDiv", x, y, kind=(dtype, shape))
@@ -68,7 +68,7 @@ def truncated(net, x, y):
 
 @of("KLDivLoss")
 def divergence(net, x, y):
-    """y (log y - x), 0 where y is 0; its sum, its mean, or its sum by the number of rows."""
+    """y (log y - x), 0 where y is 0; its sum, its mean, or its sum divided by the number of rows."""
     how, shape = net.attributes().get("reduction", "mean"), net.fixed(x)
     log = net.make("Log", net.make("Maximum", y, net.like(y, 1e-37)))
     value = net.make("Mul", y, net.make("Sub", log, x))
@@ -96,7 +96,7 @@ def of_truth_values(net, x, y):
 
 @of("Stack", "Unstack")
 def truth_values(net, *values):
-    """The engine has them of numbers: of int32."""
+    """The engine has them for numbers only: for int32."""
     parts = [part for value in values for part in net.items.get(value, [value])]
     if any(net.dtype(part) != "bool" for part in parts):
         return None

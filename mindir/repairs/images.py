@@ -10,7 +10,7 @@ RULES, of = rules()
 
 @of("BiasAdd")
 def bias_add(net, x, bias):
-    """Of three dimensions the engine has none, and with an open one its converter puts a Transpose around it."""
+    """The engine has none for three dimensions, and with an open one its converter puts a Transpose around it."""
     if len(net.shape(x)) not in (2, 4) or min(net.shape(x)) < 0:
         one = (1, *net.shape(bias)) + (1,) * (len(net.shape(x)) - 2)
         net.result("Add", x, net.reshape(bias, one))
@@ -18,7 +18,7 @@ def bias_add(net, x, bias):
 
 @of("BatchNorm")
 def batch_norm(net, x, *four):
-    """The engine takes weights only for its four vectors, not what is computed or put in."""
+    """The engine takes only weights as its four vectors, no inputs and no computed values."""
     if all(vector in net.products.parameters for vector in four):
         return
     scale, offset, mean, var = four
@@ -35,7 +35,7 @@ def batch_norm(net, x, *four):
 
 @of("Conv2D")
 def convolution(net, x, weight):
-    """Of groups that aren't single channels the engine takes weights only."""
+    """With groups of several channels, the engine's kernel has to be a weight."""
     given = net.attributes()
     group = given.get("group", given.get("groups", 1))
     if group > 1 and net.shape(weight)[1] != 1 and weight not in net.products.parameters:
@@ -44,7 +44,7 @@ def convolution(net, x, weight):
 
 @of("Conv2DTranspose", "Conv2DBackpropInput")
 def transposed_convolution(net, x, weight, *_):
-    """The engine has it for one group, and under one of its names."""
+    """The engine has it for one group only, and under one of its names."""
     given = net.attributes()
     group = given.get("group", given.get("groups", 1))
     if group > 1:
@@ -53,7 +53,7 @@ def transposed_convolution(net, x, weight, *_):
 
 @of("InstanceNorm")
 def instance_norm(net, x, gamma, beta, *_):
-    """(x - mean) / sqrt(variance + epsilon) gamma + beta, of each channel of each image; in a tuple with both."""
+    """(x - mean) / sqrt(variance + epsilon) gamma + beta for each channel of each image; in a tuple with both."""
     shape, epsilon = net.fixed(x), net.attributes().get("epsilon", 1e-5)
     axes = tuple(range(2, len(shape)))
     average, square = variance(net, x, axes, product(shape[2:]))

@@ -1,4 +1,4 @@
-"""Parts of tensors, and values where a mask says so."""
+"""Parts of tensors, and values chosen by a mask."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ RULES, of = rules()
 
 @of("Gather")
 def gather(net, x, indices, axis):
-    """The engine takes no negative axis, and overlooks batch_dims."""
+    """The engine takes no negative axis, and ignores batch_dims."""
     batch = int(net.attributes().get("batch_dims", 0))
     if batch % max(1, len(net.shape(indices))):
         net.refuse(f"with batch_dims {batch}, which mindspore_lite 2.0 overlooks", "use GatherD")
@@ -19,7 +19,7 @@ def gather(net, x, indices, axis):
 
 @of("Select")
 def select(net, mask, x, y):
-    """The engine broadcasts nothing here."""
+    """The engine doesn't broadcast here."""
     shape = net.out[1]
     if any(net.shape(value) != shape for value in (mask, x, y)):
         net.result("Select", *expand_all(net, (mask, x, y), shape))
@@ -32,7 +32,7 @@ def masked_fill(net, x, mask, value):
 
 
 def expand_all(net, values, shape):
-    """Return the values broadcast to the shape; to an open one as products with ones, which one of them gives."""
+    """Return the values broadcast to the shape; to an open one by products with ones, made from one of the values."""
     whole = next((value for value in values if net.shape(value) == shape), None)
     if min(shape, default=1) >= 0 or whole is None:
         return [expand(net, value, shape) for value in values]
@@ -40,7 +40,7 @@ def expand_all(net, values, shape):
 
 
 def ones_of(net, x):
-    """Return float32 ones in the shape of x: of what is true or isn't."""
+    """Return float32 ones in the shape of x, whatever its values are."""
     true = x if net.dtype(x) == "bool" else net.make("Greater", x, net.like(x, 0), kind=("bool", net.shape(x)))
     always = net.make("LogicalOr", true, net.make("LogicalNot", true))
     return net.make("Cast", always, Type("float32"), kind=("float32", net.shape(x)))
@@ -57,7 +57,7 @@ def spread(net, value, ones):
 
 
 def expand(net, value, shape):
-    """Return the value broadcast to the shape; truth values by way of int32, which the engine's BroadcastTo takes."""
+    """Return the value broadcast to the shape; truth values as int32, which the engine's BroadcastTo takes."""
     if net.shape(value) == tuple(shape):
         return value
     if net.dtype(value) != "bool":
@@ -78,7 +78,7 @@ def triangle(net, x):
 
 @of("StridedSlice")
 def strided_slice(net, x, begin, end, strides):
-    """The engine has it of numbers only, and where it goes backwards it overlooks the masks of first and last."""
+    """The engine has it for numbers only, and going backwards it ignores the masks of first and last."""
     given = net.attributes()
     backwards = any(step < 0 for step in net.ints(strides)) if net.known(strides) is not UNKNOWN else False
     if backwards:
@@ -92,7 +92,7 @@ def strided_slice(net, x, begin, end, strides):
 
 
 def written_out(net, shape, begin, end, strides, given):
-    """Return first and last places without masks: -1 - size is what lies before the first value."""
+    """Return first and last places without masks: -1 - size is the place before the first value."""
     if given.get("ellipsis_mask") or given.get("new_axis_mask"):
         net.refuse("that goes backwards beside an ellipsis or a new axis", "slice in two steps")
     first, last = list(begin), list(end)
@@ -106,7 +106,7 @@ def written_out(net, shape, begin, end, strides, given):
 
 @of("OneHot")
 def one_hot(net, indices, depth, on, off):
-    """The engine's gives float32 only."""
+    """The engine's result is always float32."""
     axis, dtype = net.attributes().get("axis", -1), net.out[0]
     on, off = (np.asarray(net.number(value)).astype(np.float32).reshape(()) for value in (on, off))
     if net.numpy_dtype(dtype) == "float32":

@@ -1,6 +1,6 @@
-"""The primitives of which tests have seen that mindspore_lite 2.0.0 computes them right: known.tsv, known_gpu.tsv.
+"""The primitives that tests found mindspore_lite 2.0.0 to compute right: known.tsv, known_gpu.tsv.
 
-tests/nets_table.py --known and tests/nets_gpu.py --known wrote them: what the nets that came out right were made of
+tests/nets_table.py --known and tests/nets_gpu.py --known wrote them: what the nets with right results were made of
 after their repair.
 """
 
@@ -13,7 +13,7 @@ STRUCTURE = ("Constant", "MakeTuple", "make_list", "TupleGetItem", "Load", "Depe
 
 
 def read(name):
-    """Return {primitive: the dtypes of a first input of which it is known}."""
+    """Return {primitive: the dtypes of the first input for which it is known}."""
     with open(os.path.join(os.path.dirname(__file__), name)) as file:
         lines = [line.split() for line in file if not line.startswith("#")]
     return {name: set(dtypes) for name, *dtypes in lines}
@@ -24,7 +24,7 @@ ON = {"cpu": "on CPUs", "gpu": "on GPUs"}
 
 
 def primitives(net):
-    """Yield (value, primitive, dtype of its first input) for what the engine computes of a repaired Graph."""
+    """Yield (value, primitive, dtype of its first input) for what the engine computes in a repaired Graph."""
     exchanged = {collective.output for collective in net.collectives}
     for value, op in net.op.items():
         if op in STRUCTURE or value in exchanged or ": " in op:
@@ -36,9 +36,10 @@ def primitives(net):
 
 
 def refuse_unknown(net, is_lowered, back_end):
-    """Raise MindIRError for a node of a repaired Graph that takes or makes no values.
+    """Raise MindIRError for a node of a repaired Graph that takes or makes an empty tensor.
 
-    In a lowered file, also for one that isn't known: of its own version's, the engine knows what it can't build.
+    In a lowered file, also for one that isn't known: in files of its own version, the engine itself says what it can't
+    build.
     """
     known = KNOWN[back_end]
     for value, op, dtype in primitives(net):

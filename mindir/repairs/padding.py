@@ -1,4 +1,4 @@
-"""Padding with zeros is the engine's own; the other kinds it hasn't."""
+"""The engine can pad with zeros only; the other kinds are made here."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ RULES, of = rules()
 
 @of("PadV3")
 def pad(net, x, pads, value=None):
-    """The pads are pairs, the last axis first; or all that come before, then all that come after."""
+    """The pads are pairs, the last axis first; or all pads before, then all pads after."""
     given, numbers = net.attributes(), net.ints(pads)
     if given.get("paddings_contiguous", True):
         found = [(numbers[index], numbers[index + 1]) for index in range(0, len(numbers), 2)][::-1]

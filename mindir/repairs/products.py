@@ -1,4 +1,4 @@
-"""Products whose weights or results others take, too."""
+"""Products whose weights or results are used by other nodes, too."""
 
 from mindir.graph import Graph, times_taken
 from mindir.rules import rules
@@ -8,7 +8,7 @@ TRANSPOSES = ("transpose_a", "transpose_x1", "adj_x1"), ("transpose_b", "transpo
 
 
 class Products:
-    """What is to be known of the whole graph: how often each value is taken, and by what kind of product a weight."""
+    """What rules need to know about the whole graph: how often each value is used, and a weight's kinds of products."""
 
     def __init__(self, shard):
         net = Graph(shard.path, shard.model)
@@ -17,9 +17,9 @@ class Products:
 
 @of("MatMul", "BatchMatMul")
 def own_weights(net, *inputs):
-    """The engine transposes a weight in place even if another product takes it as it was: each kind gets its own.
+    """The engine transposes a weight in place even if another product needs it as it was: each kind gets a copy.
 
-    A kind is which of its sides a product transposes.
+    The kind of a product is which of its sides it transposes.
     """
     products, given = net.products, net.attributes()
     kind = (net.op, *(str(any(given.get(name) for name in names)) for names in TRANSPOSES))
@@ -36,7 +36,7 @@ def own_weights(net, *inputs):
 
 
 def part_from_product(net, x, *_):
-    """A ReLU is made part of the product before it, also for others that take that: a Reshape parts them."""
+    """The engine fuses a ReLU with the product before it, even if others use that product: a Reshape separates them."""
     original = next(iter(net.node.input))
     if net.products.taken[original] > 1 and x in net.kind:
         net.result(net.op, net.make("Reshape", x, net.target(x, net.shape(x))))

@@ -9,7 +9,7 @@ from mindir.shapes import reduced
 RULES, of = rules()
 REDUCTIONS = ("ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum", "ReduceProd", "ReduceAll", "ReduceAny")
 
-AROUND = {  # the reduction that takes another's place, between a function and its inverse
+AROUND = {  # the reduction that replaces another, between a function and its inverse
     "ReduceMax": ("Neg", "ReduceMin", "Neg"),
     "ReduceAny": ("LogicalNot", "ReduceAll", "LogicalNot"),
 }
@@ -21,9 +21,9 @@ def keeps(net):
 
 @of(*REDUCTIONS)
 def write_axes_out(net, x, axis):
-    """Axes () are all, on which the engine hangs, as it does on a single value: axes of size 1 are left to Reshape.
+    """Axes () mean all: the engine hangs on that, and on a single value, so axes of size 1 are left to Reshape.
 
-    Its own ReduceMax begins with 1.2e-38, not with -inf, and it has no ReduceAny.
+    Its ReduceMax starts from 1.2e-38 instead of -inf, and it has no ReduceAny.
     """
     shape, keep = net.shape(x), keeps(net)
     axes = [index for index in net.axes(axis, len(shape)) if shape[index] != 1]
@@ -62,7 +62,7 @@ def standard_deviation(net, x):
 
 @of("Argmax", "Argmin")
 def place_of_extreme(net, x):
-    """The engine has no Argmin, and of one dimension no Argmax."""
+    """The engine has no Argmin, and no Argmax for one dimension."""
     given = net.attributes()
     axis, how = int(given.get("axis", -1)), {"output_type": given.get("output_type", Type("int32"))}
     shape, dtype = net.shape(x), net.out[0]
@@ -76,7 +76,7 @@ def place_of_extreme(net, x):
 
 @of("ArgMaxWithValue", "ArgMinWithValue")
 def extreme_and_place(net, x):
-    """(place, value): the engine has no ArgMinWithValue, and of one dimension neither."""
+    """(place, value): the engine has no ArgMinWithValue, and neither of the two for one dimension."""
     given = net.attributes()
     axis, keep, shape = int(given.get("axis", 0)), bool(given.get("keep_dims", False)), net.shape(x)
     least, rank = net.op == "ArgMinWithValue", len(net.shape(x))
@@ -96,7 +96,7 @@ def extreme_and_place(net, x):
 
 @of("CumSum")
 def cumulative_sum(net, x, axis):
-    """Along an axis of size 1 the engine's is wrong for whole numbers."""
+    """The engine's is wrong for whole numbers along an axis of size 1."""
     axis = int(net.ints(axis)[0]) % max(len(net.shape(x)), 1)
     if net.shape(x) and net.shape(x)[axis] == 1:
         if net.attributes().get("exclusive", False):
@@ -107,7 +107,7 @@ def cumulative_sum(net, x, axis):
 
 @of("Sort")
 def sort(net, x):
-    """(values, places): TopK of all."""
+    """(values, places): TopK of all values."""
     given = net.attributes()
     axis = int(given.get("axis", -1))
     net.set_results(*top_values(net, x, net.fixed(x)[axis], axis, bool(given.get("descending", False)), net.out))

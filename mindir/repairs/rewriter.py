@@ -1,4 +1,4 @@
-"""The Rewriter of a graph for mindspore_lite 2.0.0's CPU: how that takes constants and shapes."""
+"""The Rewriter of a graph for mindspore_lite 2.0.0's CPU: constants and shapes in the form that it takes."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ OF_TENSORS = (
     "SquaredDifference", "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual",
 )  # fmt: skip
 POSITIVE = ("Abs", "Exp", "ReLU", "ReLU6", "Sigmoid", "Softmax", "Sqrt", "Square")
-POSITIVE_OF_ALL = ("Add", "Div", "Maximum", "Mul", "RealDiv")  # what takes only positive values gives one
+POSITIVE_OF_ALL = ("Add", "Div", "Maximum", "Mul", "RealDiv")  # primitives whose result is positive if their inputs are
 POSITIVE_OF_FIRST = (
     "AllGather", "AllReduce", "BroadcastTo", "ExpandDims", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceScatter",
     "ReduceSum", "Reshape", "Squeeze", "Transpose",
@@ -26,17 +26,17 @@ POSITIVE_OF_FIRST = (
 
 
 class EngineRewriter(Rewriter):
-    """A Rewriter that gives all values the dtypes that the engine computes in.
+    """A Rewriter that gives all values the dtypes in which the engine computes.
 
-    A parameter keeps its bytes: `parameters.values` converts them as they are written for the engine. Constants are
-    converted when nothing is refused any more.
+    A parameter keeps its bytes: `parameters.values` converts them when they are written for the engine. Constants are
+    converted once nothing can be refused any more.
     """
 
     def __init__(self, path, model):
-        self.in_file = {}  # value: its dtype in the file, where the engine computes it in another
+        self.in_file = {}  # value: its dtype in the file, if the engine computes it in another
         super().__init__(path, model)
-        self.positive = set()  # values that are seen to be at least 0, or NaN
-        self.first_shape = {}  # value: the one that it was before shape after shape
+        self.positive = set()  # values that must be at least 0, or NaN
+        self.first_shape = {}  # value: what it was before one or more changes of shape
         self.shapes_of, self.dimension = {}, {}  # value: of which value it is the shape, and which dimension of it
         for tensor in model.graph.parameter:
             if DTYPES.get(tensor.data_type) == "int64":
@@ -47,7 +47,7 @@ class EngineRewriter(Rewriter):
             self.kind[value] = self._computed(value, kind)
 
     def _computed(self, value, kind):
-        """Return the kind that the engine computes a value in; remember that of the file where it is another."""
+        """Return the kind in which the engine computes a value; remember the file's if it is different."""
         dtype, shape = kind
         if dtype in COMPUTED_AS:
             self.in_file[value] = dtype
@@ -72,7 +72,7 @@ class EngineRewriter(Rewriter):
         return COMPUTED_AS.get(dtype, dtype)
 
     def note_constant(self, node):
-        """Refuse whole numbers that the dtype that the engine computes in can't hold."""
+        """Refuse whole numbers that don't fit the dtype in which the engine computes."""
         value = next((attribute for attribute in node.attribute if attribute.name == "value"), None)
         tensor = value.tensors[0] if value is not None and value.type == TENSORS and len(value.tensors) == 1 else None
         dtype = DTYPES.get(tensor.data_type, "") if tensor is not None else ""
@@ -88,7 +88,7 @@ class EngineRewriter(Rewriter):
         super().note_constant(node)
 
     def _settle(self, kept):
-        """Give inputs, parameters and Constants the dtypes that the engine computes in."""
+        """Give inputs, parameters and Constants the dtypes in which the engine computes."""
         for tensor in self.graph.parameter:
             if DTYPES[tensor.data_type] in COMPUTED_AS:
                 tensor.doc_string = STORED_AS + DTYPES[tensor.data_type]
@@ -114,7 +114,7 @@ class EngineRewriter(Rewriter):
             self.positive.add(self.alias.get(node.output[0], node.output[0]))
 
     def _is_positive(self):
-        """Return whether the node's result is seen to be at least 0, or NaN."""
+        """Return whether the node's result must be at least 0, or NaN."""
         if self.op in POSITIVE or self.op == "Mul" and self.args[0] == self.args[-1]:
             return True
         if self.op in POSITIVE_OF_FIRST:
@@ -125,7 +125,7 @@ class EngineRewriter(Rewriter):
         return all(found is True or isinstance(found, np.ndarray) and found.size == 1 and found >= 0 for found in known)
 
     def _of_one_dtype(self, node):
-        """Give both arguments the dtype of the result: the engine mixes none, and a plain number is of its own type."""
+        """Give both arguments the result's dtype: the engine can't mix dtypes, and a plain number has its own type."""
         known = [self.known(value) for value in self.args]
         plain = [isinstance(found, (bool, int, float)) for found in known]
         dtypes = [
@@ -143,7 +143,7 @@ class EngineRewriter(Rewriter):
             self.args[place] = node.input[place] = made
 
     def cast_in_engine(self, value, dtype):
-        """Return the value in a dtype that the engine computes in, by way of those that it casts from."""
+        """Return the value in a dtype in which the engine computes, through dtypes from which it can cast."""
         if self.dtype(value) in ("bool", "uint8") and dtype == "int32":
             value = self.cast(value, "float32") if self.dtype(value) == "uint8" else value
         return self.cast(value, dtype)
@@ -165,7 +165,7 @@ class EngineRewriter(Rewriter):
             super().result_reshaped(value)
 
     def target(self, value, shape):
-        """With open dimensions a tensor, as a tuple crashes the engine; 0 is the value's own dimension there."""
+        """With open dimensions a tensor, as a tuple crashes the engine; in it, 0 means the value's own dimension."""
         if min(shape, default=1) >= 0:
             return tuple(shape)
         given, own = list(shape), self.shape(value)
@@ -176,7 +176,7 @@ class EngineRewriter(Rewriter):
         return np.array(super().target(value, given), np.int32)
 
     def _merged(self):
-        """Equal nodes are one: the engine makes them one, and then misses outputs."""
+        """Merge equal nodes: the engine would merge them itself, and then lack outputs."""
         merged, seen, kept = {}, {}, []
         attributes = {
             name: (primitive.op_type, tuple(sorted(attribute.SerializeToString() for attribute in primitive.attribute)))
@@ -201,13 +201,13 @@ class EngineRewriter(Rewriter):
         return merged
 
     def _part_from_products(self, nodes, outputs):
-        """Make `nodes` the sequence, a Reshape before each ReLU of what another takes, too.
+        """Make `nodes` the sequence, with a Reshape before each ReLU of a product that others use, too.
 
-        The engine makes a ReLU part of the product before it, also for others that take it.
+        The engine fuses a ReLU with the product before it, even if others use that product.
         """
         taken = Counter(value for node in nodes for value in node.input)
         taken.update(outputs)
-        self.sequence, self._numbers = [], {}  # no Constant that may come later
+        self.sequence, self._numbers = [], {}  # not a Constant, which may come later
         for self.node in nodes:
             value = self.node.output[0]
             x = self.node.input[0] if self.op_of.get(value) in ("ReLU", "ReLU6") else None

@@ -1,4 +1,4 @@
-"""What changes shapes."""
+"""Primitives that change shapes."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def tile(net, x, multiples):
 def transpose(net, x, order):
     """The engine drops a Transpose before a Reshape if its input and output have one shape.
 
-    A dimension of 1 goes from the last place to the first on the way, so that they don't.
+    So a dimension of 1 is moved from the last place to the first on the way, and their shapes differ.
     """
     if net.known(order) is UNKNOWN or net.out is None or net.shape(x) != net.out[1]:
         return
@@ -38,7 +38,7 @@ def transpose(net, x, order):
 
 @of("Reshape")
 def reshape(net, x, shape):
-    """With open dimensions the shape is told as a tensor; of values that are computed, what the file says of it."""
+    """With open dimensions the shape is a tensor; a computed one is replaced by the shape that the file states."""
     if net.out is None:
         return None
     if 0 in net.out[1]:
@@ -59,7 +59,7 @@ def reshape(net, x, shape):
 
 
 def _dimensions(net, x, shape):
-    """Return what a Reshape is told by a tuple of numbers and x's own dimensions; None for another."""
+    """Return the shape in a tuple of numbers and of x's own dimensions; None for any other tuple."""
     told = []
     for place, item in enumerate(net.items.get(shape, [None])):
         number = net.known(item)
@@ -74,7 +74,7 @@ def _dimensions(net, x, shape):
 
 @of("TupleGetItem")
 def dimension(net, values, place):
-    """Remember which value's dimension an item of a Shape is."""
+    """Remember of which value an item of a Shape is a dimension."""
     if values in net.shapes_of:
         net.dimension[net.node.output[0]] = net.shapes_of[values], int(net.number(place))
 
@@ -86,7 +86,7 @@ def shape_of(net, x):
 
 @of("ExpandDims")
 def expand_dims(net, x, axis):
-    """With an open dimension the engine's converter takes the axis as a tensor only."""
+    """With an open dimension the engine's converter takes the axis only as a tensor."""
     if reuse_earlier_value(net, x):
         return
     if not net.shape(x):
@@ -96,9 +96,9 @@ def expand_dims(net, x, axis):
 
 
 def reuse_earlier_value(net, x):
-    """Let the value that shape after shape has come back to stand for the result, and say whether it has.
+    """If changes of shape lead back to an earlier value, let that replace the result; return whether they do.
 
-    Where a net does nothing else, the engine's converter drops all of it, and what is left isn't built.
+    If a net does nothing else, the engine's converter drops all its nodes, and then can't build what is left.
     """
     first = net.first_shape.setdefault(net.node.output[0], net.first_shape.get(x, x))
     same = net.out is not None and net._kind(first) == net.out and net.out[1].count(-1) < 2 and 0 not in net.out[1]
@@ -130,7 +130,7 @@ def roll(net, x):
 
 @of("Split")
 def split(net, x):
-    """The engine makes Split, Sigmoid and Mul one, and crashes if the axis is counted from the end."""
+    """The engine fuses Split, Sigmoid and Mul, and crashes if the axis is counted from the end."""
     if net.dtype(x) == "bool":
         truth_values(net, x)
         return
@@ -141,7 +141,7 @@ def split(net, x):
 
 @of("Softmax", "LogSoftmax")
 def axis_from_the_front(net, x):
-    """Of a negative axis the engine has the last alone."""
+    """The only negative axis that the engine takes is -1."""
     given = net.attributes()
     axis = given.get("axis", -1)
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis

@@ -26,7 +26,7 @@ def times(net, a, b):
 
 
 def root_of_1_and(net, square, sign):
-    """Return sqrt(1 + sign square), where the square is at most 1 if the sign is -1, NaN elsewhere."""
+    """Return sqrt(1 + sign * square); NaN where the sign is -1 and the square above 1."""
     under = net.make("Add" if sign > 0 else "Sub", net.like(square, 1), square, kind=net._kind(square))
     return net.make("Sqrt", under) if sign > 0 else root(net, under)
 
@@ -37,7 +37,7 @@ def half_angle(net, x):
 
 
 def arctangent(net, x):
-    """Return atan(x) of |x| <= 1: halved twice, |t| < 0.2, then t - t^3 / 3 + t^5 / 5 - ..., to 1e-9."""
+    """Return atan(x) for |x| <= 1: halved twice, |t| < 0.2, then t - t^3 / 3 + t^5 / 5 - ..., to 1e-9."""
     t = half_angle(net, half_angle(net, x))
     square, sum_ = times(net, t, t), None
     for power in (11, 9, 7, 5, 3, 1):
@@ -48,7 +48,7 @@ def arctangent(net, x):
 
 @of("Atan")
 def atan(net, x):
-    """Of |x| > 1: by atan(x) = 2 atan(t), t = x / (1 + sqrt(1 + x^2)) <= 1; x of at most 1e8, so that x^2 is finite."""
+    """For |x| > 1, atan(x) = 2 atan(t), t = x / (1 + sqrt(1 + x^2)) <= 1; x is cut at 1e8, so that x^2 is finite."""
     x = net.make("Maximum", net.make("Minimum", x, net.like(x, 1e8)), net.like(x, -1e8))
     net.set_result(times(net, arctangent(net, half_angle(net, x)), net.like(x, 2)))
 

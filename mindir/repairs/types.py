@@ -1,4 +1,4 @@
-"""Types that mindspore_lite 2.0.0 hasn't."""
+"""Types that mindspore_lite 2.0.0 doesn't have."""
 
 from mindir.dtypes import NOT_IN_LITE_2
 from mindir.errors import MindIRError
@@ -8,7 +8,7 @@ WIDENED = ("bfloat16",)  # what CPU ranks compute in float32
 
 
 def check(shard, back_end):
-    """Raise MindIRError for a value of a type that the back end can't compute."""
+    """Raise MindIRError for a value whose type the back end can't compute."""
     net = Graph(shard.path, shard.model)
     for value, (dtype, _) in net.kind.items():
         if dtype in NOT_IN_LITE_2 and not (back_end == "cpu" and dtype in WIDENED):
