@@ -63,7 +63,7 @@ class Server:
 
     def run(self, *words, timeout=120, **environment):
         """Run run.sh on the double to its end."""
-        return ended(self.start(*words, f"--log_dir={self.folder / 'logs'}", **environment), timeout)
+        return finished(self.start(*words, f"--log_dir={self.folder / 'logs'}", **environment), timeout)
 
     def page(self, rank, *words, script=PAGE, cwd=ROOT, **environment):
         """Start one rank of a page by hand, as the tutorial does."""
@@ -81,7 +81,7 @@ class Server:
         return [json.loads(line)["call"] for line in (self.calls / f"rank{rank}.jsonl").read_text().splitlines()]
 
 
-def ended(process, timeout=120):
+def finished(process, timeout=120):
     stdout, stderr = process.communicate(timeout=timeout)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 

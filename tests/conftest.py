@@ -46,7 +46,7 @@ def run_main(count, model_path, *words, **options):
     return ranks(count, ROOT / "main.py", "--backend=cpu", f"--model_path={model_path}", *words, **options)
 
 
-def cards():
+def count_gpus():
     """Return how many NVIDIA GPUs are here."""
     try:
         return command("nvidia-smi", "-L").stdout.count("GPU ")

@@ -60,7 +60,7 @@ def run_one(path):
     os._exit(0)  # TensorRT's own end may crash
 
 
-def ask(path, card, is_all):
+def run_net(path, card, is_all):
     """Return the net's verdict, what `run_one` printed, and words."""
     environment = dict(os.environ, CUDA_VISIBLE_DEVICES=card, GLOG_v="4", PYTHONPATH=str(Path(__file__).parent))
     if is_all:
@@ -95,7 +95,8 @@ def main():
     print("| net | result | why |\n|-|-|-|")
     with ThreadPoolExecutor(args.at_a_time) as pool:
         cards = cycle(args.cards.split(","))
-        for net, (verdict, answer, words) in zip(nets, pool.map(lambda pair: ask(*pair, args.all), zip(nets, cards))):
+        verdicts = pool.map(lambda pair: run_net(*pair, args.all), zip(nets, cards))
+        for net, (verdict, answer, words) in zip(nets, verdicts):
             counted[verdict] += 1
             print(f"| {net.stem} | {verdict} | {words} |", flush=True)
             for primitive in answer.get("primitives", ()) if verdict == "right" else ():

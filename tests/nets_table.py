@@ -38,7 +38,7 @@ class Worker:
         os.close(write)
         self.answers = os.fdopen(read)
 
-    def ask(self, job):
+    def run_job(self, job):
         if self.process is None or self.process.poll() is not None:
             self.start()
         self.process.stdin.write((json.dumps(job) + "\n").encode())
@@ -81,7 +81,7 @@ def table(folders):
         for model in sorted(Path(folder).glob("*.mindir")):
             arrays = model.with_suffix(".npz")
             if arrays.exists():
-                answer = worker.ask({"model": str(model), "arrays": str(arrays)})
+                answer = worker.run_job({"model": str(model), "arrays": str(arrays)})
                 yield (model.stem, *judge(answer), answer)
 
 

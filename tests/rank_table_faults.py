@@ -15,7 +15,7 @@ def two_devices(table, pick):
     return devices[0], devices[other], f"server_list[{server}].device[{other}]"
 
 
-def drop(key):
+def without_key(key):
     def broken(table, pick):
         del table[key]
         return key
@@ -23,7 +23,7 @@ def drop(key):
     return broken
 
 
-def put(key, *values):
+def with_value(key, *values):
     def broken(table, pick):
         table[key] = pick(values)
         return key
@@ -172,15 +172,15 @@ NOT_PORTS = ("0", "65536", "", 16666, "1e3")
 NOT_LISTS = ([], {}, "", None, "node_0")
 PODS = {"version": "1.2", "pods": 1}
 MUTATIONS = {
-    "version missing": (drop("version"), {}),
-    "version unknown": (put("version", "2.0", "1", "", "v1.0", 1.0, None), {}),
-    "status missing": (drop("status"), {}),
-    "status not completed": (put("status", "initializing", "Completed", "", True, None), {}),
-    "server_count missing": (drop("server_count"), {"version": "1.0"}),
-    "server_count wrong": (put("server_count", "0", "5", "17"), {}),
-    "server_count no number": (put("server_count", *NOT_NUMBERS), {}),
-    "server_list missing": (drop("server_list"), {}),
-    "server_list no list": (put("server_list", *NOT_LISTS), {}),
+    "version missing": (without_key("version"), {}),
+    "version unknown": (with_value("version", "2.0", "1", "", "v1.0", 1.0, None), {}),
+    "status missing": (without_key("status"), {}),
+    "status not completed": (with_value("status", "initializing", "Completed", "", True, None), {}),
+    "server_count missing": (without_key("server_count"), {"version": "1.0"}),
+    "server_count wrong": (with_value("server_count", "0", "5", "17"), {}),
+    "server_count no number": (with_value("server_count", *NOT_NUMBERS), {}),
+    "server_list missing": (without_key("server_list"), {}),
+    "server_list no list": (with_value("server_list", *NOT_LISTS), {}),
     "server_id missing": (in_server("server_id"), {}),
     "server_id no name": (in_server("server_id", "", "x" * 65, "a\nb", "\ud800", 1, None), {}),
     "server twice": (same_server, {"servers": 2}),
@@ -215,7 +215,7 @@ MUTATIONS = {
     "super_device_id no number, no SuperPod": (in_device("super_device_id", *NOT_NUMBERS), {**PODS, "pods": 0}),
     "super_device_id twice": (same_in_server("super_device_id"), {**PODS, "devices": 2}),
     "super_device_id twice on two": (same_everywhere("super_device_id"), {**PODS, "servers": 2, "one_pod": True}),
-    "super_pod_list no list": (put("super_pod_list", *NOT_LISTS), PODS),
+    "super_pod_list no list": (with_value("super_pod_list", *NOT_LISTS), PODS),
     "super_pod_id missing": (in_pod("super_pod_id"), PODS),
     "super_pod_id no name": (in_pod("super_pod_id", "", 0, None), PODS),
     "SuperPod twice": (same_pod, {**PODS, "pods": 2}),

@@ -30,7 +30,7 @@ class Client:
         found = self.server.get_model_metadata(self.model)
         return found[key] if isinstance(found, dict) else getattr(found, key)
 
-    def ask(self):
+    def send_rows(self):
         x = self.draw.standard_normal((self.draw.randint(1, 7), len(self.weight))).astype(np.float32)
         given = self.api.InferInput(self.name, list(x.shape), "FP32")
         given.set_data_from_numpy(x)
@@ -53,20 +53,20 @@ def main():
     weight, found, over = np.load(weight).astype(np.float64), [], threading.Event()
     begun = threading.Barrier(int(count) + 1)
 
-    def work(number):  # a client is made and used in one thread
+    def run_client(number):  # a client is made and used in one thread
         client = Client(number, ports, model, weight)
         found.append(client)
         try:
-            client.ask()
+            client.send_rows()
             begun.wait()
             while not over.is_set():
-                client.ask()
+                client.send_rows()
         except Exception as error:
             client.wrong.append(repr(error))
             begun.abort()
             raise
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(int(count))]
+    threads = [threading.Thread(target=run_client, args=(number,)) for number in range(int(count))]
     for thread in threads:
         thread.start()
     begun.wait()

@@ -27,12 +27,12 @@ def nothing_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     temporary.mkdir()
 
-    def look():
+    def watch_folder():
         while not over.wait(0.02):
             jobs.update(name for name in os.listdir(str(temporary)) if name.startswith("launch-"))
 
-    looking = threading.Thread(target=look)
-    looking.start()
+    watcher = threading.Thread(target=watch_folder)
+    watcher.start()
     try:
         yield mark
         gc.collect()
@@ -41,14 +41,14 @@ def nothing_left(tmp_path, monkeypatch):
             time.sleep(0.1)
     finally:
         over.set()
-        looking.join()
+        watcher.join()
     assert not [cmdline(pid) for pid in alive(f"MS_TEST={mark}")]
     assert not list(temporary.iterdir())
     assert not [name for name in jobs if os.path.exists(f"/dev/shm/{name}")]
     assert not (tmp_path / "logs").exists()  # a program's own folder stays as it is
 
 
-def of_ranks(mark):
+def rank_pids(mark):
     """Return the process ids of the ranks themselves."""
     return sorted(pid for pid in alive(f"MS_TEST={mark}") if cmdline(pid) == bytes(ROOT / "main.py"))
 

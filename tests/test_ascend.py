@@ -7,7 +7,7 @@ import nets
 import numpy as np
 import pytest
 import splits
-from ascend_server import FIXTURES, ended
+from ascend_server import FIXTURES, finished
 from conftest import MODEL, ROOT, assert_refused, command, lines
 
 import mindir
@@ -83,7 +83,7 @@ def test_two_servers_each_start_their_ranks(server):
         for number in (1, 2)
     ]
     for job, here in zip(jobs, ((0, 1), (2, 3))):
-        done = ended(job)
+        done = finished(job)
         assert done.returncode == 0, done.stderr
         assert "2 of 4 ranks" in done.stderr
         shown = {int(line.split()[1][:-1]) for line in done.stdout.splitlines() if "tensor's name is:" in line}

@@ -166,33 +166,33 @@ def test_who_said_a_wrong_address_is_named(tmp_path):
 
 
 @pytest.fixture
-def tool(tmp_path, monkeypatch):
+def hccn_tool(tmp_path, monkeypatch):
     """A hccn_tool that prints the address of each device that it is given here: {device: address}."""
 
-    def say(addresses):
+    def write_tool(addresses):
         script = "".join(f"test $2 = {device} && echo ipaddr:{text}\n" for device, text in addresses.items())
         (tmp_path / "hccn_tool").write_text(f"#!/bin/sh\n{script}true\n")
         (tmp_path / "hccn_tool").chmod(0o755)
         return {"PATH": f"{tmp_path}:/usr/bin:/bin"}
 
-    return say
+    return write_tool
 
 
-def test_a_tool_that_prints_no_address_is_named(tool):
+def test_a_tool_that_prints_no_address_is_named(hccn_tool):
     words = ("--devices=0,1", "--server_id=x", "--hccn_conf=/dev/null")
     for text in ("-.-.-.-", "0.0.0.0"):
-        environment = tool({0: "192.0.2.10", 1: text})
+        environment = hccn_tool({0: "192.0.2.10", 1: text})
         assert_refused(rank_table(*words, **environment), 2, f"hccn_tool -i 1 -ip -g: {text} ")
-    environment = tool({0: "192.0.2.10", 1: "192.0.2.10"})
+    environment = hccn_tool({0: "192.0.2.10", 1: "192.0.2.10"})
     assert_refused(rank_table(*words, **environment), 2, "192.0.2.10", "device 0", "hccn_tool -i 1 -ip -g")
 
 
-def test_a_stale_hccn_conf_is_found(tool, monkeypatch):
+def test_a_stale_hccn_conf_is_found(hccn_tool, monkeypatch):
     """Without --hccn_conf both are asked; with it, it is the file that counts."""
     from ascend import driver
 
     conf = CASES / "stale-hccn-conf" / "hccn.conf"
-    environment = tool({0: "192.0.2.10", 1: "192.0.2.11"})
+    environment = hccn_tool({0: "192.0.2.10", 1: "192.0.2.11"})
     monkeypatch.setenv("PATH", environment["PATH"])
     monkeypatch.setattr(driver, "HCCN_CONF", str(conf))
     with pytest.raises(Refused) as caught:

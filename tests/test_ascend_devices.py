@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from ascend_server import PAGE, Server, ended
+from ascend_server import PAGE, Server, finished
 from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines
 
 from ascend import Refused, devices, table
@@ -137,7 +137,7 @@ def test_msruns_rank_and_device_are_taken(tmp_path, words):
                 universal_newlines=True,
             )
         )
-    scheduler, *others = [ended(process) for process in started]
+    scheduler, *others = [finished(process) for process in started]
     assert (scheduler.returncode, scheduler.stdout, scheduler.stderr) == (0, "", "")
     for number, done in enumerate(others):
         assert done.returncode == 0, done.stderr

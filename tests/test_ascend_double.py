@@ -35,7 +35,7 @@ for name in sys.argv[6:]:
 """
 
 
-def until(condition):
+def wait_until(condition):
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
@@ -135,7 +135,7 @@ def test_faults(tmp_path):
     ]
     try:
         for (fault, status), file, process in zip(cases.items(), fired, processes):
-            until(lambda file=file: file.exists() and file.read_text().endswith("\n"))  # it is there before its line is
+            wait_until(lambda file=file: file.exists() and file.read_text().endswith("\n"))  # the line comes later
             assert file.read_text() == f"{fault}\n"
             if status in (None, 99):
                 process.send_signal(signal.SIGTERM)

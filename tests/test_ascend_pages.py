@@ -4,7 +4,7 @@ import json
 import shutil
 
 import numpy as np
-from ascend_server import SHARED, TUTORIAL, ended
+from ascend_server import SHARED, TUTORIAL, finished
 from conftest import MODEL, assert_refused
 
 import mindir
@@ -18,7 +18,7 @@ def test_the_tutorials_commands(server):
     ]
     texts = []
     for rank, process in enumerate(ranks):
-        done = ended(process)
+        done = finished(process)
         assert done.returncode == 0, done.stderr
         texts.append(done.stdout.splitlines()[1])
         assert server.called(rank) == TUTORIAL
@@ -37,7 +37,7 @@ def test_two_models_share_their_weights_on_every_rank(server):
         paths = [server.folder / f"{name}{rank}.mindir" for name in ("Prefill", "Decode")]
         ranks.append(server.page(rank, "--model_path", *paths, f"--config_file={server.config}", script=SHARED))
     for rank, process in enumerate(ranks):
-        done = ended(process)
+        done = finished(process)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("tensor's name is:") == 2
         calls = server.called(rank)
@@ -80,7 +80,7 @@ def test_weights_that_cant_be_shared_are_refused_before_any_card_is_touched(serv
         (other_values, "weight columns.weight has other values than in "),
     ):
         other = changed(path, server.folder / "Other.mindir", change)
-        done = ended(server.page(0, "--model_path", path, other, script=SHARED))
+        done = finished(server.page(0, "--model_path", path, other, script=SHARED))
         assert_refused(done, 2, text)
     assert not list(server.calls.iterdir())
 
@@ -88,4 +88,4 @@ def test_weights_that_cant_be_shared_are_refused_before_any_card_is_touched(serv
 def test_a_mindspore_lite_without_model_groups_is_refused(server):
     path = MODEL.with_name("Matmul0.mindir")
     process = server.page(0, "--model_path", path, path, script=SHARED, ASCEND_DOUBLE_WITHOUT="ModelGroup")
-    assert_refused(ended(process), 3, "mindspore_lite 2.3.0+double has no ModelGroup", "2.1 or later")
+    assert_refused(finished(process), 3, "mindspore_lite 2.3.0+double has no ModelGroup", "2.1 or later")

@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from ascend_server import PAGE, SHARED, ended
+from ascend_server import PAGE, SHARED, finished
 from conftest import MODEL, assert_refused, command, lines
 
 
@@ -26,7 +26,7 @@ def test_main_refuses_the_real_wheel_too(server):
 
 
 def test_without_cann_the_loaders_reason_is_told(server):
-    done = ended(server.page(0, f"--model_path={MODEL.with_name('Matmul0.mindir')}", LD_LIBRARY_PATH=""))
+    done = finished(server.page(0, f"--model_path={MODEL.with_name('Matmul0.mindir')}", LD_LIBRARY_PATH=""))
     assert_refused(done, 3, "libascendcl.so", "set_env.sh")
 
 
@@ -41,7 +41,7 @@ def test_without_a_device_nothing_starts(server):
 def test_the_environments_rank_table_must_not_contradict(server):
     words = (f"--model_path={MODEL.with_name('Matmul0.mindir')}", f"--config_file={server.config}")
     other = str(server.folder / "other.json")
-    for done in (ended(server.page(0, *words, RANK_TABLE_FILE=other)), server.run(RANK_TABLE_FILE=other)):
+    for done in (finished(server.page(0, *words, RANK_TABLE_FILE=other)), server.run(RANK_TABLE_FILE=other)):
         assert_refused(done, 2, "rank_table", f"RANK_TABLE_FILE in the environment is {other}")
 
 
@@ -94,7 +94,7 @@ def test_a_rank_table_in_the_environment_alone_is_told(server, page):
     server.config.write_text("[ascend_context]\nprovider=ge\n")
     words = (f"--model_path={MODEL.with_name('Matmul0.mindir')}", f"--config_file={server.config}")
     table = str(server.folder / "rank_table.json")
-    done = ended(server.page(0, *words, RANK_TABLE_FILE=table)) if page else server.run(RANK_TABLE_FILE=table)
+    done = finished(server.page(0, *words, RANK_TABLE_FILE=table)) if page else server.run(RANK_TABLE_FILE=table)
     assert_refused(done, 2, f"RANK_TABLE_FILE in the environment is {table}")
 
 

@@ -13,12 +13,12 @@ class Broken(http.server.BaseHTTPRequestHandler):
     """A server that is ready and answers no request."""
 
     def do_GET(self):
-        self.answer(200)
+        self.send_status(200)
 
     def do_POST(self):
-        self.answer(500)
+        self.send_status(500)
 
-    def answer(self, status):
+    def send_status(self, status):
         self.send_response(status)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -29,7 +29,7 @@ class Broken(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def broken():
+def broken_server():
     with http.server.ThreadingHTTPServer(("localhost", 0), Broken) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
@@ -45,14 +45,14 @@ def run(port, program):
 
 
 def test_a_server_that_is_there_already_is_refused():
-    with broken() as port:
+    with broken_server() as port:
         done = run(port, "with server.serving('PyTorch', '-c', ''): print('measured')")
     assert done.returncode == 1 and "measured" not in done.stdout
     assert f"port {port}" in done.stderr
 
 
 def test_what_fails_in_a_client_fails_the_run():
-    with broken() as port:
+    with broken_server() as port:
         done = run(
             port, "server.measure('PyTorch', 2, types.SimpleNamespace(length=4, seconds=0.1), {})\nprint('measured')"
         )

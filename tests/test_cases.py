@@ -16,11 +16,11 @@ from ranks import Stop
 CASES = sorted(path.parent for path in (ROOT / "tests" / "cases").glob("*/run"))
 
 
-def marked(case):
+def case_parameter(case):
     return pytest.param(case, id=case.name, marks=[pytest.mark.slow] * ("(slow: " in (case / "run").read_text()))
 
 
-@pytest.mark.parametrize("case", map(marked, CASES))
+@pytest.mark.parametrize("case", map(case_parameter, CASES))
 def test_the_right_answer(case):
     text = command("bash", "-c", 'exec "$0" "$1" 2>&1', case / "run", ROOT).stdout
     at = 0

@@ -27,7 +27,7 @@ def same(one, other):
     return list(one) == list(other) and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def put(path, content):
+def write_with_sum(path, content):
     """Write what is kept at `path` anew, with the sum that belongs to it."""
     path.write_bytes(content)
     path.with_suffix(".sha256").write_text(f"{hashlib.sha256(content).hexdigest()}  {path.name}\n")
@@ -47,8 +47,8 @@ def test_stages_are_kept_and_used_and_a_damaged_one_is_built_again(model, tmp_pa
     assert list(before) == list(after)  # and nothing else is left there
 
     one, other = damaged.read_bytes(), whole.read_bytes()
-    put(damaged, other)
-    put(whole, one)
+    write_with_sum(damaged, other)
+    write_with_sum(whole, one)
     swapped = run(model, cache, tmp_path / "third.npz")
     assert not same(swapped, right)  # the ranks have each other's columns: they do take what lies there
 

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from ascend_server import SHARED, Server, ended
+from ascend_server import SHARED, Server, finished
 from conftest import ROOT, assert_refused, command, lines, ranks
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -194,7 +194,7 @@ def test_prefill_and_decode_share_their_weights_on_the_double_of_ascend(tiny, tm
         paths = [tiny / str(count) / f"Tiny.{net}{rank}.mindir" for net in ("prefill", "decode")]
         started.append(server.page(rank, "--model_path", *paths, f"--config_file={server.config}", script=SHARED))
     for rank, process in enumerate(started):
-        done = ended(process)
+        done = finished(process)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("tensor's name is:") == 2 * (1 + BLOCKS)
         calls = [json.loads(line) for line in (server.calls / f"rank{rank}.jsonl").read_text().splitlines()]
@@ -212,7 +212,7 @@ def test_the_same_text_on_the_double_of_ascend(tiny, tmp_path):
     server.table(2)
     model = tiny / "2" / "Tiny.mindir"
     page = ("examples/generate.py", f"--model_path={model}", f"--config_file={server.config}", "--prompt=né", *words)
-    done = ended(server.start(f"--log_dir={tmp_path / 'logs'}", "--untagged", *page), 120)
+    done = finished(server.start(f"--log_dir={tmp_path / 'logs'}", "--untagged", *page), 120)
     assert done.returncode == 0, done.stderr
     text = done.stdout.split("\nfirst token")[0]
     assert text

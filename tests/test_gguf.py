@@ -11,25 +11,25 @@ sys.path.insert(0, str(ROOT / "models"))
 import gguf_file
 
 
-def string(text):
+def gguf_string(text):
     return struct.pack("<Q", len(text.encode())) + text.encode()
 
 
-def made(tensors, version=3):
+def make_gguf(tensors, version=3):
     """Return the bytes of a GGUF file with tensors [(name, shape, type, data)] and two values of metadata."""
     head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), 2)
-    head += string("a.list") + struct.pack("<IIQ", 9, 8, 2) + string("é") + string("")
-    head += string("a.number") + struct.pack("<If", 6, 0.25)
+    head += gguf_string("a.list") + struct.pack("<IIQ", 9, 8, 2) + gguf_string("é") + gguf_string("")
+    head += gguf_string("a.number") + struct.pack("<If", 6, 0.25)
     data = b""
     for name, shape, kind, content in tensors:
         data += b"\0" * (-len(data) % 32)
-        head += string(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape[::-1])
+        head += gguf_string(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape[::-1])
         head += struct.pack("<IQ", kind, len(data))
         data += content
     return head + b"\0" * (-len(head) % 32) + data
 
 
-def scale(*values):
+def float16_bytes(*values):
     return np.array(values, "<f2").tobytes()
 
 
@@ -39,13 +39,13 @@ def test_each_type_is_read_number_by_number():
     numbers = np.concatenate([low, high]).astype(np.float32)
     signed = np.arange(-16, 16).astype(np.int8)
     metadata, tensors = gguf_file.read(
-        made(
+        make_gguf(
             [
                 ("plain", (3, 2), 0, np.arange(6, dtype="<f4").tobytes()),
                 ("half", (5,), 1, np.arange(5).astype("<f2").tobytes()),
-                ("q4_0", (1, 32), 2, scale(0.5) + q),
-                ("q4_1", (2, 32), 3, scale(0.5, -2) + q + scale(2, 1) + q),
-                ("q8_0", (32,), 8, scale(0.25) + signed.tobytes()),
+                ("q4_0", (1, 32), 2, float16_bytes(0.5) + q),
+                ("q4_1", (2, 32), 3, float16_bytes(0.5, -2) + q + float16_bytes(2, 1) + q),
+                ("q8_0", (32,), 8, float16_bytes(0.25) + signed.tobytes()),
             ]
         )
     )
@@ -67,10 +67,10 @@ def test_each_type_is_read_number_by_number():
     "data, text",
     [
         (b"GGML" + b"\0" * 60, "no GGUF file"),
-        (made([], version=1), "version 1"),
-        (made([("odd", (32,), 12, b"\0" * 64)]), "odd is of type 12"),
-        (made([("short", (64,), 0, b"\0" * 256)])[:-4], "buffer"),
-        (made([])[:30], "not a whole GGUF file"),
+        (make_gguf([], version=1), "version 1"),
+        (make_gguf([("odd", (32,), 12, b"\0" * 64)]), "odd is of type 12"),
+        (make_gguf([("short", (64,), 0, b"\0" * 256)])[:-4], "buffer"),
+        (make_gguf([])[:30], "not a whole GGUF file"),
     ],
 )
 def test_what_is_refused(data, text):

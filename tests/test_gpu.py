@@ -10,10 +10,13 @@ from pathlib import Path
 import nets
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, cards, command, ranks
+from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, count_gpus, ranks
 
 FIXTURES = ROOT / "tests" / "fixtures"
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(cards() < 2, reason=f"needs 2 NVIDIA GPUs, here are {cards()}")]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(count_gpus() < 2, reason=f"needs 2 NVIDIA GPUs, here are {count_gpus()}"),
+]
 
 
 def run_gpu(count, model_path, *words, **options):

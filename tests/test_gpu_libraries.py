@@ -7,7 +7,7 @@ from pathlib import Path
 import nets
 import numpy as np
 import pytest
-from conftest import MODEL, ROOT, assert_refused, cards, lines, ranks
+from conftest import MODEL, ROOT, assert_refused, count_gpus, lines, ranks
 
 import mindir
 from ranks import REFUSED, Stop
@@ -55,7 +55,7 @@ def test_a_missing_library_is_named_and_no_rank_runs_alone(tmp_path, folder, lib
     assert_refused(done, 3, "plug-in", library)
 
 
-@pytest.mark.skipif(cards() > 0, reason="there is a GPU")
+@pytest.mark.skipif(count_gpus() > 0, reason="there is a GPU")
 def test_no_driver_is_said():
     assert_refused(run_script(GPU), 3, "libcuda.so.1")
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ascend_server import Server, ended
+from ascend_server import Server, finished
 from conftest import ENVIRONMENT, ROOT, command
 from kubernetes_files import documents, problems
 
@@ -79,7 +79,7 @@ def test_each_servers_pod_waits_for_the_table_and_starts_its_ranks(tmp_path):
     group = {"device_count": "2", "instance_count": "2", "instance_list": instances, "group_name": "server"}
     table.write_text(json.dumps({"status": "completed", "group_count": "1", "group_list": [group]}))
     for rank, process in enumerate(started):
-        done = ended(process, 60)
+        done = finished(process, 60)
         assert done.returncode == 0, done.stderr
         assert "1 of 2 ranks" in done.stderr
         assert "data size is:2048" in done.stdout, rank

@@ -59,7 +59,7 @@ if "LAUNCH_FOLDER" in os.environ:
 """
 
 
-def talking(folder, text):
+def folder_that_runs(folder, text):
     """Return a folder for the PYTHONPATH that has every rank do this as it starts."""
     (folder / "talk").mkdir()
     (folder / "talk" / "sitecustomize.py").write_text(TALK.format(text))
@@ -81,7 +81,7 @@ def test_what_ranks_say_at_the_same_time_is_not_mixed(tmp_path):
 def test_a_line_without_an_end_takes_no_longer_than_another(tmp_path):
     """30 MB of it: all in the log."""
     text = "[os.write(2, b'x' * 65536) for _ in range(480)]"
-    done = Job(tmp_path, "--start_timeout=30", PYTHONPATH=talking(tmp_path, text)).end()
+    done = Job(tmp_path, "--start_timeout=30", PYTHONPATH=folder_that_runs(tmp_path, text)).end()
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "logs" / "rank_1.stderr.log").stat().st_size >= 480 * 65536
 
@@ -89,7 +89,7 @@ def test_a_line_without_an_end_takes_no_longer_than_another(tmp_path):
 def test_a_terminal_that_is_not_read_does_not_keep_the_job(tmp_path):
     """As `run.sh | less` that waits: the ranks wait, too, no limit is counted, and SIGTERM ends them."""
     text = "[os.write(1, b'y' * 99 + bytes([10])) for _ in range(100000)]"
-    job = Job(tmp_path, "--start_timeout=3", PYTHONPATH=talking(tmp_path, text))
+    job = Job(tmp_path, "--start_timeout=3", PYTHONPATH=folder_that_runs(tmp_path, text))
     try:
         time.sleep(6)
         assert job.process.poll() is None

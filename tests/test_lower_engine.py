@@ -149,7 +149,7 @@ def run(worker, folder, inputs, make, wanted, shapes=None):
     arrays = {f"in{index}": array for index, array in enumerate(inputs)}
     arrays.update({f"out{index}": array for index, array in enumerate(wanted)})
     np.savez(str(folder / "Net.npz"), **arrays)
-    return judge(worker.ask({"model": str(folder / "Net.mindir"), "arrays": str(folder / "Net.npz")}))
+    return judge(worker.run_job({"model": str(folder / "Net.mindir"), "arrays": str(folder / "Net.npz")}))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -185,7 +185,7 @@ def test_erf_for_tensorrt(worker, tmp_path):
     folder.mkdir()
     arrays = folder / "Net.npz"
     np.savez(str(arrays), in0=numbers, out0=wanted)
-    verdict, error, words = judge(worker.ask({"model": mindir.save(shard, str(folder)), "arrays": str(arrays)}))
+    verdict, error, words = judge(worker.run_job({"model": mindir.save(shard, str(folder)), "arrays": str(arrays)}))
     assert verdict == "ok" and error <= 3e-6, (words, error)  # the CPU makes Tanh of Sigmoid
 
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from ascend_server import PAGE as ASCEND
-from ascend_server import SHARED, Server, ended
+from ascend_server import SHARED, Server, finished
 from conftest import MODEL, ROOT, command, lines, ranks
 
 CPU, GPU = "cpu_mpi_distributed.py", "gpu_trt_distributed.py"
@@ -74,7 +74,7 @@ def started_on(server, folder, *words, ranks=(0, 1)):
     for rank in ranks:
         given = f"--model_path=models/Matmul{rank}.mindir"
         jobs.append(server.page(rank, given, *words, cwd=folder, PYTHONPATH=path))
-    return [ended(job) for job in jobs]
+    return [finished(job) for job in jobs]
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_the_page_of_shared_weights_works_where_it_is_copied_to(copied, server):
     fixture = ROOT / "tests" / "fixtures" / "shared" / "1"
     words = ("--model_path", fixture / "Net0.mindir", fixture / "Net0.mindir", f"--config_file={server.config}")
     path = f"{server.environment['PYTHONPATH']}:{server.suite}"
-    done = ended(server.page(0, *words, script=SHARED, cwd=folder, PYTHONPATH=path))
+    done = finished(server.page(0, *words, script=SHARED, cwd=folder, PYTHONPATH=path))
     assert done.returncode == 0, done.stderr
     shown = lines(done.stdout)
     assert shown[: len(shown) // 2] == shown[len(shown) // 2 :]

@@ -89,7 +89,7 @@ class Maker:
         self.values.append("turned")
 
 
-def slip(draw, builder, number):
+def damage_model(draw, builder, number):
     """Damage what was built: names, doubles, missing and empty fields."""
     graph, model = builder.graph, builder.model
     node = draw(st.sampled_from(list(graph.node))) if graph.node else graph.node.add()
@@ -146,7 +146,7 @@ def models(draw):
         ends = [builder.tuple("all", ["both", "both"])] if draw(st.booleans()) else ends
     builder.output(*ends, *maker.pick(st.just([]), st.lists(NAMES, max_size=2)))
     for number in maker.pick(st.just([]), st.lists(st.integers(0, 12), max_size=2)):
-        slip(draw, builder, number)
+        damage_model(draw, builder, number)
     return builder.model
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from ascend_server import Server
-from conftest import ROOT, cards, command
+from conftest import ROOT, command, count_gpus
 from documents import ENGLISH, Block, blocks, compare, normalised
 from test_servers import SRUN
 
@@ -158,7 +158,7 @@ def test_the_program_in_readme_runs_on_ascend_as_it_says(clone, tmp_path):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(cards() < 2, reason=f"needs 2 NVIDIA GPUs, here are {cards()}")
+@pytest.mark.skipif(count_gpus() < 2, reason=f"needs 2 NVIDIA GPUs, here are {count_gpus()}")
 def test_the_commands_for_gpus(tmp_path):
     """Where there is no git, in a copy; with this interpreter and its mpirun."""
     folder = tmp_path / "suite"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT, command
 from documents import blocks, compare, normalised
-from sessions import of_ranks, product, product_weight
+from sessions import product, product_weight, rank_pids
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -111,12 +111,12 @@ def compared(clients):
 
 def kill_a_rank(server, mark):
     """Kill one, and wait until all is well again; return (when it was killed, when it was ready)."""
-    before = of_ranks(mark)
+    before = rank_pids(mark)
     killed = time.time()
     os.kill(before[0], signal.SIGKILL)
     server.wait_until(lambda: server.get("models/Matmul/ready")[0] == 503, 10)
     server.wait_until(lambda: server.get("models/Matmul/ready")[0] == 200)
-    assert not set(of_ranks(mark)) & set(before)
+    assert not set(rank_pids(mark)) & set(before)
     return killed, time.time()
 
 
@@ -175,7 +175,7 @@ def test_eight_clients_for_a_minute(served, tmp_path, nothing_left):
 def test_the_end_of_a_server_whose_ranks_cannot_start_again(model, nothing_left):
     server = Served(model, "--starts=2")
     model.with_name("Matmul0.mindir").unlink()
-    os.kill(of_ranks(nothing_left)[0], signal.SIGKILL)
+    os.kill(rank_pids(nothing_left)[0], signal.SIGKILL)
     said = server.process.communicate(timeout=100)[1].decode()
     assert server.process.returncode == 2, said
     assert said.rstrip().endswith("serve: 2 starts in a row have failed")

@@ -10,7 +10,7 @@ import nets
 import numpy as np
 import pytest
 from conftest import MODEL
-from sessions import FIXTURES, is_near, of_ranks, product
+from sessions import FIXTURES, is_near, product, rank_pids
 
 from suite import RankError, Service, Session, rows
 
@@ -59,18 +59,18 @@ def test_rows_that_depend_on_each_other_are_never_put_together(name, count):
                 service.submit(few)
 
 
-def callers(service, work, count=8):
-    """Have `count` threads do work(a random state, a function that asks); return what each of them returned."""
+def run_callers(service, work, count=8):
+    """Have `count` threads call work(a random state, a function that predicts); return their results."""
 
-    def ask(x):
+    def predict(x):
         return next(iter(service.submit([x]).result(60).values()))
 
     found = [None] * count
 
-    def call(number):
-        found[number] = work(np.random.RandomState(number), ask)
+    def run_caller(number):
+        found[number] = work(np.random.RandomState(number), predict)
 
-    threads = [threading.Thread(target=call, args=(number,)) for number in range(count)]
+    threads = [threading.Thread(target=run_caller, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -87,14 +87,14 @@ def test_many_callers_at_once_share_batches(monkeypatch, nothing_left):
     submit = Session.predict_async
     monkeypatch.setattr(Session, "predict_async", lambda self, arrays: sent.append(arrays) or submit(self, arrays))
 
-    def work(draw, ask):
+    def work(draw, predict):
         asked = [random_rows(draw) for _ in range(40)]
-        assert all(is_near(ask(x), product(x)) for x in asked)
+        assert all(is_near(predict(x), product(x)) for x in asked)
         return sum(map(len, asked)), len(asked)
 
     with Service(MODEL, backend="cpu") as service:
         assert (service.rows, service.ranks, service.inputs[0].shape, service.is_ready) == (4, 2, (-1, 256), True)
-        asked = callers(service, work)
+        asked = run_callers(service, work)
         assert None not in asked
         total, requests = (sum(numbers) for numbers in zip(*asked))
         assert {batch[0].shape for batch in sent} == {(4, 256)}
@@ -120,21 +120,21 @@ def test_a_rank_that_dies(capfd, nothing_left, is_idle):
     """What is under way fails, requests that come later are refused, and then all is as before."""
     over = threading.Event()
 
-    def work(draw, ask):
+    def work(draw, predict):
         failed = []
         while not over.is_set():
             x, began = random_rows(draw), time.monotonic()
             try:
-                assert is_near(ask(x), product(x))
+                assert is_near(predict(x), product(x))
             except RankError as error:
                 failed.append((began, time.monotonic(), error.status))
                 time.sleep(0.05)
         return failed
 
     with Service(MODEL, backend="cpu") as service:
-        before = of_ranks(nothing_left)
+        before = rank_pids(nothing_left)
         found = []
-        calling = threading.Thread(target=lambda: found.extend(callers(service, work)))
+        calling = threading.Thread(target=lambda: found.extend(run_callers(service, work)))
         if not is_idle:
             calling.start()
             time.sleep(0.5)
@@ -143,7 +143,7 @@ def test_a_rank_that_dies(capfd, nothing_left, is_idle):
         wait_until(lambda: not service.is_ready, 10)
         wait_until(lambda: service.is_ready)
         ready = time.monotonic()
-        assert not set(of_ranks(nothing_left)) & set(before)
+        assert not set(rank_pids(nothing_left)) & set(before)
         if not is_idle:
             time.sleep(0.5)
             over.set()
@@ -165,13 +165,13 @@ def test_ranks_that_cannot_start_again(model, nothing_left):
     x = np.ones((1, 256), np.float32)
     with Service(model, backend="cpu", starts=1, at_end=ended.set) as service:
         for _ in range(2):
-            os.kill(of_ranks(nothing_left)[0], signal.SIGKILL)
+            os.kill(rank_pids(nothing_left)[0], signal.SIGKILL)
             wait_until(lambda: not service.is_ready)
             wait_until(lambda: service.is_ready)
             service.submit([x]).result(60)
         assert not ended.is_set()
         model.with_name("Matmul1.mindir").unlink()
-        os.kill(of_ranks(nothing_left)[0], signal.SIGKILL)
+        os.kill(rank_pids(nothing_left)[0], signal.SIGKILL)
         assert ended.wait(30)
         assert service.error.status == 2
         assert "Matmul1.mindir" in str(service.error)

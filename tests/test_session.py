@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ascend_server import Server
 from conftest import MODEL, ROOT, command
-from sessions import FIXTURES, X, is_near, net, of_ranks, product, product_weight, program
+from sessions import FIXTURES, X, is_near, net, product, product_weight, program, rank_pids
 from test_pythons import pythons
 from test_servers import servers  # noqa: F401  (a fixture)
 
@@ -34,7 +34,7 @@ def test_the_shipped_model(capfd, nothing_left):
         assert np.array_equal(model.predict([X])[name], found[name])
         strided = np.asfortranarray(X)[::1].astype(">f4")
         assert np.array_equal(model.predict([strided])[name], found[name])
-        ranks_before = of_ranks(nothing_left)
+        ranks_before = rank_pids(nothing_left)
         assert len(ranks_before) == 2
         for given, words in (
             ({"y": X}, ["y", "x"]),
@@ -63,7 +63,7 @@ def test_the_shipped_model(capfd, nothing_left):
         for scale, future in futures:
             assert is_near(future.result(60)[name], product(X * scale))
         assert not futures[0][1].cancel()
-        assert of_ranks(nothing_left) == ranks_before
+        assert rank_pids(nothing_left) == ranks_before
     with pytest.raises(RuntimeError, match="closed"):
         model.predict([X])
     model.close()
@@ -221,7 +221,7 @@ def test_on_ascend(tmp_path, nothing_left, monkeypatch):
             (found,) = model.predict(given).values()
             assert is_near(found, nets.expected("mlp-reduce_scatter", given, 4)[0])
         assert (model.check["result"], model.ranks, model.backend) == ("PASS", 4, "ascend")
-        os.kill(of_ranks(nothing_left)[1], signal.SIGKILL)
+        os.kill(rank_pids(nothing_left)[1], signal.SIGKILL)
         with pytest.raises(RankError) as failed:
             model.predict(given)
         assert failed.value.status == 137

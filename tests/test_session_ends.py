@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import MODEL
 from jobs import alive
-from sessions import X, is_near, net, of_ranks, product, program
+from sessions import X, is_near, net, product, program, rank_pids
 
 from suite import RankError, Session
 
@@ -29,7 +29,7 @@ def test_a_rank_that_dies(nothing_left, is_busy):
         given = nets.inputs("mlp-all_reduce")
         model.predict(given)
         futures = [model.predict_async(given) for _ in range(3)] if is_busy else []
-        rank = of_ranks(nothing_left)[0]
+        rank = rank_pids(nothing_left)[0]
         if is_busy:
             wait(futures, 60)  # or the next one has no place to lie in until a stopped rank has read
             os.kill(rank, signal.SIGSTOP)
@@ -51,7 +51,7 @@ def test_limits_count_in_a_predict_and_never_while_the_session_is_idle(nothing_l
         model.predict(given)
         time.sleep(8)  # the straggler's limit is 1 s and ten times as long as others took
         model.predict(given)
-        os.kill(of_ranks(nothing_left)[0], signal.SIGSTOP)
+        os.kill(rank_pids(nothing_left)[0], signal.SIGSTOP)
         start = time.time()
         with pytest.raises(RankError, match=r"rank \d: (still idle after 2|stopped by a signal)") as failed:
             model.predict(given)
@@ -83,7 +83,7 @@ def test_inputs_stay_where_they_are_until_every_rank_has_read_them(nothing_left)
         assert is_near(*model.predict([X * 3]).values(), product(X * 3))
         assert time.monotonic() - start >= 0.5
         mark(0)
-        threading.Timer(0.5, os.kill, [of_ranks(nothing_left)[1], signal.SIGKILL]).start()
+        threading.Timer(0.5, os.kill, [rank_pids(nothing_left)[1], signal.SIGKILL]).start()
         with pytest.raises(RankError, match="SIGKILL"):
             model.predict([X])
 
@@ -132,10 +132,10 @@ def test_a_session_that_is_forgotten_closes_and_a_copy_of_the_process_closes_not
         os._exit(0)
     assert os.waitpid(child, 0)[1] >> 8 == 3
     assert model.predict([X])
-    assert of_ranks(nothing_left)
+    assert rank_pids(nothing_left)
     del model
     gc.collect()
-    assert not of_ranks(nothing_left)
+    assert not rank_pids(nothing_left)
 
 
 @pytest.mark.parametrize("moment", ["start", "predict", "stopped"])
@@ -151,7 +151,7 @@ def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
         if moment != "start":
             assert process.stdout.readline() == b"open\n"
             if moment == "stopped":  # a rank hears nothing any more
-                os.kill(of_ranks(nothing_left)[0], signal.SIGSTOP)
+                os.kill(rank_pids(nothing_left)[0], signal.SIGSTOP)
         else:
             while len(alive(f"MS_TEST={nothing_left}")) < 5:  # run.sh's launcher, mpirun, a guard, a rank
                 assert process.poll() is None
@@ -182,7 +182,7 @@ def test_ten_thousand_predicts_take_no_more_memory(nothing_left):
                 model.predict([x])
                 if index in (count // 10, count):
                     gc.collect()
-                    seen.append([memory_of(pid) for pid in (os.getpid(), *of_ranks(nothing_left))])
+                    seen.append([memory_of(pid) for pid in (os.getpid(), *rank_pids(nothing_left))])
         before, after = seen
         print(rows, count, before, after)
         assert len(before) == 3

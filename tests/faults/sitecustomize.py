@@ -34,7 +34,7 @@ ACTIONS = {
 STEPS = ("start", "read", "build", "before", "inside", "after", "check", "exit", "atexit")
 
 
-def act(action):
+def cause_fault(action):
     """Do it, and write down when."""
     with open(os.environ["MS_FAULT_FIRED"], "w") as file:
         file.write(str(time.time()))
@@ -59,13 +59,13 @@ def patch_ranks(module, mine, step, action):
     def step_with_fault(text):
         step_before(text)
         if mine and text.split(" ")[0] == step:
-            act(action)
+            cause_fault(action)
 
     module.step = step_with_fault
     if mine and step == "atexit":
-        atexit.register(act, action)
+        atexit.register(cause_fault, action)
     if mine and step == "start":
-        act(action)
+        cause_fault(action)
 
 
 DONE = []  # collectives of this rank so far
@@ -85,16 +85,16 @@ def patch_collective(kind, mine, step, action):
         first = not DONE
         DONE.append(True)
         if first and mine and step == "before":
-            act(action)
+            cause_fault(action)
         if first and mine and step == "inside":
-            timer = threading.Timer(0.3, act, [action])
+            timer = threading.Timer(0.3, cause_fault, [action])
             timer.daemon = True
             timer.start()
         if first and not mine and step == "inside":
             time.sleep(1)  # the collective waits for this rank
         result = exchange(self, tensors)
         if first and mine and step == "after":
-            act(action)
+            cause_fault(action)
         return result
 
     kind.__call__ = exchange_with_fault
