@@ -1,4 +1,4 @@
-"""A server with Ascend devices that aren't there: run.sh, main.py and the pages on the double in ascend_double."""
+"""A server with pretended Ascend devices: run.sh, main.py and the pages on the double in ascend_double."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ TUTORIAL = [
 
 
 class Server:
-    """A server with an Ascend, as far as a test can have one: device files, CANN's library, double, rank table."""
+    """An Ascend server, as far as a test can have one: device files, CANN's library, the double, a rank table."""
 
     def __init__(self, folder):
         self.folder, self.config, self.calls = folder, folder / "config_file.ini", folder / "calls"
@@ -30,7 +30,7 @@ class Server:
             (folder / name).mkdir()
         for number in range(8):
             (folder / "dev" / f"davinci{number}").touch()
-        # what stands for CANN's library, which is only looked for here
+        # stands for CANN's library, which is only looked for here
         subprocess.run(["gcc", "-shared", "-o", str(folder / "lib" / "libascendcl.so"), "-xc", "/dev/null"], check=True)
         shutil.copy(str(ROOT / "config_file.ini"), str(folder))
         self.environment = {
@@ -77,7 +77,7 @@ class Server:
         )
 
     def called(self, rank):
-        """Return the names of what rank's process called of mindspore_lite, in order."""
+        """Return the names of mindspore_lite's functions that the rank's process called, in order."""
         return [json.loads(line)["call"] for line in (self.calls / f"rank{rank}.jsonl").read_text().splitlines()]
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "Matmul.mindir"
 sys.path.insert(0, str(ROOT))
 
-# started in the background of a script they would ignore Ctrl-C, and so would all that they start
+# if they were started in the background of a script, they and all that they start would ignore Ctrl-C
 signal.signal(signal.SIGINT, signal.default_int_handler)
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", GLOG_v="3")
 ENVIRONMENT.pop("PYTHON", None)
@@ -55,12 +55,12 @@ def count_gpus():
 
 
 def lines(text):
-    """Return the lines of a text that say something."""
+    """Return the lines of a text that aren't blank."""
     return [line for line in text.splitlines() if line.strip()]
 
 
 def assert_refused(done, status, *texts):
-    """Make sure that a run ended with this status and one line on stderr that has these texts in it."""
+    """Make sure that a run ended with this status and one line on stderr that contains these texts."""
     assert done.returncode == status, done.stderr + done.stdout
     assert len(lines(done.stderr)) == 1, done.stderr
     for text in texts:

@@ -1,21 +1,21 @@
-"""README.md and the pages in docs/, with their Chinese ones: what they show is what happens, and both show the same.
+"""README.md and the pages in docs/, in English and Chinese: what they show is what happens, and both show the same.
 
 A comment before each code block says what it is; it can't be seen on the rendered page:
 
     <!-- runnable: cpu -->             shell; the platform is cpu, cpu-split, ascend-double, ...
-    <!-- runnable: cpu, status 4 -->   and its last command ends so
+    <!-- runnable: cpu, status 4 -->   its last command ends with this status
     <!-- output -->                    of the block before; "..." stands for lines that are left out
-    <!-- output: numbers differ -->    any number may stand for another
-    <!-- output: any order -->         of what several processes print
+    <!-- output: numbers differ -->    numbers may be different ones
+    <!-- output: any order -->         lines that several processes print
     <!-- from: FILE -->                lines of this file
     <!-- file: FILE -->                what the reader saves under this name
     <!-- not run: WHY -->
 
-A block without a comment is an example of a message. The blocks of both languages are the same but for the comments of
-the shell, which a test makes sure of, so one run in a fresh clone is that of either. The blocks of a platform, those of
-README.md first, are one session of the shell, as a reader's terminal would be. An output is the whole of what its block
-prints, stdout and stderr: numbers with a fraction have to be the same to 1e-5 (another CPU may round otherwise), times
-in names of logs and the clone's path are anything, and a slow machine may say how long a step takes.
+A block without a comment is an example of a message. A test makes sure that the blocks of both languages are the same
+except for shell comments, so one run in a fresh clone is enough. The blocks of a platform, those of README.md first,
+are one shell session, as in a reader's terminal. An output is all that its block prints, on stdout and stderr: numbers
+with a fraction have to be the same to 1e-5 (another CPU may round differently), times in the names of logs and the
+clone's path may differ, and a slow machine may report how long a step takes.
 """
 
 import collections

@@ -93,7 +93,7 @@ def table(folder, ranks=2, **changes):
 
 
 class Job:
-    """Two ranks of the tutorial; all that still run end with the test."""
+    """Two ranks of the tutorial; those that still run are ended with the test."""
 
     def __init__(self, folder, count=2, **environment):
         self.folder, config = folder, table(folder)
@@ -132,7 +132,7 @@ def job(tmp_path):
 
 
 def assert_raised(lines):
-    """Make sure that each line raises what its comment says, and nothing where there is none."""
+    """Make sure that each line raises what its comment says, or nothing if it has none."""
     for line, error in lines:
         expected = line.partition("#")[2].strip()
         assert error.startswith(expected) and bool(error) == bool(expected), (line, error)

@@ -2,8 +2,8 @@
 
     .venv-export/bin/python tests/export_decoder.py FOLDER
 
-2 blocks, 72 wide, 6 heads of queries and 3 of keys and values, 263 words: neither words nor groups can be dealt out
-evenly to 2 ranks.
+2 blocks, 72 wide, 6 heads of queries and 3 of keys and values, 263 words: neither words nor groups can be split evenly
+over 2 ranks.
 """
 
 import functools

@@ -18,7 +18,7 @@ from tensor_parallel import GROUP, group_of, parameter  # noqa: E402  (found onl
 
 
 class Net(nn.Cell):
-    """What all nets are made of; `ranks` = None is the unsharded net, where a collective does nothing."""
+    """The base of all nets; `ranks` = None is the unsharded net, in which a collective does nothing."""
 
     def __init__(self, name, rank, ranks, splits):
         super().__init__()
@@ -70,7 +70,7 @@ class Branches(Net):
 
 
 class TwoInputs(Net):
-    """A vocabulary-parallel embedding; the int32 input is summed over the ranks as it came in."""
+    """A vocabulary-parallel embedding; the int32 input itself is summed over the ranks, too."""
 
     def __init__(self, name, rank, ranks):
         super().__init__(name, rank, ranks, {"table": 0})
@@ -87,7 +87,7 @@ class TwoInputs(Net):
 
 
 class ThreeOutputs(Net):
-    """Largest, smallest and product over the ranks: three outputs, all of them results of collectives."""
+    """Maximum, minimum and product over the ranks: three outputs, all of them results of collectives."""
 
     def __init__(self, name, rank, ranks):
         super().__init__(name, rank, ranks, {"up": 1})
@@ -138,7 +138,7 @@ class Transposed(Net):
 
 
 class Reused(Net):
-    """A product that a ReLU takes, and an addition after a collective: mindspore_lite 2.0.0 alone adds the ReLU's."""
+    """A product that a ReLU and a later sum take: mindspore_lite 2.0.0 alone adds the ReLU's result."""
 
     def __init__(self, name, rank, ranks):
         super().__init__(name, rank, ranks, {"down": 0})
@@ -162,7 +162,7 @@ class Scattered(Net):
 
 
 class Converted(Net):
-    """float16 and int64 straight into a collective and from there into a stage, which computes in other types."""
+    """float16 and int64 go straight into a collective and from there into a stage, which computes in other types."""
 
     def __init__(self, name, rank, ranks):
         super().__init__(name, rank, ranks, {})
@@ -173,7 +173,7 @@ class Converted(Net):
 
 
 class Dtypes(Net):
-    """float16 and int64 through collectives, float16 from an input straight into one, bool beside them."""
+    """float16 and int64 go through collectives, one of them straight from an input; bool is beside them."""
 
     def __init__(self, name, rank, ranks):
         super().__init__(name, rank, ranks, {})
@@ -207,12 +207,12 @@ def export(net, inputs, path):
     """Export the net, which takes Tensors such as `inputs`, as the MindIR file `path`."""
     remove(path)
     ms.export(net.set_train(False), *inputs, file_name=path, file_format="MINDIR")
-    os.chmod(path, 0o644)  # MindSpore writes for its owner alone
+    os.chmod(path, 0o644)  # MindSpore makes files that only their owner can read
     print(path)
 
 
 def export_fixture(name, ranks, path):
-    """Export the net unsharded (where that gives the same outputs) and as `ranks` shards."""
+    """Export the net unsharded (if that has the same outputs) and as `ranks` shards."""
     x = [ms.Tensor(array) for array in nets.inputs(name).values()]
     if name == "dynamic":
         x = [ms.Tensor(shape=[None, nets.WIDTH], dtype=ms.float32)]
@@ -249,7 +249,7 @@ class Assign(nn.Cell):
 
 
 def export_refused():
-    """Export what can't be cut."""
+    """Export nets that can't be cut."""
     folder = os.path.join(here, "fixtures", "refused")
     os.makedirs(folder, exist_ok=True)
     for net in (If, While, Assign):

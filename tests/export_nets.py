@@ -1,4 +1,4 @@
-"""Export small nets, one or a few primitives each, with inputs and what comes out of them: for nets_table.py.
+"""Export small nets, one or a few primitives each, with inputs and outputs, for nets_table.py.
 
     python3 tests/export_nets.py FOLDER                    # with a MindSpore of 2.3 or later; X.mindir and X.npz
     python3 tests/export_nets.py FOLDER cells functions    # of newer/cells.py and newer/functions.py alone
@@ -48,7 +48,7 @@ def source_of(net, count):
 
 
 def export(folder, name, net, inputs, options):
-    """Write the net's source, model and arrays to the folder: MindSpore compiles only what lies in a file.
+    """Write the net's source, model and arrays to the folder: MindSpore can only compile source in a file.
 
     Options: "half", the cells compute in float16; "bf16", which inputs are bfloat16; "open", their shapes with None.
     """
@@ -95,7 +95,7 @@ def nets(names):
 def main():
     folder, *names = sys.argv[1:]
     os.makedirs(folder, exist_ok=True)
-    tried = os.path.join(folder, "tried")  # MindSpore may crash: start again, and it goes on behind that net
+    tried = os.path.join(folder, "tried")  # MindSpore may crash: start again, after that net
     ms.set_context(mode=ms.GRAPH_MODE, device_target="CPU")
     with open(tried, "a+") as file:
         file.seek(0)

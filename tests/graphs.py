@@ -1,4 +1,4 @@
-"""MindIR files of mind_ir_version 1 made node by node, for what an exporter would be too slow or too helpful."""
+"""Make MindIR files of mind_ir_version 1 node by node, where an exporter would be too slow or too helpful."""
 
 from mindir.dtypes import describe
 from mindir.rewriting import Rewriter

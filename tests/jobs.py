@@ -1,7 +1,7 @@
-"""A job of run.sh, with a fault in it if a test wants one, and what may be left of it: nothing.
+"""A job of run.sh, with a fault in it if a test wants one; and a check that nothing is left of it.
 
-A fault happens in a real rank (faults/sitecustomize.py). What belongs to a job is found by a variable in its processes'
-environments, and its temporary files by a TMPDIR of its own.
+A fault happens in a real rank (faults/sitecustomize.py). A job's processes are found by a variable in their
+environments, and its temporary files by its own TMPDIR.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ STEPS = {
     "check": "check",
     "exit": "exit",
 }
-# action: (status, what the launcher's line about the rank has in it); with 124 a time limit ends it
+# action: (status, a text in the launcher's line about the rank); 124: a time limit ends it
 ACTIONS = {
     "raise": (1, "RuntimeError: a fault on demand"),
     "exit7": (7, "7"),
@@ -44,7 +44,7 @@ ACTIONS = {
 
 
 class Job:
-    """One run.sh with a TMPDIR and a mark of its own."""
+    """One run.sh with its own TMPDIR and mark."""
 
     def __init__(self, folder, *words, cwd=ROOT, **environment):
         self.mark, self.folder, self.fired = f"MS_TEST={uuid.uuid4().hex}", folder, folder / "fired"
@@ -106,7 +106,7 @@ def cmdline(pid):
 
 
 def alive(mark):
-    """Return the processes that have the mark in their environment, and aren't zombies."""
+    """Return the process ids of those that have the mark in their environment and aren't zombies."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -116,7 +116,7 @@ def alive(mark):
 
 
 def shared_memory():
-    """Return what lies in shared memory and belongs to no process (other jobs may run at the same time)."""
+    """Return the files in shared memory that belong to no process (other jobs may run at the same time)."""
     there = {str(file) for file in Path("/dev/shm").iterdir() if file.name.startswith(("launch", "vader"))}
     for process in Path("/proc").glob("[0-9]*") if there else ():
         with contextlib.suppress(OSError):
@@ -129,7 +129,7 @@ def fail(folder, size, rank, step, action, models, *words, limit=2):
     """Run with a fault; return (CompletedProcess, seconds from the fault to the end)."""
     limits = [f"--{name}_timeout={limit}" for name in ("start", "build", "predict") if ACTIONS[action][0] == 124]
     if ACTIONS[action][0] == 124:
-        limits[0] = "--start_timeout=4" if step == "start" else "--start_timeout=30"  # it counts the imports, too
+        limits[0] = "--start_timeout=4" if step == "start" else "--start_timeout=30"  # it includes the imports
     job = Job(
         folder,
         *(f"--model_path={models[size]}", "--repeat=3", *limits, *words),

@@ -1,4 +1,4 @@
-"""YAML as far as examples/kubernetes/ uses it, and the check of a document against a schema of Kubernetes' kind.
+"""Read YAML as far as examples/kubernetes/ uses it, and check a document against a schema of Kubernetes' kind.
 
 The YAML: mappings and lists by indentation, flow lists of strings, plain and double-quoted scalars, `|` blocks,
 comments.
@@ -12,7 +12,7 @@ INTEGER_OR_TEXT = "x-kubernetes-int-or-string"
 
 
 def documents(text):
-    """Return what each document of a YAML file is: dicts, lists, strings, numbers, booleans."""
+    """Return the documents of a YAML file, made of dicts, lists, strings, numbers and booleans."""
     return [_block(_lines(part)) for part in re.split(r"^---$", text, flags=re.M)]
 
 
@@ -35,7 +35,7 @@ def _lines(text):
 
 
 def _block(lines):
-    """Take from `lines` what has the first one's indentation or more, and return its value."""
+    """Take from `lines` those that have the first one's indentation or more, and return their value."""
     indent, is_list, made = lines[0][0], lines[0][1].startswith("- "), None
     made = [] if is_list else {}
     while lines and lines[0][0] >= indent:
@@ -75,7 +75,7 @@ def _value(text, indent, lines):
 
 
 def problems(schema, value, at=""):
-    """Return what in `value` the schema of a custom resource definition doesn't allow: "PATH: what"."""
+    """Return what the schema of a custom resource definition doesn't allow in `value`: "PATH: what"."""
     if schema.get(INTEGER_OR_TEXT):
         return [] if isinstance(value, (int, str)) else [f"{at}: {value!r}"]
     kinds = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "number": (int, float)}

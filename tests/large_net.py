@@ -1,4 +1,4 @@
-"""A net of random weights over the size that MindSpore writes as one file: its weights and, in NumPy, its output.
+"""A net with random weights, too large for MindSpore to write it as one file: its weights and its output in NumPy.
 
     .venv-export/bin/python tests/large_net.py 2 FOLDER/Large.mindir        # 2.4 GB, and as much in two shards
 

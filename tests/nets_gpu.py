@@ -1,9 +1,9 @@
-"""Run all nets of folders on GPUs, each in a process of its own, several at a time: which are right.
+"""Run all nets in folders on GPUs, each in its own process, several at a time, and print which are right.
 
     .venv/bin/python tests/nets_gpu.py FOLDER... [--at_a_time=20] [--known=FILE]
 
-A net is X.mindir with X.npz beside it, as for nets_table.py. Right is within 2e-3 (float16: 1e-2) of what is wanted, by
-the largest value or 1: TensorRT computes float32 in TF32. mindir/repairs/known_gpu.tsv is what --known wrote.
+A net is X.mindir with X.npz beside it, as for nets_table.py. Right means within 2e-3 (float16: 1e-2) of the expected
+outputs, relative to the largest value or 1: TensorRT computes float32 in TF32. --known wrote repairs/known_gpu.tsv.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-LIMIT = 90  # seconds a net
-UNCLEAR = "Select"  # right in some nets and wrong in others: never known
+LIMIT = 90  # seconds per net
+UNCLEAR = "Select"  # right in some nets and wrong in others, so never known to be right
 
 
 def run_one(path):
-    """Print what the net at `path` comes to: {"primitives", "errors" or "refused" or "failed"}, as JSON."""
+    """Run the net at `path` and print the result as JSON: {"primitives", "errors" or "refused" or "failed"}."""
     import mindspore_lite as mslite
     from nets_worker import difference, stored
 
@@ -61,7 +61,7 @@ def run_one(path):
 
 
 def run_net(path, card, is_all):
-    """Return the net's verdict, what `run_one` printed, and words."""
+    """Return the net's verdict, what `run_one` printed, and an explanation."""
     environment = dict(os.environ, CUDA_VISIBLE_DEVICES=card, GLOG_v="4", PYTHONPATH=str(Path(__file__).parent))
     if is_all:
         environment["NETS_KNOWN"] = "1"

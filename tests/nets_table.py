@@ -1,10 +1,10 @@
-"""Run all nets of folders on mindspore_lite's CPU and print a table: which are right, which are refused, and why.
+"""Run all nets in folders on mindspore_lite's CPU and print a table: which are right, which are refused, and why.
 
     .venv/bin/python tests/nets_table.py FOLDER... [--known=FILE --verified=FILE]
 
-A net is X.mindir with X.npz beside it: inputs in0, in1, ... and the outputs wanted, out0, out1, ... Right is within
-1e-5 (float16: 1e-2) of what is wanted, by the largest value or 1. Status 1 where one is wrong, fails, crashes or
-hangs. mindir/repairs/known.tsv and mindir/lower/verified.txt are what --known and --verified wrote of such nets.
+A net is X.mindir with X.npz beside it: inputs in0, in1, ... and the expected outputs, out0, out1, ... Right means
+within 1e-5 (float16: 1e-2) of these, relative to the largest value or 1. Status 1 if one is wrong, fails, crashes or
+hangs. --known and --verified wrote mindir/repairs/known.tsv and mindir/lower/verified.txt for such nets.
 """
 
 import argparse
@@ -16,11 +16,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-LIMIT = 60  # seconds a net
+LIMIT = 60  # seconds per net
 
 
 class Worker:
-    """nets_worker.py in a process of its own, which may crash or hang."""
+    """nets_worker.py in its own process, which may crash or hang."""
 
     def __init__(self):
         self.process = None
@@ -61,7 +61,7 @@ class Worker:
 
 
 def judge(answer):
-    """Return ok, refused or what is wrong, the largest error and words."""
+    """Return the verdict (ok, refused or what is wrong), the largest error and an explanation."""
     if "outputs" not in answer:
         word = "refused" if "refused" in answer else "FAILED"
         return word, None, answer.get("refused") or answer["failed"]
@@ -75,7 +75,7 @@ def judge(answer):
 
 
 def table(folders):
-    """Yield (net, verdict, largest error, words, the worker's answer) for each net."""
+    """Yield (net, verdict, largest error, explanation, the worker's answer) for each net."""
     worker = Worker()
     for folder in folders:
         for model in sorted(Path(folder).glob("*.mindir")):

@@ -1,7 +1,7 @@
-"""Run nets one after the other on mindspore_lite's CPU: a line of JSON in, one out. Started by nets_table.py.
+"""Run nets one after the other on mindspore_lite's CPU: one line of JSON in, one out. Started by nets_table.py.
 
 In: {"model": X.mindir, "arrays": X.npz}. Out: {"refused": why}, {"failed": why} or {"outputs": [[name, error, dtype,
-dtype wanted, shape, shape wanted], ...], ...}; the error is the largest |difference| by the largest |wanted|, or 1.
+dtype wanted, shape, shape wanted], ...], ...}; the error is the largest |difference| / the largest |wanted|, or 1.
 """
 
 import json
@@ -21,14 +21,14 @@ from mindir.schema import PROTO
 from suite import reading
 from suite.cpu_model import Model
 
-if os.environ.get("NETS_KNOWN"):  # to find out what is right: nothing is refused for not being known
+if os.environ.get("NETS_KNOWN"):  # to find out what is right, nothing is refused for being unknown
     lower.MADE_OF.update(lower.RULES)
     everything = type("All", (), {"get": lambda *_: type("Any", (), {"__contains__": lambda *_: True})()})()
     known.KNOWN.update(cpu=everything, gpu=everything)
 
 
 def predict(path, arrays):
-    """Return the shard's outputs, as arrays, and their dtypes in the file: of the second of two predicts."""
+    """Predict twice; return the second outputs, as arrays, and their dtypes in the file."""
     comm = ranks.world()
     model = Model(comm)
     model.build_from_file(path, mslite.ModelType.MINDIR, create_context(comm))
@@ -85,7 +85,7 @@ for line in sys.stdin:
     job = json.loads(line)
     try:
         answer = run(job["model"], job["arrays"])
-    except Exception as error:  # a fault of the suite: the table says so
+    except Exception as error:  # a bug in the suite: the table shows it
         import traceback
 
         traceback.print_exc()

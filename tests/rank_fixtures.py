@@ -1,4 +1,4 @@
-"""One rank of test_cut.py: run every test net on this many ranks and write this rank's outputs to the folder given."""
+"""One rank of test_cut.py: run every test net on this many ranks and write this rank's outputs to the given folder."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ for name in nets.NAMES:
     model = Model(comm)
     path = ranks.shard_path(str(here / "fixtures" / name / str(comm.size) / "Net.mindir"), comm.rank, comm.size)
     model.build_from_file(path, mslite.ModelType.MINDIR, cpu.create_context(comm))
-    for seed in (1, 2):  # twice: the second must not see anything of the first
+    for seed in (1, 2):  # twice: the second must not be affected by the first
         inputs, _ = model_inputs.fill(model, nets.inputs(name, seed))
         outputs = [output.get_data_to_numpy() for output in model.predict(inputs)]
     np.savez(f"{sys.argv[1]}/{name}-{comm.size}-{comm.rank}.npz", *outputs)

@@ -1,4 +1,4 @@
-"""One rank of test_large.py: run the shard, write this rank's output to FOLDER and print how much memory it took.
+"""One rank of test_large.py: run the shard, write its output to FOLDER and print how much memory that took.
 
 mpirun -n 2 python rank_large.py FOLDER/Large.mindir FOLDER
 """
@@ -22,7 +22,7 @@ from suite.cpu_model import Model  # noqa: E402  (found only now)
 
 
 def resident(what):
-    """Return a line of /proc/self/status in MiB: VmRSS, what this process has now, VmHWM, the most that it had."""
+    """Return a line of /proc/self/status in MiB: VmRSS, what this process uses now; VmHWM, the most that it used."""
     lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     return int(lines[what].split()[0]) >> 10
 

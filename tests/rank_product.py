@@ -1,4 +1,4 @@
-"""One rank of test_export.py's large product: print predict's time over that of the ranks' own matrix products."""
+"""One rank of test_export.py's large product: print predict's time relative to that of the matrix products alone."""
 
 import sys
 import time
@@ -24,7 +24,7 @@ model.build_from_file(ranks.shard_path(sys.argv[1], comm.rank, comm.size), mslit
 inputs, _ = model_inputs.fill(model, {})
 product = model.steps[0][1]  # the first stage holds the matrix product and nothing else
 times = {"predict": [], "product": []}
-for _ in range(60):  # in turn, so that a change of the machine's speed meets both
+for _ in range(60):  # in turn, so that a change of the machine's speed affects both
     for name, call in (("predict", model.predict), ("product", product)):
         comm.Barrier()
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The situations in cases/, and the rank table's tool, by which most are tried."""
+"""The situations in cases/, and the rank-table tool, with which most of them are tested."""
 
 import sys
 

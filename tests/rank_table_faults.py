@@ -1,4 +1,4 @@
-"""One thing broken in a rank table: each function breaks a table and returns the JSON path that has to be named."""
+"""Break one thing in a rank table: each function does so and returns the JSON path that has to be named."""
 
 
 def device_of(table, pick):
@@ -32,7 +32,7 @@ def with_value(key, *values):
 
 
 def in_server(key, *values):
-    """Write one of the values, or nothing where there are none."""
+    """Write one of the values, or leave the key out if there are none."""
 
     def broken(table, pick):
         index = pick(range(len(table["server_list"])))
@@ -56,7 +56,7 @@ def in_device(key, *values):
 
 
 def no_ip(*values):
-    """Without a host_ip, either: with one, it's the product that decides."""
+    """Without a host_ip, too: with one, it depends on the product."""
 
     def broken(table, pick):
         for server in table["server_list"]:
@@ -99,7 +99,7 @@ def rank_gap(table, pick):
 
 
 def ranks_across_servers(table, pick):
-    """Swap the lowest rank of all with the highest, which is another server's."""
+    """Swap the lowest rank of all with the highest, which is on another server."""
     devices = [device for server in table["server_list"] for device in server["device"]]
     devices.sort(key=lambda device: int(device["rank_id"]))
     devices[0]["rank_id"], devices[-1]["rank_id"] = devices[-1]["rank_id"], devices[0]["rank_id"]
@@ -148,7 +148,7 @@ def server_in_no_pod(table, pick):
 
 
 def pods_mixed(table, pick):
-    """Let the last server be one of the first one's SuperPod; a server of another is between them."""
+    """Move the last server into the first one's SuperPod; a server of another SuperPod is between them."""
     for pod in table["super_pod_list"]:
         pod["server_list"] = []
     for number, server in enumerate(table["server_list"]):

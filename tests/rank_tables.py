@@ -1,11 +1,11 @@
-"""Rank tables for tests: what one looks like, said apart from the suite, and any number of them that are right."""
+"""Rank tables for tests: their form, stated independently of the suite, and any number of correct ones."""
 
 import random
 import re
 
 from hypothesis import strategies as st
 
-# what a table that was written looks like, said once more and apart: ? is after a key that may be missing
+# the form of a table that was written, stated independently: ? follows a key that may be missing
 NUMBER = "0|[1-9][0-9]*"
 IPV4 = r"([0-9]{1,3}\.){3}[0-9]{1,3}"
 DEVICE = {"device_id": NUMBER, "rank_id": NUMBER, "device_ip?": IPV4, "super_device_id?": NUMBER}
@@ -33,7 +33,7 @@ def assert_form(value, form, path="table"):
 
 
 def assert_written(table, devices, pods=None):
-    """Make sure that a table which was written has this in it: a (rank, server, device, address, SDID) a device."""
+    """Make sure that a written table has these devices: one (rank, server, device, address, SDID) for each."""
     assert_form(table, {**TABLE, "super_pod_list": [POD]} if pods else TABLE)
     assert table["version"] == ("1.2" if pods else "1.0")
     found = [
@@ -55,7 +55,7 @@ def assert_written(table, devices, pods=None):
 
 @st.composite
 def tables(draw, version=None, servers=1, devices=1, pods=None):
-    """A table that is right, made without rank_table.py, of at least so many servers and devices a server.
+    """A correct table, made without rank_table.py, of at least so many servers and devices per server.
 
     pods: how many SuperPods at least; 0 for version 1.2 without them.
     """
@@ -66,7 +66,7 @@ def tables(draw, version=None, servers=1, devices=1, pods=None):
     pod_of = sorted((number % pods for number in range(len(counts))) if pods else [])
     needs_ip = pods > 1 if in_pods else len(counts) > 1
     with_ip = needs_ip or draw(st.booleans())
-    chance = random.Random(draw(st.integers(0, 2**32)))  # many draws of hypothesis' own take seconds
+    chance = random.Random(draw(st.integers(0, 2**32)))  # many of hypothesis' own draws take seconds
     used = chance.sample(range(2**24), sum(counts))
     first, ranks = 0, [[] for _ in counts]
     for server in chance.sample(range(len(counts)), len(counts)):  # ranks of one server follow each other, in any order

@@ -1,4 +1,4 @@
-"""One rank: write after P prompts; rank 0 saves tokens (steps, P) and logits (steps, P, V).
+"""One rank: continue P prompts; rank 0 saves tokens (steps, P) and logits (steps, P, V).
 
 mpirun -n 2 python tests/rank_writer.py X.mindir FILE.npz PROMPTS TOKENS
 

@@ -1,8 +1,8 @@
-"""Clients of examples/serve.py, in its environment: each asks for random rows and compares what it gets with float64.
+"""Clients of examples/serve.py, in its environment: each sends random rows and compares the answers with float64.
 
     serve_client.py HTTP_PORT GRPC_PORT MODEL WEIGHT.npy CLIENTS
 
-Every other one uses gRPC. Says "begun" when each has had an answer, goes on until stdin ends, and then prints as JSON
+Every other one uses gRPC. Prints "begun" once each has had an answer, goes on until stdin ends, and then prints as JSON
 how many answers were right, what was wrong, and [began, ended, status] of each request that failed, by time.time().
 """
 

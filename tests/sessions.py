@@ -1,4 +1,4 @@
-"""What the tests of a Session share: nets, a program of its own, and that nothing is left."""
+"""What the tests of a Session share: nets, a separate program, and a check that nothing is left."""
 
 import gc
 import json
@@ -20,7 +20,7 @@ X = np.random.RandomState(1).standard_normal((4, 256)).astype(np.float32)
 
 @pytest.fixture
 def nothing_left(tmp_path, monkeypatch):
-    """Each test's ranks carry its mark and have a TMPDIR of their own; afterwards nothing of them is left."""
+    """Each test's ranks have its mark and its TMPDIR; afterwards nothing of them must be left."""
     mark, temporary, jobs, over = uuid.uuid4().hex, tmp_path / "tmp", set(), threading.Event()
     for name, value in {**ENVIRONMENT, "MS_TEST": mark, "TMPDIR": str(temporary)}.items():
         monkeypatch.setenv(name, value)
@@ -54,7 +54,7 @@ def rank_pids(mark):
 
 
 def product(x):
-    """Return what the shipped net makes of x, in float64."""
+    """Return the shipped net's output for x, in float64."""
     import mindir
 
     shard = mindir.load(str(MODEL))

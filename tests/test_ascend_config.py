@@ -63,7 +63,7 @@ def test_run_sh_looks_at_the_configuration_first(server):
 
 
 def test_every_option_of_the_shipped_configuration_is_known(server):
-    """With all of them switched on, too; and the double, whose list is another's, takes the file."""
+    """Also with all of them switched on; and the double, which has its own list, accepts the file."""
     text = (ROOT / "config_file.ini").read_text()
     switched_on = [
         line[2:] if line.startswith("# ") and "=" in line and " " not in line[2:] else line
@@ -80,7 +80,7 @@ def test_every_option_of_the_shipped_configuration_is_known(server):
         assert option == "provider" or f" {option}=" in done.stdout, option
 
 
-# what people bring: cases/
+# reported cases: cases/
 
 
 def configuration(path):
@@ -116,7 +116,7 @@ def test_other_encodings_are_named_by_their_place(tmp_path, encoding):
 
 
 def test_a_byte_order_mark_doesn_t_lose_the_first_section(server):
-    """mindspore_lite would: so it gets what the file says from Python, too."""
+    """mindspore_lite would lose it: so it also gets the file's content from Python."""
     text = "[ascend_context]\nrank_table_file=rank_table.json\nparameter_as_refdata=all\n"
     server.config.write_text(text, encoding="utf-8-sig")
     assert config.options(str(server.config)) == {

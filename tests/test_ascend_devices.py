@@ -1,4 +1,4 @@
-"""Device numbers, containers and launchers that people bring for Ascend: cases/, out of public reports."""
+"""Device numbers, containers and launchers on Ascend as in public reports: cases/."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def on_server(*numbers):
         (range(16), "10,11", (11, 10), [1, 0]),
         (range(8), "1, 2,3", (1,), [0]),  # CANN reads 1
         (range(8), "1,3,8", (3,), [1]),
-        (range(8), "8,1", (1,), "device 1, number 1 of the 8 here"),  # it reads nothing
+        (range(8), "8,1", (1,), "device 1, number 1 of the 8 here"),  # it reads no number
         ((4, 5), None, (0, 1), "device 0, but there is no"),
         ((4, 5), "4,5", (4, 5), "device 4, number 0 of the 2 here, but ASCEND_RT_VISIBLE_DEVICES is 4,5"),
         (range(8), "4,5", (2, 3), "device 2, number 2 of the 8 here, but ASCEND_RT_VISIBLE_DEVICES is 4,5"),
@@ -62,7 +62,7 @@ def test_device_id_is_the_place_among_the_devices_that_a_process_sees(
 
 @pytest.fixture
 def container(tmp_path):
-    """Two devices of a server, 4 and 7, mounted; the table has them."""
+    """A container with two devices of a server, 4 and 7, which the table has, too."""
     made = Server(tmp_path)
     for path in (tmp_path / "dev").iterdir():
         if path.name not in ("davinci4", "davinci7"):
@@ -86,7 +86,7 @@ def test_in_a_container(container):
 
 
 def test_the_double_refuses_other_numbers_in_a_container(container):
-    """The server's own as device_id, as the suite gave it at first; the container's in the table."""
+    """The server's own number as device_id, as the suite gave it at first; the container's number in the table."""
     words = (f"--model_path={MODEL.with_name('Matmul0.mindir')}", f"--config_file={container.config}", "--rank_id=0")
 
     def page(device):
@@ -105,7 +105,7 @@ def test_the_double_refuses_other_numbers_in_a_container(container):
     assert_refused(container.run(), 2, "device 0, but there is no", "davinci0", "4, 7")
 
 
-# what starts ranks beside run.sh
+# what else starts ranks
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_double_refuses_other_numbers_in_a_container(container):
     ],
 )
 def test_msruns_rank_and_device_are_taken(tmp_path, words):
-    """msrun starts the same command as its scheduler, which has nothing to do here. Rank 0 is on device 1."""
+    """msrun starts the same command as its scheduler, too, which has nothing to do here. Rank 0 is on device 1."""
     server = Server(tmp_path)
     server.table(2)
     content = json.loads((tmp_path / "rank_table.json").read_text())
@@ -148,7 +148,7 @@ def test_msruns_rank_and_device_are_taken(tmp_path, words):
 
 
 def test_ranks_that_no_rank_table_joins_are_refused(tmp_path):
-    """By msrun's words alone, or with a configuration file that names none; a shard that exchanges nothing runs."""
+    """With msrun's variables only, or a configuration file that names no table; a shard without collectives runs."""
     server = Server(tmp_path)
     server.config.write_text("[ascend_context]\nprovider=ge\n")
 

@@ -1,4 +1,4 @@
-"""The double of mindspore_lite for Ascend: its ranks compute what one model does, and fail where they are told to."""
+"""The double of mindspore_lite for Ascend: its ranks compute what one model does, and fail where a test wants it."""
 
 import signal
 import time
@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from double_jobs import BUILD, PREDICT, TUTORIAL, assert_raised, raised, start, table
 
-# the test nets named, in one process a rank
+# run the named test nets, in one process per rank
 NETS = """
 import sys
 import numpy as np
@@ -91,7 +91,7 @@ def test_a_lost_rank_leaves_the_other_waiting_in_the_engine(job, lost):
     assert ranks.end(lost)[0] == -signal.SIGKILL
     waiting = ranks.ranks[1 - lost]
     assert waiting.stdout.readline() == "predicted\n"
-    waiting.send_signal(signal.SIGTERM)  # for which there is a handler, in Python
+    waiting.send_signal(signal.SIGTERM)  # which has a handler, in Python
     assert ranks.waits(1 - lost)
     waiting.kill()
     assert ranks.end(1 - lost)[0] == -signal.SIGKILL
@@ -117,7 +117,7 @@ def test_a_rank_that_does_not_come_is_waited_for_in_the_build(job):
 
 
 def test_faults(tmp_path):
-    """On a job of one rank each, all at once."""
+    """Each fault in a job of one rank, all at the same time."""
     cases = {
         "0:build:exit7": 7,
         "0:predict1:segv": -signal.SIGSEGV,

@@ -1,4 +1,4 @@
-"""The double of mindspore_lite for Ascend is as strict as it says."""
+"""The double of mindspore_lite for Ascend is as strict as its text says."""
 
 import json
 

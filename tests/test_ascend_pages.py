@@ -1,4 +1,4 @@
-"""The pages for Ascend as the tutorial starts them, on the double in tests/ascend_double."""
+"""The pages for Ascend, started as in the tutorial, on the double in tests/ascend_double."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ def test_the_tutorials_commands(server):
 
 
 def test_two_models_share_their_weights_on_every_rank(server):
-    """Say prefill and decode: here twice the same shards under other names."""
+    """Such as prefill and decode: here the same shards twice, under different names."""
     ranks = []
     for rank in (0, 1):
         for name in ("Prefill", "Decode"):

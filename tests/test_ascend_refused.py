@@ -1,4 +1,4 @@
-"""Ascend: what can't be right is refused before any card is touched."""
+"""Ascend: what can't be right is refused before any device is touched."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from conftest import MODEL, assert_refused, command, lines
 
 @pytest.mark.parametrize("script", [PAGE, SHARED])
 def test_the_real_wheel_without_ranks_is_refused(script):
-    """2.0.0 takes rank_id and provider without a word, and would run every rank alone."""
+    """2.0.0 silently accepts rank_id and provider, and would run every rank alone."""
     shard = MODEL.with_name("Matmul0.mindir")
     paths = [shard] * (1 + (script == SHARED))
     done = command(sys.executable, script, "--model_path", *paths, "--device_id=0", "--rank_id=0")

@@ -14,7 +14,7 @@ import device_double
 
 
 def test_every_function_of_the_double_that_is_not_listed_ends_the_process_with_its_name():
-    """All of them, each called in a process of its own; and answers.json has no line without a function or a reason."""
+    """Each is called in its own process; and every line of answers.json has a function and a reason."""
     program = """
 import ctypes, os, re, signal, sys
 sys.path.insert(0, "models")
@@ -69,7 +69,7 @@ def test_a_split_net_agrees_with_the_unsharded_one(random):
 
 
 def test_random_weights_are_the_unsharded_nets_on_all_ranks(random):
-    """Of initialisers that wait, of set_data, of NumPy, and of a generator that no seed reaches."""
+    """Weights from delayed initialisers, set_data, NumPy, and a generator that no seed controls."""
     whole = weights(random)
     assert {"lazy", "numpy", "unseeded", "replaced.weight", "replaced.bias"} <= set(whole)
     parts = [weights(random.with_name(f"Net{rank}.mindir")) for rank in range(2)]
@@ -164,7 +164,7 @@ def test_resnet_18_of_mindcv(tmp_path, count):
 
 
 def test_the_nets_in_examples_can_be_imported():
-    """To split them takes longer."""
+    """Splitting them takes longer."""
     done = command(PYTHON, "-c", "import split_minilm; print(split_minilm.make_net.__name__)", cwd=ROOT / "examples")
     assert done.stdout == "make_net\n", done.stderr
 

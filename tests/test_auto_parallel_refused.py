@@ -1,4 +1,4 @@
-"""models/auto_parallel.py: what can't be split is refused, and what is ended leaves nothing."""
+"""models/auto_parallel.py: what can't be split is refused, and an interrupted run leaves nothing."""
 
 import shutil
 import signal
@@ -13,7 +13,7 @@ from split_runs import NETS, PYTHON, files, running, split
 
 @pytest.fixture
 def before(tmp_path):
-    """An earlier set, which has to be left alone."""
+    """An earlier set, which has to stay as it is."""
     for name in ("Net.mindir", "Net0.mindir", "Net1.mindir", "Net2.mindir"):
         (tmp_path / name).write_text(name, encoding="utf-8")
     yield tmp_path / "Net.mindir"
@@ -52,7 +52,7 @@ def test_a_net_that_cannot_be_built(before):
 
 
 def test_without_mindspore(before):
-    """Where it is to go on, as in the ranks' environment and in the system's Python, which may have no NumPy either."""
+    """In the environment where it would go on, in the ranks', and in the system's Python, which may have no NumPy."""
     for start in (sys.executable, shutil.which("python3", path="/usr/bin:/usr/local/bin")):
         if start:
             done = split("dense", before, start=start, SPLIT_ENVIRONMENT="1")
@@ -72,7 +72,7 @@ def test_a_newer_mindspore_is_not_taken_for_the_one_that_splits(before, tmp_path
 
 
 def test_another_python_goes_on_in_the_environment_of_its_own(scripts, before):
-    """The one that is here is MindSpore 2.0.0's, under the name and with the mark of one that was made."""
+    """The environment is MindSpore 2.0.0's that is here, under the name and with the mark of one that was made."""
     made = scripts / ".venv-split"
     made.mkdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
@@ -142,7 +142,7 @@ def started(net, path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("net", ["hangs", "hangs_on_ranks"])
 def test_one_that_is_ended_leaves_nothing(before, net, number):
-    """By a signal, as `kill` or Ctrl-C sends it, while the unsharded net is exported or the ranks are at work."""
+    """By a signal such as `kill`'s or Ctrl-C's, while the unsharded net is exported or the ranks work."""
     process = started(net, before)
     process.send_signal(number)
     process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""benchmarks/server.py measures what it started, and what fails in one of its clients fails the run."""
+"""benchmarks/server.py measures the server that it started, and a failure in one of its clients fails the run."""
 
 import contextlib
 import http.server
@@ -10,7 +10,7 @@ PYTHON = ROOT / ".venv-serve" / "bin" / "python"  # tests/run.sh makes it
 
 
 class Broken(http.server.BaseHTTPRequestHandler):
-    """A server that is ready and answers no request."""
+    """A server that says it is ready and fails all requests."""
 
     def do_GET(self):
         self.send_status(200)

@@ -1,7 +1,7 @@
-"""What people bring: each of cases/ that has a `run` is run, and what it prints has the lines of `right` in it.
+"""Reported cases: each folder of cases/ that has a `run` is run, and its output has to match the lines of `right`.
 
-A line of `right` is a regular expression, found behind what the one before it has found; one that begins with `! ` is
-found nowhere. What takes several jobs says that it is slow.
+A line of `right` is a regular expression, which has to match after the match of the line before; one that begins with
+`! ` must not match anywhere. A case that takes several jobs says that it is slow.
 """
 
 import re
@@ -73,7 +73,7 @@ def test_lists_of_servers(tmp_path, text, lines):
         ({"OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_RANK": "0"}, ("mpirun", "0", 1, False)),
         ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_SIZE": "1"}, ("mpirun", "", 2, True)),
         ({"PMI_SIZE": "2", "PMI_RANK": "1"}, ("mpiexec", "1", 2, False)),
-        ({"WORLD_SIZE": "2", "RANK": "0"}, None),  # a pod's, for what it starts
+        ({"WORLD_SIZE": "2", "RANK": "0"}, None),  # in a pod, for what it starts
         ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, ("torchrun", "0", 2, False)),
         ({"MS_WORKER_NUM": "2", "MS_ROLE": "MS_WORKER", "RANK_ID": "1"}, ("msrun", "1", 2, False)),
     ],

@@ -9,7 +9,7 @@ from conftest import ROOT, assert_refused, command, ranks
 
 import mindir
 
-HALF = ("dtypes", "converted")  # float16 comes in and out
+HALF = ("dtypes", "converted")  # inputs and outputs are float16
 FIXTURES = ROOT / "tests" / "fixtures"
 
 
@@ -88,7 +88,7 @@ def test_what_only_orders_is_gone():
 
 
 def test_fields_outside_the_schema_survive():
-    """What the schema doesn't know stays in a stage's nodes: here a field 15 with the text "kept"."""
+    """Unknown fields stay in a stage's nodes: here a field 15 with the text "kept"."""
     shard = mindir.load(str(FIXTURES / "skip" / "2" / "Net0.mindir"))
     node = next(node for node in shard.model.graph.node if "MatMul" in node.op_type)
     node.MergeFromString(b"\x7a\x04kept")
@@ -175,9 +175,9 @@ if comm.rank == 0:
 
 
 def test_collectives_are_those_of_numpy():
-    """Every kind and reduction, in the few and the many bytes that are exchanged in other ways, evenly and unevenly.
+    """Every kind and reduction, with few and with many bytes, which are exchanged differently, evenly and unevenly.
 
-    In memory that the ranks share, and without: as on several servers, or where /dev/shm is full.
+    With memory that the ranks share, and without, as on several servers or with a full /dev/shm.
     """
     program = """
 import itertools, sys
@@ -224,7 +224,7 @@ if comm.rank == 0:
 
 
 def test_a_predict_leaves_no_memory_behind():
-    """A stage that takes another's outputs: 4000 predicts of a few hundred bytes each, which would be 3 MiB."""
+    """A stage takes another's outputs: 4000 predicts, of which each could leave a few hundred bytes, 3 MiB in all."""
     program = """
 import sys
 import cpu_mpi_distributed as cpu, ranks

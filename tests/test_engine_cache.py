@@ -1,4 +1,4 @@
-"""--engine_cache on CPU ranks: what mindspore_lite's converter made of a stage is what later starts build from."""
+"""--engine_cache on CPU ranks: later starts build from what mindspore_lite's converter made of the stages."""
 
 import argparse
 import hashlib
@@ -28,7 +28,7 @@ def same(one, other):
 
 
 def write_with_sum(path, content):
-    """Write what is kept at `path` anew, with the sum that belongs to it."""
+    """Overwrite the kept file at `path`, and its sum, too."""
     path.write_bytes(content)
     path.with_suffix(".sha256").write_text(f"{hashlib.sha256(content).hexdigest()}  {path.name}\n")
 
@@ -50,7 +50,7 @@ def test_stages_are_kept_and_used_and_a_damaged_one_is_built_again(model, tmp_pa
     write_with_sum(damaged, other)
     write_with_sum(whole, one)
     swapped = run(model, cache, tmp_path / "third.npz")
-    assert not same(swapped, right)  # the ranks have each other's columns: they do take what lies there
+    assert not same(swapped, right)  # the ranks have each other's columns: they do use the kept files
 
 
 def test_a_stage_with_other_weights_is_another_one(model, tmp_path):

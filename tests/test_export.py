@@ -1,4 +1,4 @@
-"""models/export_matmul.py writes what is committed, and any number of shards that fit together."""
+"""models/export_matmul.py writes the committed files, and any number of shards that fit together."""
 
 import pytest
 from conftest import MODEL, ROOT, command, ranks, run_main
@@ -13,7 +13,7 @@ def export(folder, *words):
 
 
 def content(path):
-    """Return graph, parameters and primitives; MindSpore writes the primitives in another order every time."""
+    """Return graph, parameters and primitives; MindSpore writes the primitives in a different order every time."""
     model = mindir.load(str(path)).model
     return model.graph.SerializeToString(), sorted(primitive.SerializeToString() for primitive in model.primitives)
 
@@ -31,7 +31,7 @@ def test_the_committed_files_are_what_it_exports(tmp_path):
 
 
 def test_four_shards_run_and_agree_and_two_replace_them(tmp_path):
-    """4 ranks and 4 rows: the Transpose in the net leaves the shape as it was."""
+    """With 4 ranks and 4 rows the Transpose in the net doesn't change the shape."""
     assert export(tmp_path, "--ranks=4").returncode == 0
     done = command("./run.sh", "--ranks", "4", "--model_path", tmp_path / "Matmul.mindir")
     assert done.returncode == 0, done.stderr
@@ -59,7 +59,7 @@ def test_what_cannot_be_exported(tmp_path, words, text):
 
 @pytest.mark.slow
 def test_on_a_large_product_predict_costs_little_more_than_the_product(tmp_path):
-    """(256, 4096) x (4096, 4096) on two ranks of one thread: at most 1.15 times the rank's own product, same run."""
+    """(256, 4096) x (4096, 4096), two ranks of one thread: at most 1.15 times the product alone, in the same run."""
     assert export(tmp_path, "--ranks=2", "--shape=256,4096,4096").returncode == 0
     done = ranks(2, ROOT / "tests" / "rank_product.py", tmp_path / "Matmul.mindir")
     assert done.returncode == 0, done.stderr

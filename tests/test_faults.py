@@ -1,4 +1,4 @@
-"""Every fault at every step on every rank: named, with its status, and nothing is left."""
+"""Every fault at every step on every rank is named, with its status, and leaves nothing behind."""
 
 import itertools
 import os
@@ -24,7 +24,7 @@ def models():
 
 @pytest.fixture(scope="module", autouse=True)
 def table():
-    """Write what was measured, the slowest of all ranks, to the file that LAUNCH_TABLE names, if any."""
+    """Write the slowest of all ranks' times to the file that LAUNCH_TABLE names, if any."""
     yield
     if os.environ.get("LAUNCH_TABLE") and ROWS:
         worst = {}
@@ -44,10 +44,10 @@ def check_fault(folder, size, rank, step, action, models):
     assert done.returncode == status, done.stderr
     named = lines_of_ranks(done.stderr)
     assert f"{STEPS[step]}" in named[0][1]
-    if not (step in ("start", "exit") and action == "raise"):  # there nobody says more than Python itself
+    if not (step in ("start", "exit") and action == "raise"):  # there, only Python itself prints something
         assert code in named[0][1]
     busy = max(1, os.getloadavg()[0] / os.cpu_count())  # other tests run at the same time
-    if status == 124:  # the limit, the window for others to be late, and what it takes to end them
+    if status == 124:  # the limit, the time in which others may be late, and the time to end them
         assert rank in [number for number, _ in named]
         assert (0 if step == "start" else 2) <= seconds < 2 + 5 * busy, seconds
     else:
@@ -59,13 +59,13 @@ def check_fault(folder, size, rank, step, action, models):
 POSSIBLE = [
     (step, action)
     for step, action in itertools.product(STEPS, ACTIONS)
-    if not (step == "inside" and action in ("raise", "exit7", "busy", "hang"))  # in C, where signals alone come
+    if not (step == "inside" and action in ("raise", "exit7", "busy", "hang"))  # in C, where only signals arrive
     and (step, action) != ("exit", "exit0")  # as it should be
 ]
 
 
-# in every test run: each step with a quarter of the faults that are seen at once, and half of the steps with one that
-# a limit ends
+# in every test run: each step with a quarter of the faults that are seen at once, and half of the steps with one that a
+# time limit ends
 QUICK = [
     (step, action)
     for step, action in POSSIBLE
@@ -75,7 +75,7 @@ QUICK = [
 
 @pytest.mark.parametrize("index", range(len(QUICK)), ids=["-".join(case) for case in QUICK])
 def test_a_fault_ends_the_job_by_name(tmp_path, models, index):
-    """The ranks in turn."""
+    """The fault happens on each rank in turn."""
     size, rank = RANKS[(index * 4 + 1) % len(RANKS)]
     check_fault(tmp_path, size, rank, *QUICK[index], models)
 
@@ -90,7 +90,7 @@ def test_every_rank_in_turn(tmp_path, models, size, rank, step, action):
 @pytest.mark.parametrize("rank, status", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("action", ["closed", "full"])
 def test_a_rank_whose_stdout_takes_nothing(tmp_path, models, action, rank, status):
-    """Rank 0 can't show the result any more; rank 1 has nothing to show."""
+    """Rank 0 can no longer show the result; rank 1 has nothing to show."""
     job = Job(
         tmp_path,
         f"--model_path={models[2]}",

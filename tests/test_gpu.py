@@ -1,4 +1,4 @@
-"""The GPU back end on two GPUs: skipped where there are none."""
+"""The GPU back end on two GPUs; skipped if there are none."""
 
 import shutil
 import signal
@@ -66,7 +66,7 @@ def test_an_engine_is_kept_and_a_damaged_one_is_built_again(tmp_path):
     first = written()
     assert written() == first  # used, not built again
     engine = sorted(cache.glob("*.bin_0"))[1]
-    engine.write_bytes(engine.read_bytes()[:-1])  # one rank's is damaged: both build again
+    engine.write_bytes(engine.read_bytes()[:-1])  # one rank's engine is damaged: both build again
     second = written()
     assert all(after > before for after, before in zip(second, first))
     assert written() == second

@@ -1,4 +1,4 @@
-"""What TensorRT was seen to compute wrongly is refused, by name, and what it was seen to compute right isn't."""
+"""What TensorRT was found to compute wrongly is refused by name; what it was found to compute right isn't."""
 
 import pytest
 from conftest import ROOT

@@ -61,7 +61,7 @@ def test_no_driver_is_said():
 
 
 def test_the_group_size_must_be_the_launchers():
-    """A plug-in that reads rank 0 of 1 (another MPI's, say) is found out: here the ranks are said to be 2."""
+    """A plug-in that reads rank 0 of 1 (perhaps with another MPI) is detected: here there should be 2 ranks."""
     program = """
 import functools, types, ranks, gpu_trt_distributed as gpu
 ranks.world()
@@ -166,7 +166,7 @@ def test_an_all_reduce_that_cannot_be_scattered_says_so():
 
 
 def files_to_build(name, tmp_path, precision=None, text=""):
-    """Return what tensorrt would give TensorRT, as far as it can be seen without a card."""
+    """Return what suite/tensorrt.py would give TensorRT, as far as that can be seen without a GPU."""
     config = tmp_path / "config.ini"
     config.write_text(text)
     path = str(FIXTURES / name / "2" / "Net0.mindir")
@@ -207,14 +207,14 @@ def test_a_cache_that_assign_keeps_is_refused_with_what_to_export(tmp_path):
 
 
 class Context:
-    """What tensorrt asks of a Context: the device."""
+    """The part of a Context that suite/tensorrt.py needs: the device."""
 
     class gpu:
         device_id = 0
 
 
 def no_driver(monkeypatch, card=b"Card A", version=8503):
-    """Put doubles in the places of the driver and of TensorRT that only tell a card and a version."""
+    """Replace the driver and TensorRT by doubles that only know a card and a version."""
 
     class Library:
         @staticmethod
@@ -240,7 +240,7 @@ def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tm
     path, cache = str(FIXTURES / "transposed" / "2" / "Net0.mindir"), tmp_path / "engines"
 
     def start(comm):
-        """Do as main.py and the engine do; return whether an engine was there."""
+        """Do what main.py and the engine do; return whether there was an engine."""
         with tensorrt.prepared(comm, Context, path, cache=str(cache)) as (model, config):
             assert {collective.op for collective in mindir.load(model).collectives} == {"ReduceScatter", "AllGather"}
             settings = Path(config).read_text().splitlines()
@@ -253,7 +253,7 @@ def test_an_engine_is_found_again_only_if_every_rank_has_its_own(monkeypatch, tm
 
     comm = hub.Ranks(0, 2)
     assert [start(comm), start(comm)] == [False, True]
-    without = hub.Ranks(0, 2)  # the other rank says that it has none
+    without = hub.Ranks(0, 2)  # the other rank has none
     without.allgather = lambda value: [value, False] if isinstance(value, bool) else [value]
     assert [start(without), start(comm)] == [False, True]
     (engine,) = cache.glob("*.bin_0")

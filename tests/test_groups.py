@@ -1,4 +1,4 @@
-"""Collectives in groups of some ranks: which sets come to an end, and what real ranks exchange."""
+"""Collectives in groups of some ranks: which sets can be completed, and what real ranks exchange."""
 
 import contextlib
 from collections import defaultdict
@@ -24,7 +24,7 @@ def collective(op, members, count, shape=(4,), peer=None, tag=0, node="node"):
 
 
 def shards_of(orders):
-    """Return the Shards of ranks with these collectives, each with an output of its own."""
+    """Return the Shards of ranks with these collectives, each of which has an output of its own."""
     value = mindir.Value("y", "float32", (4,))
     return [mindir.Shard(f"Net{rank}.mindir", "", [], [value], 0, 0, order) for rank, order in enumerate(orders)]
 
@@ -40,7 +40,7 @@ def refused(orders):
 
 @st.composite
 def meshes(draw):
-    """Draw ranks' collectives that come to an end: each is given to all its ranks before the next one is drawn."""
+    """Draw collectives that can be completed: each is given to all its ranks before the next one is drawn."""
     count = draw(st.integers(2, 8))
     orders, open_receives = [[] for _ in range(count)], []
     columns = draw(st.sampled_from([size for size in range(1, count + 1) if count % size == 0]))
@@ -74,7 +74,7 @@ def meshes(draw):
 
 
 def ends(orders):
-    """Return whether all come to their end, found the slow way: by a look at what is first on every rank."""
+    """Return whether all can be completed, found in the slow way: by looking at the first one on every rank."""
     orders, count, on_their_way = [list(order) for order in orders], len(orders), defaultdict(list)
     while any(orders):
         moved = False
@@ -155,7 +155,7 @@ def test_a_group_that_the_file_does_not_say_is_left_to_ascend():
 
 
 def test_a_thousand_ranks_take_no_time():
-    """1000 ranks with 200 collectives each: in proportion to them."""
+    """1000 ranks with 200 collectives each: the time is in proportion to them."""
     count = 1000
     rows = [tuple(range(start, start + 10)) for start in range(0, count, 10)]
     orders = [[collective("AllReduce", rows[rank // 10], count)] * 200 for rank in range(count)]
@@ -163,7 +163,7 @@ def test_a_thousand_ranks_take_no_time():
 
 
 def test_groups_exchange_as_numpy_does():
-    """Every kind, in two groups at once and in one whose ranks aren't in order, of dtypes and dimensions."""
+    """Every kind, with several dtypes and dimensions, in two groups at once and in one whose ranks aren't in order."""
     program = """
 import itertools
 import numpy as np

@@ -1,4 +1,4 @@
-"""Small files that ask for much: time and memory grow no faster than the file."""
+"""Small files that could cost a lot: time and memory grow no faster than the file."""
 
 import sys
 
@@ -63,7 +63,7 @@ def a_tuple_in_every_stage(count):
 
 
 def a_weight_of_many_kinds(count):
-    """A weight of 1 MiB that thousands of products, each a primitive of its own, transpose or not."""
+    """A weight of 1 MiB in thousands of products, each with its own primitive, which transpose it or not."""
     builder = Builder()
     value = builder.input("x")
     builder.parameter("w", (512, 512))
@@ -106,7 +106,7 @@ GROWTH = [
 
 @pytest.mark.parametrize("build", GROWTH, ids=lambda build: build.__name__)
 def test_time_and_memory_grow_no_faster_than_the_file(tmp_path, build):
-    """Four times the file: four times as long where all is in proportion, sixteen times where it isn't."""
+    """Four times the file takes four times as long if all is in proportion, and sixteen times if it isn't."""
     paths = [build(count).write(tmp_path / f"Net{count}.mindir") for count in (250, 1000)]
     program = """
 import os, resource, sys, time
@@ -129,7 +129,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 
 
 def test_a_constant_is_not_copied_without_end(tmp_path, monkeypatch):
-    """Each stage that needs a constant has it, which for one of some mebibytes may fill all memory."""
+    """Each stage that needs a constant has a copy, so one of a few MiB could fill all memory."""
     builder = Builder()
     value = builder.input("x")
     builder.node("Constant", "constant", [], (64, 1024))

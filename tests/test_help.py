@@ -1,4 +1,4 @@
-"""--help of every script: what it has to say of each option, and no more options than those."""
+"""--help of every script: it has a text for each option, and lists no other options."""
 
 import re
 import sys
@@ -38,7 +38,7 @@ def help_of(script):
 
 
 def options(script):
-    """Return {option: (how it is written, what is said of it)}."""
+    """Return {option: (how it is written, its text)}."""
     found = {}
     for line in help_of(script).splitlines():
         if line.startswith("  -"):
@@ -53,7 +53,7 @@ PAGES = [script for script in SCRIPTS if re.fullmatch("(cpu|gpu|ascend)_.*[.]py"
 
 
 def test_no_script_is_left_out():
-    """Who starts a parser is a script here, or hands its options to one."""
+    """Every file that makes a parser is in this list of scripts, or passes its options to one."""
     files = [path for folder in (".", "models", "examples", "ascend", "mindir") for path in ROOT.glob(f"{folder}/*.py")]
     made = {
         str(path.relative_to(ROOT)) for path in files if re.search(r"parser = .*[Pp]arser\(", path.read_text("utf-8"))
@@ -103,11 +103,11 @@ def test_the_help_of_a_page_is_what_stands_at_its_top(script):
 def test_an_option_in_short_is_refused(script, option):
     done = command(*([SCRIPTS[script]] if SCRIPTS[script] else []), ROOT / script, option)
     assert done.returncode == 2
-    assert option in done.stderr or "--model_path" in done.stderr  # not known, or the one that is required is missing
+    assert option in done.stderr or "--model_path" in done.stderr  # unknown, or a required one is missing
 
 
 def test_run_shs_help_has_every_option_that_a_rank_takes():
-    """But those that it gives them itself; and each once."""
+    """Except those that it gives them itself; and each of them once."""
     mine, theirs = options("run.sh"), options("main.py")
     assert set(theirs) - set(mine) == {"--rank_id", "--device_id"}
     assert len(re.findall(r"^  --", help_of("run.sh"), re.M)) == len(mine)

@@ -1,4 +1,4 @@
-"""run.sh when it, or what it started, is ended from outside: by a signal, a terminal, a kill."""
+"""run.sh when it, or what it started, is ended from outside: by a signal, by its terminal, by a kill."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ def test_an_interrupt_ends_everything(tmp_path, number, status, step):
 
 
 def test_a_stubborn_rank_is_killed_at_last(tmp_path):
-    """It neither ends at SIGTERM nor runs: stopped."""
+    """A stopped rank neither ends at SIGTERM nor goes on."""
     job = Job(
         tmp_path,
         "--repeat=100000000",
@@ -112,7 +112,7 @@ def test_a_guard_that_is_killed_is_told(tmp_path):
         guards = [pid for pid in alive(job.mark) if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         guards = [pid for pid in guards if b"mpirun" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]]
         rank = int(re.search(rb"OMPI_COMM_WORLD_RANK=(\d)", Path(f"/proc/{guards[-1]}/environ").read_bytes()).group(1))
-        time.sleep(1.5)  # a guard tells the step once a second
+        time.sleep(1.5)  # a guard reports the step once a second
         os.kill(guards[-1], signal.SIGKILL)
         done = job.end()
     finally:
@@ -149,7 +149,7 @@ def test_nohup_keeps_a_job(tmp_path):
 
 
 def test_an_mpirun_that_is_killed_is_no_success(tmp_path):
-    """The guards then end their ranks, and nobody has failed by itself."""
+    """The guards then end their ranks, none of which has failed by itself."""
     job = Job(tmp_path, "--repeat=100000000")
     try:
         job.wait_for("predict")

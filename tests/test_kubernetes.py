@@ -1,4 +1,4 @@
-"""examples/kubernetes/: checked against the published schemas; what the pods run is run here, without a cluster."""
+"""examples/kubernetes/: checked against the published schemas; the pods' commands are run here, without a cluster."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def test_the_jobs_fit_their_published_schemas(name, schema):
 
 
 def test_the_launchers_pod_starts_a_rank_on_each_server(tmp_path):
-    """With what the operator sets in a pod, and this machine for both servers."""
+    """With the variables and files that the operator makes in a pod, and this machine in place of both servers."""
     job = load("mpijob")
     (pod,) = job["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]["spec"]["containers"]
     hosts, slots = tmp_path / "hostfile", job["spec"]["slotsPerWorker"]

@@ -13,7 +13,7 @@ from conftest import ROOT, command, lines, ranks
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_large_model_runs_in_little_more_than_twice_its_shard():
-    """The engine keeps the weights twice, as they came and as its products take them; the rest is our own part."""
+    """The engine has the weights twice, as in the file and in its products' order; the rest is the suite's."""
     assert shutil.disk_usage(tempfile.gettempdir()).free > 10 << 30, "needs 10 GB in TMPDIR"
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/Large.mindir"

@@ -1,4 +1,4 @@
-"""What run.sh shows and keeps: output, logs, the reason of a refusal."""
+"""What run.sh shows and keeps: output, logs, the reason for a refusal."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def test_a_closed_stdout_of_run_sh(tmp_path):
     assert_refused(done, 2, "stdout is closed")
     job = Job(tmp_path, "--repeat=100000000")
     job.wait_for("predict")
-    job.process.stdout.close()  # as `run.sh | head` has it
+    job.process.stdout.close()  # as with `run.sh | head`
     job.process.stdout = None
     job.process.terminate()
     job.end()
@@ -60,7 +60,7 @@ if "LAUNCH_FOLDER" in os.environ:
 
 
 def folder_that_runs(folder, text):
-    """Return a folder for the PYTHONPATH that has every rank do this as it starts."""
+    """Return a folder for the PYTHONPATH with which every rank runs this text when it starts."""
     (folder / "talk").mkdir()
     (folder / "talk" / "sitecustomize.py").write_text(TALK.format(text))
     return str(folder / "talk")
@@ -79,7 +79,7 @@ def test_what_ranks_say_at_the_same_time_is_not_mixed(tmp_path):
 
 
 def test_a_line_without_an_end_takes_no_longer_than_another(tmp_path):
-    """30 MB of it: all in the log."""
+    """30 MB of it: all is in the log."""
     text = "[os.write(2, b'x' * 65536) for _ in range(480)]"
     done = Job(tmp_path, "--start_timeout=30", PYTHONPATH=folder_that_runs(tmp_path, text)).end()
     assert done.returncode == 0, done.stderr
@@ -87,7 +87,7 @@ def test_a_line_without_an_end_takes_no_longer_than_another(tmp_path):
 
 
 def test_a_terminal_that_is_not_read_does_not_keep_the_job(tmp_path):
-    """As `run.sh | less` that waits: the ranks wait, too, no limit is counted, and SIGTERM ends them."""
+    """As with `run.sh | less` that waits: the ranks wait, too, the limits don't run on, and SIGTERM ends the job."""
     text = "[os.write(1, b'y' * 99 + bytes([10])) for _ in range(100000)]"
     job = Job(tmp_path, "--start_timeout=3", PYTHONPATH=folder_that_runs(tmp_path, text))
     try:
@@ -114,7 +114,7 @@ def test_help_shows_all_options():
 
 
 def test_logs_have_everything_and_the_terminal_what_matters(tmp_path):
-    """The engine's chatter is in the log, with --verbose on the terminal, too, each line with its rank."""
+    """The engine's messages are in the log; with --verbose also on the terminal, each line with its rank."""
     done = Job(tmp_path, GLOG_v="1").end()
     for rank in (0, 1):
         text = (tmp_path / "logs" / f"rank_{rank}.stderr.log").read_text()
@@ -154,7 +154,7 @@ def test_logs_without_a_folder_given(tmp_path):
 
 
 def test_two_jobs_at_once(tmp_path):
-    """In one folder, started in the same second: other logs, and both right."""
+    """In one folder, started in the same second: they have different logs, and both are right."""
     start = [str(ROOT / "run.sh"), "--backend=cpu", f"--model_path={MODEL}", "--repeat=200"]
     jobs = [
         subprocess.Popen(start, cwd=str(tmp_path), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -179,7 +179,7 @@ def test_ranks_of_one_server_start_where_neither_ssh_nor_rsh_is(tmp_path):
 
 
 def test_python_has_nothing_to_warn_of(tmp_path):
-    """PYTHONWARNINGS=error says what a program leaves open as it ends, well or not."""
+    """PYTHONWARNINGS=error reports what a program leaves open at its end, whether it fails or not."""
     for words in ((), ("--ranks=3",), ("--repeat=1000000000", "--timeout=1")):
         done = Job(tmp_path, *words, PYTHONWARNINGS="error").end()
         assert (done.returncode == 0) == (not words), done.stderr

@@ -1,4 +1,4 @@
-"""Files of MindSpore 2.7 and 2.10 on mindspore_lite 2.0.0's CPU, against what MindSpore computed of them."""
+"""Files of MindSpore 2.7 and 2.10 on mindspore_lite 2.0.0's CPU, compared with MindSpore's own results."""
 
 import json
 import os
@@ -94,7 +94,7 @@ def test_bfloat16_weights_between_float32_values():
 
 
 def bits_of_bfloat16(array):
-    """What bfloat16 can hold next to each value, found by going through the values on both sides."""
+    """Return each value rounded to bfloat16, found by comparing the neighbours on both sides."""
     below = (array.view(np.uint32) & 0xFFFF0000).view(np.float32)
     above = ((array.view(np.uint32) & 0xFFFF0000) + 0x10000).view(np.float32)
     return np.where(np.abs(array - below) <= np.abs(above - array), below, above)
@@ -145,7 +145,7 @@ def test_lowering_costs_no_second_copy_of_the_weights(tmp_path):
     done = command(sys.executable, "-c", MEASURE, path, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     seconds, kilobytes = map(float, done.stdout.split())
-    assert seconds < 0.2 and kilobytes < 20 << 10  # 200 MB; the reading itself holds two copies for a moment
+    assert seconds < 0.2 and kilobytes < 20 << 10  # 200 MB; while it is read there are two copies for a moment
 
 
 def test_the_table_of_primitives_is_up_to_date():

@@ -1,6 +1,6 @@
 """What mindspore_lite 2.0.0's CPU would compute wrongly, hang or crash on, in files of version 1, against NumPy.
 
-Each net runs in a process of its own, with a limit: without its repair it may take the process along.
+Each net runs in its own process, with a time limit: without its repair it may crash the process.
 """
 
 import math
@@ -48,7 +48,7 @@ def rounded(net, x):
 
 
 def apart(net, x):
-    """A ReLU of what another takes, too, and a Transpose that leaves the shape."""
+    """A ReLU of a product that another node takes, too, and a Transpose that keeps the shape."""
     turned = net.make("Transpose", x, (0, 2, 1), kind=(F, (2, 3, 3)))
     return [net.make("Reshape", turned, (2, 9), kind=(F, (2, 9))), net.make("ReLU", turned)]
 
@@ -175,7 +175,7 @@ def test_a_gelu_is_the_engines_own_only_where_it_is_one(order, tmp_path):
 
 
 def test_erf_for_tensorrt(worker, tmp_path):
-    """As it's rewritten for TensorRT, which isn't here, computed on the CPU."""
+    """As rewritten for TensorRT, which isn't here, but computed on the CPU."""
     numbers = np.linspace(-9, 9, 4001, dtype=np.float32)
     wanted = np.vectorize(math.erf)(numbers.astype(np.float64))
     build(tmp_path / "Net.mindir", {"x": (F, numbers.shape)}, one("Erf"))
@@ -186,11 +186,11 @@ def test_erf_for_tensorrt(worker, tmp_path):
     arrays = folder / "Net.npz"
     np.savez(str(arrays), in0=numbers, out0=wanted)
     verdict, error, words = judge(worker.run_job({"model": mindir.save(shard, str(folder)), "arrays": str(arrays)}))
-    assert verdict == "ok" and error <= 3e-6, (words, error)  # the CPU makes Tanh of Sigmoid
+    assert verdict == "ok" and error <= 3e-6, (words, error)  # on the CPU Tanh is made of Sigmoid
 
 
 def heads(net, x):
-    """Attention's way to its heads and back, batch and length open."""
+    """The reshapes of attention, to heads and back, with open batch and length."""
     y = net.make("Reshape", x, (0, 0, 2, 4), kind=(F, (-1, -1, 2, 4)))
     return [net.make("Neg", net.make("Transpose", y, (0, 2, 1, 3), kind=(F, (-1, 2, -1, 4))))]
 

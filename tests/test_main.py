@@ -119,7 +119,7 @@ print(time.monotonic() - start)
 
 
 def test_mpi_ends_at_once():
-    """Open MPI's component ofi sleeps for a second as it is closed; who asks for it by its variable has it."""
+    """Open MPI's component ofi sleeps for a second when it is closed; it is used only if its variable asks for it."""
     plain, asked = (
         float(command(sys.executable, "-c", ENDS, **settings).stdout)
         for settings in ({"PYTHONPATH": ROOT}, {"PYTHONPATH": ROOT, "OMPI_MCA_btl": "self,ofi"})
@@ -150,7 +150,7 @@ def test_a_rank_that_raises_ends_the_others(model, status):
     assert done.returncode == 1
     assert re.search("^rank 1: .*predict failed!$", done.stderr, re.M)
     assert "Traceback" in done.stderr
-    assert time.monotonic() - start < 60  # the limit of a hang, not of speed
+    assert time.monotonic() - start < 60  # a limit for a hang, not for speed
 
 
 DIFFERENT = """
@@ -210,7 +210,7 @@ def test_a_reference_that_does_not_build_is_named(model):
 
 
 def test_a_launcher_that_says_nothing_is_believed(model):
-    """As srun with PMIx: mpi4py knows the ranks, the environment doesn't."""
+    """As under srun with PMIx: mpi4py knows the ranks, the environment doesn't."""
     hidden = ("env", "-u", "OMPI_COMM_WORLD_SIZE", "-u", "OMPI_COMM_WORLD_RANK", sys.executable)
     mpirun = Path(sys.executable).with_name("mpirun")
     done = command(mpirun, "--quiet", "--oversubscribe", "-n", "2", *hidden, "main.py", f"--model_path={model}")
@@ -219,7 +219,7 @@ def test_a_launcher_that_says_nothing_is_believed(model):
 
 
 def test_ascends_ranks_look_at_all_shards(model):
-    """They can't ask each other, so each reads the others' files."""
+    """They can't talk to each other, so each reads the others' files."""
     from suite import hub, shards
 
     alone, path = hub.Ranks(1, 2), str(model.with_name("Matmul1.mindir"))

@@ -14,7 +14,7 @@ NET = ROOT / "tests" / "fixtures" / "two_inputs" / "2" / "Net.mindir"
 
 
 def write(folder, count=5):
-    """Write so many files of inputs; the third has one too few, where there are as many."""
+    """Write so many files of inputs; the third, if there is one, lacks an input."""
     (folder / "batches").mkdir()
     for index in range(count):
         given = nets.inputs("two_inputs", index)
@@ -31,7 +31,7 @@ def words(folder, *more):
 
 
 def assert_right(folder, *numbers):
-    """Make sure that the results are those of these files, whole, and no others."""
+    """Make sure that there are complete results of these files, and no others."""
     assert sorted(os.listdir(str(folder / "results"))) == [f"b{number}.npz" for number in numbers]
     for number in numbers:
         found = np.load(str(folder / "results" / f"b{number}.npz")).values()

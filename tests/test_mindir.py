@@ -17,7 +17,7 @@ OTHER = str(MODEL.with_name("Matmul1.mindir"))
 
 
 def changed(path, change, folder):
-    """Write a copy of the model with change(message) done to it; return its path."""
+    """Write a copy of the model, changed by change(message); return its path."""
     model = mindir.load(str(path)).model
     change(model)
     target = folder / "Changed.mindir"
@@ -71,7 +71,7 @@ def test_the_folder_runs_from_anywhere_and_takes_nothing_from_there(tmp_path):
 
 
 def test_names_that_a_file_brings_are_shown_in_one_line(tmp_path):
-    """No control character gets to the terminal; a terminal that lacks letters gets their codes."""
+    """No control character reaches the terminal; a terminal that lacks a letter gets its code."""
 
     def rename(model):
         model.graph.input[0].name = "x\n\x1b[31m\u4e2d"
@@ -204,14 +204,14 @@ def refuses_or_cuts(path):
 
 
 def test_no_cut_off_file_gets_through(tmp_path):
-    """Wherever the file ends: nothing may be missing from what is accepted."""
+    """Wherever the file is cut off: if it is accepted, nothing may be missing."""
     path = FIXTURES / "branches" / "2" / "Net0.mindir"
     data, target = path.read_bytes(), tmp_path / "Short.mindir"
     whole = mindir.load(str(path)).model
     for end in range(len(data)):
         target.write_bytes(data[:end])
         if not refuses_or_cuts(target):
-            model = mindir.load(str(target)).model  # at most what nothing refers to may be gone
+            model = mindir.load(str(target)).model  # only what nothing refers to may be missing
             assert model.graph == whole.graph, end
 
 

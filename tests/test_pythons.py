@@ -9,7 +9,7 @@ from conftest import ROOT, command
 
 
 def pythons():
-    """Return {version: interpreter} of what pyenv, uv or the PATH have."""
+    """Return {version: interpreter} for those that pyenv, uv or the PATH have."""
     found = {}
     for version in ("3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"):
         home = Path(os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv")))

@@ -1,4 +1,4 @@
-"""Graphs as they may be, and nearly so: whatever they hold, it ends soon, with a result or one line."""
+"""Random graphs, valid and nearly so: whatever they hold, reading them ends soon, with a result or one line."""
 
 import shutil
 from collections import Counter
@@ -24,14 +24,14 @@ ODD_OPS = ("Monad", "UpdateState", "Partial", "Switch", "Assign", "Broadcast", "
 
 
 class Maker:
-    """Draws a model piece by piece; one that isn't careful makes a mistake at every fourth chance."""
+    """Draws a model piece by piece; unless it is careful, it makes a mistake at every fourth opportunity."""
 
     def __init__(self, draw):
         self.draw, self.builder, self.values = draw, Builder(), []
         self.careful = draw(st.booleans())
 
     def pick(self, sound, odd):
-        """Draw from the strategy `odd` by mistake, else from `sound`."""
+        """Draw from the strategy `odd` for a mistake, otherwise from `sound`."""
         return self.draw(sound if self.careful or self.draw(st.integers(0, 3)) else odd)
 
     def value(self):
@@ -82,7 +82,7 @@ class Maker:
             self.values.append(name)
 
     def add_transposes(self):
-        """Add what repair() looks for."""
+        """Add nodes that repair() looks for."""
         self.builder.node(
             "Transpose", "turned", [self.value(), self.draw(st.sampled_from(["order", "x"]))], self.dims()
         )
@@ -90,7 +90,7 @@ class Maker:
 
 
 def damage_model(draw, builder, number):
-    """Damage what was built: names, doubles, missing and empty fields."""
+    """Damage the model: change names, repeat things, remove or empty fields."""
     graph, model = builder.graph, builder.model
     node = draw(st.sampled_from(list(graph.node))) if graph.node else graph.node.add()
     if number == 0:
@@ -167,8 +167,8 @@ def test_whatever_a_graph_holds_the_end_is_a_result_or_one_line(tmp_path_factory
 
 
 def test_graphs_came_as_far_as_they_should():
-    """Or the test before tries less than it seems to."""
+    """Otherwise the test above would try less than it seems to."""
     if SEEN:
         for step in ("load", "check_set", "cut", "write", "repair", "split_all_reduce", "save"):
             assert SEEN[f"{step} done"] >= 5, SEEN
-        assert SEEN["load refused"] >= 2, SEEN  # what cut() refuses, one run in five has none of it
+        assert SEEN["load refused"] >= 2, SEEN  # one run in five has nothing that cut() refuses

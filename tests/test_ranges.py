@@ -1,4 +1,4 @@
-"""What is computed of int64 inputs must fit int32, in which CPU ranks compute it: its ranges, against NumPy."""
+"""What is computed from int64 inputs must fit int32, in which CPU ranks compute it: its ranges, against NumPy."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def times_a_mask(net, x):
 
 
 def by_way_of_float(net, x):
-    """Of which nothing is said: how large it gets isn't known."""
+    """Such a value is let through: how large it gets isn't known."""
     wide = net.make("Cast", x, Type(F), kind=(F, (3, 4)))
     whole = net.make("Cast", net.make("Mul", wide, net.like(wide, 0.001)), Type(L), kind=(L, (3, 4)))
     return [net.make("Mul", whole, np.array(1000))]

@@ -1,4 +1,4 @@
-"""ascend/rank_table.py: what it reads, writes and refuses, and where it says so."""
+"""ascend/rank_table.py: what it reads, writes and refuses, and what it prints where."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def test_load_says_the_first_problem_and_how_many_there_are(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run main() with some words, on a machine of its own: /etc/hccn.conf, PATH and /dev are in folders of the test."""
+    """Run main() with some words, as on its own machine: /etc/hccn.conf, PATH and /dev are in the test's folders."""
     tools = tmp_path / "tools"
     tools.mkdir()
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}/usr/bin{os.pathsep}/bin")
@@ -235,7 +235,7 @@ def test_the_program_itself_writes_merges_and_checks(tmp_path):
 
 @pytest.mark.parametrize("name", ["rank_table", "config"])
 def test_the_commands_start_from_any_folder(tmp_path, name):
-    """By their path, whatever lies in the caller's folder, and as modules of the suite."""
+    """By their path, whatever is in the caller's folder, and as modules of the suite."""
     for module in ("table", "ranks", "ascend", "config"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit(9)\n")
     by_path = command(sys.executable, ROOT / "ascend" / f"{name}.py", "--help", cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""ascend/check.py: tables that are right are let through, and what is wrong in one is named by its JSON path."""
+"""ascend/check.py: correct tables are accepted, and what is wrong in one is named by its JSON path."""
 
 import json
 

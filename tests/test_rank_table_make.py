@@ -1,4 +1,4 @@
-"""ascend/make.py: tables made of devices and addresses, and of other tables."""
+"""ascend/make.py: tables made from devices and addresses, and from other tables."""
 
 import copy
 

@@ -24,7 +24,7 @@ def servers(*names, **host_ips):
 
 @pytest.fixture
 def here(monkeypatch):
-    """A machine with two addresses, called there, that knows three names of machines."""
+    """A machine with two addresses, called "there", that knows the names of three machines."""
     names = {"mine": "10.0.0.7", "other": "10.0.0.9", "also": "10.0.0.8"}
 
     def resolve(name, *_):
@@ -74,7 +74,7 @@ def test_no_server_or_several_is_an_error_with_all_names(here, table):
 
 def test_addresses_are_those_of_this_machine():
     for address in server.addresses():
-        with socket.socket() as listener:  # only an address of this machine can be bound
+        with socket.socket() as listener:  # it can only bind an address of this machine
             listener.bind((address, 0))
         assert not address.startswith("127.")
 

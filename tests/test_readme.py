@@ -1,4 +1,4 @@
-"""README.md and the pages in docs/, with their Chinese ones: both show the same, and what they quote is there."""
+"""README.md and the pages in docs/, in English and Chinese: both show the same, and what they quote exists."""
 
 import re
 
@@ -17,12 +17,12 @@ def in_any_language(target):
     return re.sub("/(en|zh-CN)(?=/|$)", "", target.replace("_CN.md", ".md").split("#")[0])
 
 
-# Both languages are one
+# Both languages show the same
 
 
 @PAIRS
 def test_the_blocks_are_the_same_in_both(page):
-    """But for the comments of a shell block."""
+    """Except for the comments in a shell block."""
 
     def compared(one):
         code = [without_comments(block.code) if block.language == "bash" else block.code for block in blocks(one)]
@@ -40,7 +40,7 @@ def without_comments(code):
 
 @PAIRS
 def test_each_section_has_the_same_links_tables_and_names(page):
-    """Names are what stands in `backticks`; the tables have the same rows and columns."""
+    """Names are the texts in `backticks`; the tables have the same rows and columns."""
     pair = sections(page), sections(CHINESE[page])
     assert [level for level, *_ in pair[0]] == [level for level, *_ in pair[1]]
     for (level, title, one), (_, titel, other) in zip(*pair):
@@ -87,7 +87,7 @@ def test_files_that_are_named_are_there(page):
         assert (ROOT / name).exists(), name
 
 
-# What they quote is there
+# What they quote exists
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -122,7 +122,7 @@ def test_quoted_lines_are_the_scripts_own(page):
 
 
 def test_the_tutorial_shows_every_step_of_every_platform():
-    """The vendor's tutorial has these: each is quoted from a script."""
+    """These are the vendor's tutorial's steps: each is quoted from a script."""
     quoted = "".join(block.code for block in blocks("docs/tutorial.md") if block.kind == "from")
     for text in (
         *("mslite.Context()", 'context.target = ["Ascend"]', "context.ascend.device_id", "context.ascend.rank_id"),
@@ -141,7 +141,7 @@ def test_the_whole_program_in_readme_is_short():
 
 @pytest.mark.parametrize("page", ["docs/options.md", "docs/options_CN.md"])
 def test_the_options_are_those_of_the_help(page):
-    """Of run.sh: every one, with the default that --help says, and in English with its words."""
+    """run.sh's options: every one, with the default of --help, and in English with its text."""
     rows = re.findall(r"^\| `(--\w+)`( [\w, ]+)? \| (.+?) \| (.+?) \|$", prose(page), re.M)
     in_help = options("run.sh")
     assert [name for name, *_ in rows] == list(in_help)
@@ -200,7 +200,7 @@ def test_the_versions_are_those_that_are_installed():
 
 @pytest.mark.parametrize("page", ["docs/performance.md", "docs/performance_CN.md"])
 def test_the_figures_of_the_performance_table_were_measured(page):
-    """Each stands in a file of benchmarks/results/."""
+    """Each figure is in a file of benchmarks/results/."""
     figures = [
         figure for line in prose(page).splitlines() if line.startswith("|") for figure in re.findall(r"\d+\.\d+", line)
     ]
@@ -211,7 +211,7 @@ def test_the_figures_of_the_performance_table_were_measured(page):
 
 
 def test_the_memory_picture_shows_the_measured_figures():
-    """Bars of 0.08 a MiB, all from one line up, with their values on top: those of benchmarks/results/."""
+    """Bars of 0.08 per MiB, all from one base line up, with their values on top, which are in benchmarks/results/."""
     rows = re.findall(
         r"^\| (\d) \| decode alone \| (\d+) MiB \| (\d+) MiB \| (\d+) MiB \|[^|]*\| (\d+) MiB \|$",
         text_of("benchmarks/results/language-model.md"),
@@ -234,7 +234,7 @@ def test_the_memory_picture_shows_the_measured_figures():
 
 
 def test_ten_problems_are_told_by_symptom():
-    """Each with what to do about it, in both languages."""
+    """Each says what to do about it, in both languages."""
     for page, advice in (
         ("docs/troubleshooting.md", "**What to do.**"),
         ("docs/troubleshooting_CN.md", "**怎么办**："),

@@ -1,4 +1,4 @@
-"""README.md and the pages in docs/: their commands are run in a clone, and print what is shown."""
+"""README.md and the pages in docs/: their commands are run in a clone, and print what the pages show."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def test_the_comparison_can_fail():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A fresh clone with what isn't committed yet, and the environments and the package that are here already."""
+    """A fresh clone with uncommitted changes, and the environments and the package that are here already."""
     folder = tmp_path_factory.mktemp("readme") / "suite"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
     changed = subprocess.run(["git", "diff", "--binary", "HEAD"], cwd=str(ROOT), stdout=subprocess.PIPE, check=True)
@@ -86,13 +86,13 @@ NO_DEVICES = pytest.mark.skipif(
 
 @NO_DEVICES
 def test_the_commands_for_the_cpu(clone):
-    """In order, in the clone. pip finds in the environments what it is asked for."""
+    """In order, in the clone. The environments already have what pip is asked to install."""
     session(clone, "cpu", PIP_DISABLE_PIP_VERSION_CHECK="1")
 
 
 @pytest.mark.slow
 def test_the_commands_that_split(clone):
-    """Exports and what runs them, apart from the others as they take as long; python3 is the suite's."""
+    """Exports and the commands that run them, apart from the others as they take long; python3 is the suite's."""
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     session(clone, "cpu-split", PIP_DISABLE_PIP_VERSION_CHECK="1", PATH=path)
 
@@ -139,7 +139,7 @@ TO_ASCEND = {  # what docs/programs.md says has to be changed in README.md's pro
 
 
 def test_the_program_in_readme_runs_on_ascend_as_it_says(clone, tmp_path):
-    """On the double, where both ranks print."""
+    """On the double; there, both ranks print."""
     server = Server(tmp_path)
     server.table(2)
     (program,) = [block.code for block in blocks("README.md") if block.detail == "mine.py"]
@@ -160,7 +160,7 @@ def test_the_program_in_readme_runs_on_ascend_as_it_says(clone, tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(count_gpus() < 2, reason=f"needs 2 NVIDIA GPUs, here are {count_gpus()}")
 def test_the_commands_for_gpus(tmp_path):
-    """Where there is no git, in a copy; with this interpreter and its mpirun."""
+    """In a copy, if there is no git; with this interpreter and its mpirun."""
     folder = tmp_path / "suite"
     shutil.copytree(str(ROOT), str(folder), symlinks=True, ignore=shutil.ignore_patterns(".git", ".gpu", "logs"))
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"

@@ -92,7 +92,7 @@ def test_a_damaged_file_is_refused_before_the_engine_sees_it(model, damage, name
     )
     done = run_main(2, model)
     assert_refused(done, 2, name)
-    assert "ERROR" not in done.stderr  # which is how the engine would say it
+    assert "ERROR" not in done.stderr  # that is the engine's own message
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_wrong_arguments(words, texts):
 
 def test_run_sh_refuses_wrong_arguments():
     assert_refused(command("./run.sh", PYTHON="/nonexistent"), 3, "/nonexistent")
-    python = "/usr/bin/python3"  # the system's, which is no 3.7 and has no mindspore_lite
+    python = "/usr/bin/python3"  # the system's Python, which isn't 3.7 and has no mindspore_lite
     assert_refused(command("./run.sh", PYTHON=python), 3, f"PYTHON={python} has no mindspore_lite")
     assert_refused(command("./run.sh", "--ranks=two"), 2, "--ranks", "two")
     assert_refused(command("./run.sh", "--ranks=0"), 2, "--ranks 0")
@@ -193,5 +193,5 @@ def test_an_mpirun_of_another_mpi_is_found_out():
     mpirun = ROOT / ".venv" / "mpich" / "bin" / "mpirun"
     done = command(mpirun, "-n", "2", sys.executable, "main.py", "--backend=cpu", f"--model_path={MODEL}")
     assert done.returncode == 3
-    assert len(lines(done.stderr)) <= 2  # such ranks don't know of each other
+    assert len(lines(done.stderr)) <= 2  # such ranks don't know about each other
     assert all(re.search("2 ranks.* sees 1: .*Open MPI", line) for line in lines(done.stderr))

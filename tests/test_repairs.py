@@ -19,7 +19,7 @@ def product(net, x):
 
 
 def renamed(net, x):
-    """A ReLU and another take a product under another name, that of a Cast that changes nothing."""
+    """A ReLU and another node take a product through a Cast that changes nothing."""
     both = net.make("Cast", product(net, x), Type(F), kind=(F, (3, 5)))
     return [net.make("ReLU", both), net.make("Neg", both)]
 
@@ -120,7 +120,7 @@ FAR = {  # name: what is made of each value, what comes out; the engine's own ex
 
 @pytest.mark.parametrize("name", FAR)
 def test_far_from_0(name, worker, tmp_path):  # noqa: F811
-    """Each value is an output of its own, so that none is lost beside a larger one."""
+    """Each value is an output of its own, so that its error isn't hidden by a larger value's."""
     make, wanted = FAR[name]
     values = [np.full(1, value, np.float32) for value in (0, 1, 80, 88.7, 89, 100, 1e4, -100, np.inf)]
     with np.errstate(over="ignore"):
@@ -131,7 +131,7 @@ def test_far_from_0(name, worker, tmp_path):  # noqa: F811
 
 @pytest.mark.parametrize("last", ["ReduceStd", "Atan2", "beyond int32"])
 def test_what_is_refused_stays_as_it_was(last, tmp_path):
-    """Inputs, constants and nodes before the one that a rule, the end or a constant's values refuse."""
+    """Also the inputs, constants and nodes before the one that is refused by a rule, at the end or by its values."""
 
     def make(net, half, whole):
         x = net.make("Tanh", net.make("Cast", half, Type(F), kind=(F, (3, 4))))

@@ -1,4 +1,4 @@
-"""examples/serve.py, started as a user would, and real clients: curl, and tritonclient over HTTP and gRPC."""
+"""examples/serve.py, started as by a user, with real clients: curl, and tritonclient over HTTP and gRPC."""
 
 import contextlib
 import json
@@ -43,7 +43,7 @@ class Served:
         self.wait_until(lambda: self.get("health/ready")[0] == 200, 100)
 
     def get(self, path, *words):
-        """Return (status, what curl prints) of /v2/PATH; the status is 0 where nobody listens."""
+        """Return (status, what curl prints) for /v2/PATH; the status is 0 if nobody listens."""
         done = command("curl", "-s", "-w", r"\n%{http_code}", *words, f"localhost:{self.http}/v2/{path}")
         text, _, status = done.stdout.rpartition("\n")
         return int(status), text
@@ -78,7 +78,7 @@ def served(nothing_left):
 
 
 def in_readme(server):
-    """Return README's two commands, how to start a server and how to ask it, each with what it shows, for this one."""
+    """Return README's commands to start a server and to send a request, each with its output, for this server."""
     found = []
     for block in blocks("README.md"):
         code = block.code.replace("8080", str(server.http)).replace("8081", str(server.grpc))
@@ -110,7 +110,7 @@ def compared(clients):
 
 
 def kill_a_rank(server, mark):
-    """Kill one, and wait until all is well again; return (when it was killed, when it was ready)."""
+    """Kill a rank, and wait until all is well again; return (when it was killed, when the model was ready)."""
     before = rank_pids(mark)
     killed = time.time()
     os.kill(before[0], signal.SIGKILL)
@@ -121,7 +121,7 @@ def kill_a_rank(server, mark):
 
 
 def assert_only_these_failed(failed, spans):
-    """Those that were under way when a rank was killed, or came before it was ready again: 503, as gRPC says it too."""
+    """Only requests that were under way when a rank was killed or came before the restart: with 503, in gRPC too."""
     for began, ended, status in failed:
         assert status in ("503", "StatusCode.UNAVAILABLE"), status
         assert any(ended > killed and began < ready for killed, ready in spans), (began, ended, spans)

@@ -57,7 +57,7 @@ exec "$MPIRUN" --quiet --bind-to none --oversubscribe -n $n bash -c '
 
 @pytest.fixture
 def slurm(tmp_path):
-    """The environment inside an allocation whose srun is SRUN."""
+    """The environment inside an allocation; its srun is SRUN."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "srun").write_text(SRUN)
     (tmp_path / "bin" / "srun").chmod(0o755)
@@ -186,7 +186,7 @@ def test_two_servers(tmp_path, servers):
 
 @pytest.mark.parametrize("action", ["kill", "orphan", "stop", "raise"])
 def test_a_fault_on_the_second_server(tmp_path, servers, action):
-    """The ranks' variables reach it, or there would be no fault. Its guard alone can end there what doesn't end."""
+    """The fault's variables do reach it. There, only the guard can end a rank that doesn't end by itself."""
     status, said = ACTIONS[action]
     job = on_servers(
         tmp_path,
@@ -214,7 +214,7 @@ def test_a_fault_on_the_second_server(tmp_path, servers, action):
 
 
 def test_a_server_that_is_cut_off(tmp_path, servers):
-    """The job ends within its limit, and on both sides nothing is left."""
+    """The job ends within its limit, and nothing is left on either side."""
     job = on_servers(tmp_path, servers, "--repeat=1000000000", "--predict_timeout=3")
     try:
         job.wait_for("predict")

@@ -1,4 +1,4 @@
-"""A Service: requests of many callers in batches of the model's size, and ranks that start again; no server here."""
+"""A Service: requests of many callers in batches of the model's size, and ranks that restart; without a server."""
 
 import collections
 import os
@@ -44,7 +44,7 @@ def test_rows_of_requests_of_any_size_find_their_way_back():
     "name, count", [("transposed", None), pytest.param("dynamic", None, marks=pytest.mark.slow), ("mlp-all_reduce", 12)]
 )
 def test_rows_that_depend_on_each_other_are_never_put_together(name, count):
-    """`transposed` gives row 1 what is row 2's; such a model takes each request as it is."""
+    """`transposed` mixes the rows; such a model takes each request as it is."""
     with Service(FIXTURES / name / "2" / "Net.mindir", backend="cpu") as service:
         assert service.rows == count
         given = nets.inputs(name)
@@ -117,7 +117,7 @@ def wait_until(is_so, seconds=30):
 
 @pytest.mark.parametrize("is_idle", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_rank_that_dies(capfd, nothing_left, is_idle):
-    """What is under way fails, requests that come later are refused, and then all is as before."""
+    """Requests under way fail, later ones are refused, and then all is as before."""
     over = threading.Event()
 
     def work(draw, predict):
@@ -160,7 +160,7 @@ def test_a_rank_that_dies(capfd, nothing_left, is_idle):
 
 
 def test_ranks_that_cannot_start_again(model, nothing_left):
-    """As often as allowed, then it's the end, with the status of the last try; an answer makes the count begin anew."""
+    """They may restart so many times, then the service ends with the last status; an answer resets the count."""
     ended = threading.Event()
     x = np.ones((1, 256), np.float32)
     with Service(model, backend="cpu", starts=1, at_end=ended.set) as service:

@@ -1,4 +1,4 @@
-"""A Session: ranks that start once, and a program that predicts as often as it likes, in whatever Python it runs."""
+"""A Session: ranks start once, and a program predicts as often as it likes, in any Python."""
 
 import gc
 import os
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def test_the_shipped_model(capfd, nothing_left):
-    """By name and in order; what is wrong is refused at once, and the ranks live on; threads; nothing is printed."""
+    """By name and in order; wrong inputs are refused at once, and the ranks live on; threads; nothing is printed."""
     with Session(MODEL, backend="cpu") as model:
         assert [tuple(value) for value in model.inputs] == [("x", "float32", (4, 256))]
         ((name, dtype, shape),) = model.outputs
@@ -96,7 +96,7 @@ def test_nets_of_several_inputs_outputs_and_dtypes(name):
             for array, value, right in zip(found, model.outputs, nets.expected(name, given, 2)):
                 assert (array.dtype.name, array.shape) == (value.dtype, right.shape)
                 assert is_near(array, right, 1e-2 if value.dtype == "float16" else 1e-5)
-        for far in (2**31, -(2**31) - 1) if name == "dtypes" else ():  # which a CPU's rank would narrow to int32
+        for far in (2**31, -(2**31) - 1) if name == "dtypes" else ():  # which a CPU rank would narrow to int32
             with pytest.raises(ValueError, match=f"long has the value {far}"):
                 model.predict({**given, "long": np.full_like(given["long"], far)})
 
@@ -178,7 +178,7 @@ def test_options_that_mean_nothing_here():
 
 
 def test_a_result_that_differs(model):
-    """The unsharded model is one of other weights; without the check nobody sees it."""
+    """The unsharded model has other weights; without the check nobody would notice."""
     data = bytearray(model.read_bytes())
     place = data.index(np.float32(product_weight()[0, 0]).tobytes())
     data[place : place + 4] = np.float32(5).tobytes()

@@ -1,4 +1,4 @@
-"""However a Session ends, by a rank, a limit or the program itself, it is said and nothing is left."""
+"""However a Session ends, by a rank, a limit or the program itself, that is reported and nothing is left."""
 
 import gc
 import os
@@ -31,7 +31,7 @@ def test_a_rank_that_dies(nothing_left, is_busy):
         futures = [model.predict_async(given) for _ in range(3)] if is_busy else []
         rank = rank_pids(nothing_left)[0]
         if is_busy:
-            wait(futures, 60)  # or the next one has no place to lie in until a stopped rank has read
+            wait(futures, 60)  # else there is no room for the next one until a stopped rank has read
             os.kill(rank, signal.SIGSTOP)
             futures.append(model.predict_async(given))
         os.kill(rank, signal.SIGKILL)
@@ -60,7 +60,7 @@ def test_limits_count_in_a_predict_and_never_while_the_session_is_idle(nothing_l
 
 
 def test_inputs_stay_where_they_are_until_every_rank_has_read_them(nothing_left):
-    """The next ones go elsewhere, and where there is nothing else they wait, unless the rank that is late dies."""
+    """The next inputs go elsewhere; if there is no room they wait, unless the rank that is late dies."""
     with Session(MODEL, backend="cpu", check=False) as model:
         model.predict([X])
         first, second = model._calls.places
@@ -141,7 +141,7 @@ def test_a_session_that_is_forgotten_closes_and_a_copy_of_the_process_closes_not
 @pytest.mark.parametrize("moment", ["start", "predict", "stopped"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
-    """The fixture looks for it."""
+    """The fixture checks that."""
     process = subprocess.Popen(
         program(sys.executable, -1, model_path=str(MODEL), backend="cpu"),
         stdout=subprocess.PIPE,
@@ -150,7 +150,7 @@ def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
     with process:
         if moment != "start":
             assert process.stdout.readline() == b"open\n"
-            if moment == "stopped":  # a rank hears nothing any more
+            if moment == "stopped":  # a rank gets no more messages
                 os.kill(rank_pids(nothing_left)[0], signal.SIGSTOP)
         else:
             while len(alive(f"MS_TEST={nothing_left}")) < 5:  # run.sh's launcher, mpirun, a guard, a rank
@@ -158,7 +158,7 @@ def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
                 time.sleep(0.02)
         process.send_signal(number)
         assert process.wait(60)
-    until = time.time() + 4.5  # at once, and not when somebody finds that nobody reads
+    until = time.time() + 4.5  # at once, not only when someone notices that nobody reads
     while alive(f"MS_TEST={nothing_left}") and time.time() < until:
         time.sleep(0.1)
     assert not alive(f"MS_TEST={nothing_left}")
@@ -192,7 +192,7 @@ def test_ten_thousand_predicts_take_no_more_memory(nothing_left):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_hundred_programs_that_are_killed_at_random_moments(nothing_left):
-    """The fixture looks for what is left of them."""
+    """The fixture checks that nothing is left of them."""
     draw = random.Random(1)
     for _ in range(100):
         words = program(sys.executable, -1, model_path=str(MODEL), backend="cpu")

@@ -1,4 +1,4 @@
-"""What run.sh does where nothing, or something else, is prepared. (The tests themselves run in what it set up.)"""
+"""What run.sh does if nothing, or something else, is prepared. (The tests themselves run in what it set up.)"""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ NAMES = (
 
 @pytest.fixture
 def clone(tmp_path):
-    """The suite's files in a folder with nothing prepared."""
+    """The suite's files in a folder where nothing is prepared."""
     folder = tmp_path / "suite"
     folder.mkdir()
     for name in NAMES:
@@ -44,7 +44,7 @@ sysconfig.get_platform = lambda: "linux-aarch64"
 
 @pytest.fixture
 def aarch64(clone):
-    """What makes an Ascend server's processor of this one, for the shell and for Python: the environment."""
+    """An environment in which the shell and Python take this processor for an Ascend server's."""
     tools, folder = clone.parent / "tools", clone.parent / "python"
     for made in (tools, folder):
         made.mkdir()
@@ -118,7 +118,7 @@ def test_an_environment_that_others_share_by_a_link_is_never_cleared(clone):
 
 
 def test_a_prepared_start_installs_nothing():
-    """Without pip and the network, with all else: the environment is known to be complete from one file."""
+    """Without pip and the network: one file tells that the environment is complete."""
     program = ". ./run.sh; install_venv() { exit 9; }; find_python37() { exit 9; }; set_up_python; echo $python"
     done = subprocess.run(
         ["bash", "-c", program], cwd=str(ROOT), env=ENVIRONMENT, capture_output=True, text=True, check=False
@@ -129,7 +129,7 @@ def test_a_prepared_start_installs_nothing():
 
 
 def test_another_users_python_that_cannot_be_read_is_named_with_the_reason(clone):
-    """As where root has installed, and everybody else starts."""
+    """As if root had installed it and others started it."""
     hidden = clone.parent / "hidden"
     hidden.mkdir(0o700)
     (hidden / "python").symlink_to(sys.executable)

@@ -1,4 +1,4 @@
-"""run.sh when a rank of a group or of a pipeline fails: the others, who wait for it, are ended, and it is named."""
+"""run.sh when a rank of a group or of a pipeline fails: the others, which wait for it, are ended, and it is named."""
 
 import re
 

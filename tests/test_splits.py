@@ -1,4 +1,4 @@
-"""What MindSpore split itself runs on CPU ranks: groups of some ranks, pipelines, values of many dimensions."""
+"""What MindSpore itself split runs on CPU ranks: groups of some ranks, pipelines, values of many dimensions."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def test_a_set_that_mindspore_split_agrees_with_the_net(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["mlp2d_semi_4", "plain_auto_recursive_programming_2", "pipe_2", "pipe_tensor_4"])
 def test_rows_that_differ_keep_their_places(name, tmp_path):
-    """in.npz of these is all ones: rows that are mixed up wouldn't show."""
+    """The in.npz of these sets is all ones, which wouldn't show rows that are mixed up."""
     x = np.random.RandomState(3).standard_normal((8, 64)).astype(np.float32)
     np.savez(str(tmp_path / "in.npz"), x=x)
     _, output = run_split(name, tmp_path, inputs=tmp_path / "in.npz")
@@ -112,7 +112,7 @@ def test_only_the_last_stage_has_outputs(tmp_path):
 
 
 def two_inputs(folder):
-    """Write the pipeline's files with an input y, which isn't taken, in its second stage; the first has x alone."""
+    """Write the pipeline's files with an unused input y in its second stage; the first has only x."""
     for rank in (0, 1):
         model = mindir.load(str(SPLITS / "pipe_2" / f"Net{rank}.mindir")).model
         if rank:
@@ -137,7 +137,7 @@ def test_inputs_are_those_of_all_stages_together(tmp_path):
 
 
 def test_the_stages_work_at_the_same_time(tmp_path):
-    """Each stage's predict is made to take 50 ms: with ten inputs, one after the other would take twice as long."""
+    """Each stage's predict is made to take 50 ms: ten inputs one after the other would take twice as long."""
     program = """
 import sys, time
 import numpy as np
@@ -180,7 +180,7 @@ def test_repeat_with_a_pipeline_says_what_is_timed(tmp_path):
 
 
 def exchanged(name, tmp_path, first, second):
-    """Copy a set with the shards of two ranks exchanged."""
+    """Copy a set with two ranks' shards exchanged."""
     for path in (SPLITS / name).glob("*.mindir"):
         shutil.copy(str(path), str(tmp_path))
     shutil.copy(str(SPLITS / name / f"Net{second}.mindir"), str(tmp_path / f"Net{first}.mindir"))
@@ -248,7 +248,7 @@ def test_names_of_other_exports_are_told(pattern, asked, tmp_path):
 
 @pytest.mark.parametrize("threads", [1, 8, 32])
 def test_many_threads_compute_a_small_layer_norm_rightly(threads):
-    """Of mindspore_lite 2.0.0's threads some did nothing: 8 and more left rows out, without a word."""
+    """Some of mindspore_lite 2.0.0's threads did nothing: with 8 or more, rows were silently left out."""
     program = (
         "import sys, numpy as np, mindspore_lite as mslite, ranks\n"
         "from suite.cpu_model import Model\n"

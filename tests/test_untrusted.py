@@ -1,4 +1,4 @@
-"""mindir reads files that anybody may have made: sizes, places and types that can't be are refused in one line."""
+"""mindir reads files from untrusted sources: impossible sizes, places and types are refused in one line."""
 
 import os
 import sys
@@ -75,7 +75,7 @@ def test_values_lie_in_the_models_folder(tmp_path, location):
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "device", "loop", "long"])
 def test_values_lie_in_a_plain_file(tmp_path, kind):
-    """A FIFO would be waited for, and /dev/zero has no end."""
+    """Reading a FIFO would wait, and /dev/zero has no end."""
     data = tmp_path / ("x" * 300 if kind == "long" else "data_0")
     make = {
         "folder": data.mkdir,
@@ -89,7 +89,7 @@ def test_values_lie_in_a_plain_file(tmp_path, kind):
 
 
 def test_a_link_in_the_models_folder_may_lead_elsewhere(tmp_path):
-    """As in the folders of model hubs, which hold links to one store."""
+    """As in the folders of model hubs, which have links to one store."""
     (tmp_path / "store").write_bytes(bytes(range(256)))
     home = tmp_path / "home"
     home.mkdir()
@@ -102,7 +102,7 @@ def test_a_link_in_the_models_folder_may_lead_elsewhere(tmp_path):
 
 
 def test_a_copy_of_a_large_export_writes_to_nothing_that_is_there(tmp_path):
-    """One model names another's file as its data: neither the link nor the copy may end there."""
+    """One model names another's file as its data: neither the link nor the copy may overwrite it."""
     home, folder = tmp_path / "home", tmp_path / "folder"
     home.mkdir()
     folder.mkdir()
@@ -110,7 +110,7 @@ def test_a_copy_of_a_large_export_writes_to_nothing_that_is_there(tmp_path):
     (home / "Net1.mindir").write_bytes(bytes(256))
     mindir.save(mindir.load(path), str(folder))
     assert os.readlink(str(folder / "Net1.mindir")) == str(home / "Net1.mindir")
-    mindir.save(mindir.load(path), str(folder))  # again: the link is its own
+    mindir.save(mindir.load(path), str(folder))  # again: its own link is accepted
     before = (home / "Net1.mindir").read_bytes()
     other = Builder()
     other.output(other.node("ReLU", "y", [other.input("x")]))
@@ -162,7 +162,7 @@ def test_a_type_that_no_version_has_is_told_by_its_number(tmp_path, number):
         builder.parameter("w", data_type=number if place == "parameter" else 1, raw_data=bytes(256))
         builder.output(builder.node("MatMul", "y", ["x", "w"], data_type=number if place == "node" else 1))
         path = builder.write(tmp_path / "Net.mindir")
-        if place == "node" and number == 0:  # a value that is no tensor
+        if place == "node" and number == 0:  # a value that isn't a tensor
             assert mindir.load(path).outputs[0].dtype == "tuple"
             continue
         with pytest.raises(mindir.MindIRError, match=f"{place} .* type {number},"):

@@ -1,4 +1,4 @@
-"""Graphs that anybody may have made, and all that mindir does with a file."""
+"""Graphs from untrusted sources, and all that mindir does with a file."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ def tensor_of(dims, data_type=1, **fields):
 
 
 class Builder:
-    """A model in the making. Every node is one of its own unless told otherwise."""
+    """A model that is being built. A node refers to the primitive of its operator unless told otherwise."""
 
     def __init__(self):
         self.model = PROTO["Model"](ir_version="0.1.1", producer_name="MindSpore", model_version="2.0.0")
@@ -71,7 +71,7 @@ class Builder:
 
 
 def everything(path, folder):
-    """Do all that the package can with a file; return how often each step was done or refused.
+    """Do everything that the package can do with a file; return how often each step was done or refused.
 
     Anything but a MindIRError is a crash.
     """
@@ -111,7 +111,7 @@ def everything(path, folder):
     return ends
 
 
-# Where values lie
+# Where values are
 
 
 OUTSIDE = ["/bin/bash", "../data_0", "a/../../data_0", "inner/../../data_0", "..", "", ".", "/", "a\0b"]

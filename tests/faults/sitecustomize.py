@@ -1,4 +1,4 @@
-"""Faults on demand in a real rank: on the PYTHONPATH, this is imported by every Python that starts.
+"""Cause faults in a real rank: on the PYTHONPATH, this is imported by every Python that starts.
 
 MS_FAULT=rank:step:action. The steps are start (before MPI is), read, build, before, inside and after (the first
 predict's first collective), check, exit, atexit (Python's). The actions are raise, exit7, exit0, kill, segv,
@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 
-MUTEX = ctypes.create_string_buffer(64)  # zeros: a mutex that nobody has; who locks it twice waits for ever
+MUTEX = ctypes.create_string_buffer(64)  # zeros: a free mutex; whoever locks it twice waits for ever
 ACTIONS = {
     "exit7": lambda: sys.exit(7),
     "exit0": lambda: os._exit(0),
@@ -35,7 +35,7 @@ STEPS = ("start", "read", "build", "before", "inside", "after", "check", "exit",
 
 
 def cause_fault(action):
-    """Do it, and write down when."""
+    """Write down the time, and do it."""
     with open(os.environ["MS_FAULT_FIRED"], "w") as file:
         file.write(str(time.time()))
     if action == "raise":
@@ -43,7 +43,7 @@ def cause_fault(action):
     if action == "busy":
         while True:
             pass
-    if action == "orphan":  # a session of its own, as a daemon has
+    if action == "orphan":  # in its own session, like a daemon
         subprocess.Popen(["sleep", "1000"], start_new_session=True)
         action = "kill"
     if action == "yes":
@@ -72,7 +72,7 @@ DONE = []  # collectives of this rank so far
 
 
 def patch_exchange(module, mine, step, action):
-    """Patch what does the collectives: those of a group, and a pipeline's Send and Receive."""
+    """Patch the classes that do collectives: those of a group, and a pipeline's Send and Receive."""
     for name in ("Exchange", "Send", "Receive"):
         if getattr(getattr(module, name, None), "__module__", "") == module.__name__:
             patch_collective(getattr(module, name), mine, step, action)

@@ -1,4 +1,4 @@
-"""The arrays that nets take, and how a file of nets collects them."""
+"""The arrays that nets take, and how a file of nets lists its nets."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def U(*shape, lo=-3, hi=3):
 X, Y = U(3, 4), U(3, 4)
 S, T = U(2, 3, 4), U(2, 3, 4)
 P = np.abs(S) + 0.5
-I1, I2, I3 = U(2, 3, 10), U(2, 4, 8, 8), U(2, 2, 4, 6, 6)  # what convolutions of one, two and three dimensions take
+I1, I2, I3 = U(2, 3, 10), U(2, 4, 8, 8), U(2, 2, 4, 6, 6)  # inputs for convolutions of one, two and three dimensions
 N = DRAW.randint(-5, 9, (3, 4)).astype(np.int32)
 N[0, 0] = 0
 Q = DRAW.randint(1, 5, (3, 4)).astype(np.int32)

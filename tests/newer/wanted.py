@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (a net per line)
-"""What comes out of nets that MindSpore runs on accelerators only, or wrongly on CPUs, in NumPy, float64."""
+"""Outputs of nets that MindSpore runs only on accelerators, or wrongly on CPUs, in NumPy, float64."""
 
 import math
 
@@ -106,7 +106,7 @@ WANTED = {
     ),
     "pad_value": lambda x: (np.pad(x, ((0, 0), (1, 2)), constant_values=1.5), np.pad(x[:, 1:], ((0, 0), (0, 1)))),
     "pools": lambda x: (pool(x, np.max), pool(x, np.mean), x.reshape(2, 4, 2, 4, 2, 4).mean((3, 5))),
-    # what MindSpore 2.10 has wrong on CPUs: 2e-5 off at 80, NaN from 100 on, ReduceAny and ReduceAll of one value as one
+    # what MindSpore 2.10 computes wrongly on CPUs: 2e-5 off at 80, NaN from 100 on, ReduceAny and ReduceAll of one value
     "big_exp": np.exp,
     "big_mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
     "m_mint_any_x__1___mint_all_x__1_": lambda x: ((x != 0).any(1), (x != 0).all(1)),

@@ -1,4 +1,4 @@
-"""What the engine reads before a model: configuration, rank table, the devices that this process sees."""
+"""What the engine reads before a model: the configuration, the rank table, the devices that this process sees."""
 
 import json
 import os
@@ -21,9 +21,9 @@ SESSION_KEYS = {"model_cache_dir", "ge_variable_memory_max_size", "ge_graph_memo
 
 
 def read_config(path):
-    """Return {section: {key: value}} of the file as the C++ parser has it; refuse what it would ignore.
+    """Return {section: {key: value}} as the C++ parser reads the file; refuse what it would ignore.
 
-    But the first section of a file with a byte order mark: it is lost here as there, and a caller may say it otherwise.
+    Except the first section of a file with a byte order mark: it is lost, as there, and a caller may pass it otherwise.
     """
     sections, section = {}, None
     with open(path, encoding="utf-8") as file:
@@ -62,7 +62,7 @@ def check_config(config):
 
 
 def session_options(config, device_id):
-    """Return what has to be the same in all models of a group: they are in one session of GE."""
+    """Return the options that all models of a group must share: they are in one session of GE."""
     ascend = config.get("ascend_context", {})
     mine = {key: ascend[key] for key in SESSION_KEYS & set(ascend)}
     return {"ge.exec.device_id": device_id, **config.get("ge_session_options", {}), **mine}

@@ -1,4 +1,4 @@
-"""What stands behind the double's Model: log, faults and the mathematics."""
+"""What is behind the double's Model: its log, its faults and the mathematics."""
 
 import contextlib
 import ctypes
@@ -20,12 +20,12 @@ PREDICT_FAILED = "predict failed!"
 
 
 class Refused(Exception):
-    """What the engine refuses, in words for its log."""
+    """The engine refuses something; the text is for its log."""
 
 
 @contextlib.contextmanager
 def engine(message):
-    """The time that is spent in the engine: the [ERROR] line and RuntimeError(message) for what it refuses.
+    """Stands for the time inside the engine: a Refused becomes an [ERROR] line and RuntimeError(message).
 
     Python's signal handlers don't run meanwhile, as the real engine is C++ on the main thread; a signal without one
     ends the process at once.
@@ -61,7 +61,7 @@ class Log:
                 file.write(json.dumps({"call": call, "arguments": arguments}, default=str) + "\n")
 
     def rank_is(self, rank):
-        """Go on in the file of this rank, with what was written so far."""
+        """Continue in this rank's file, with what was written so far."""
         if self.file and self.file.name != f"rank{rank}.jsonl":
             old, self.file = self.file, self.file.with_name(f"rank{rank}.jsonl")
             with open(str(self.file), "a") as file:
@@ -89,7 +89,7 @@ class Faults:
             self.planned[match.groups()[:2]] = match.group(3)
 
     def __call__(self, rank, step, message):
-        """Do what is planned for this step, once; `message` is the engine's for a failure there."""
+        """Cause the fault that is planned for this step, once; `message` is the engine's for a failure there."""
         action = self.planned.pop((str(rank), step), None)
         if not action:
             return
@@ -115,7 +115,7 @@ class Faults:
 
 
 def _suite_mindir():
-    """Return the suite's package mindir, wherever the process runs and whatever lies there."""
+    """Return the suite's package mindir, wherever the process runs and whatever is in its folder."""
     suite = str(Path(__file__).resolve().parents[3])
     sys.path.insert(0, suite)
     try:
@@ -125,7 +125,7 @@ def _suite_mindir():
 
 
 class Program:
-    """One shard: its stages as models of the real wheel's CPU, its collectives left to `exchange`."""
+    """One shard: its stages are models on the real wheel's CPU, its collectives are left to `exchange`."""
 
     def __init__(self, real, path):
         self.mindir = _suite_mindir()
@@ -134,7 +134,7 @@ class Program:
         except self.mindir.MindIRError as error:
             raise Refused(error) from None
         self.real, self.path = real, self.shard.path
-        # by the names that loading leaves of them, by which models of a group share
+        # by the part of their names that loading keeps, by which the models of a group share them
         self.parameters = {tensor.name.split(":", 1)[-1]: tensor for tensor in self.shard.model.graph.parameter}
 
     def values(self, name):
@@ -147,7 +147,7 @@ class Program:
             return file.read(tensor.external_data.length)
 
     def check(self, table, size):
-        """Refuse what these ranks can't run: the real one fails or, where shapes agree by chance, is wrong."""
+        """Refuse what these ranks can't run: the real one fails or, if shapes agree by chance, is wrong."""
         for step in self.shard.collectives:
             if not table:
                 raise Refused(f"node {step.node}: {step.op}, but no rank_table_file: no hccl mode")
@@ -158,10 +158,10 @@ class Program:
         """Cut the shard and build its stages."""
         try:
             shard, kept = _state.opened(self.mindir, self.shard)
-            self.plan = self.mindir.cut(shard)  # which adds parameters where mindir.repair() needs some
+            self.plan = self.mindir.cut(shard)  # it may add parameters, for mindir.repair()
         except self.mindir.MindIRError as error:
             raise Refused(error) from None
-        self.kept = [  # what Assign changes, as it is now
+        self.kept = [  # the current values of what Assign changes
             np.frombuffer(self.values(name.split(":", 1)[-1]), dtype).reshape(shape)
             for name, (dtype, shape) in kept.items()
         ]
@@ -186,7 +186,7 @@ class Program:
                 values[step.output] = exchange(step, given)
         given = len(self.plan.outputs) - len(self.kept)
         self.kept = [values[name] for name in self.plan.outputs[given:]]
-        if self.shard.passes_on:  # a constant of MindSpore's is what this stage of a pipeline gives
+        if self.shard.passes_on:  # the output of this pipeline stage is a constant of MindSpore's
             return [np.ones(output.shape, output.dtype) for output in self.shard.outputs]
         return [values[name].astype(output.dtype) for name, output in zip(self.plan.outputs, self.shard.outputs)]
 

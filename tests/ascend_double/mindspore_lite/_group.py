@@ -54,7 +54,7 @@ class ModelGroup(Strict):
         raise RuntimeError("ModelGroup's cal max size of workspace failed.")  # as always for provider "ge"
 
     def _check(self, program, config, device_id):
-        """Refuse a model that can't be in one session with those that are built."""
+        """Refuse a model that can't be in one session with those that are built already."""
         options = session_options(config, device_id)
         if self._programs and options != self._options:
             raise Refused(f"Session options is not equal: {self._options}, {options}")
@@ -67,7 +67,7 @@ class ModelGroup(Strict):
                     raise Refused(f"{program.path}: {name} has other values than in {other.path}, which would be taken")
 
     def _built(self, program, config, device_id):
-        """Say in the log what the model shares with those before it: weights are constants to GE."""
+        """Log what the model shares with those before it: weights are constants to GE."""
         names = set(program.parameters) & {name for other in self._programs for name in other.parameters}
         nbytes = sum(len(program.values(name)) for name in names)
         external, first = self._external(config), not self._programs

@@ -16,7 +16,7 @@ DataType, ModelType = real.DataType, real.ModelType
 
 
 class Tensor(real.Tensor):
-    """The real Tensor, and of a NumPy array (from 2.1), which is copied."""
+    """The real Tensor, or one made from a NumPy array (since 2.1), which is copied."""
 
     def __init__(self, tensor=None):
         self._filled = False
@@ -67,7 +67,7 @@ class Model(Strict):
         if "ascend" not in target:
             if config_dict or self._group:
                 raise RuntimeError("the double has config_dict and ModelGroup for Ascend only")
-            self._real = model = self._real or real.Model()  # which knows what a second build is
+            self._real = model = self._real or real.Model()  # the real one decides about a second build
             return model.build_from_file(model_path, model_type, context._real, config_path)
         faults(ascend.rank_id, "build", BUILD_FAILED)
         with engine(BUILD_FAILED):
@@ -79,7 +79,7 @@ class Model(Strict):
         if self._tried or self._real:  # a build that failed counts, too: a new Model is needed
             raise Refused("Model has been called Build!")
         config = read_config(config_path) if config_path else {}
-        for section, values in (config_dict or {}).items():  # what the file says of other keys stays
+        for section, values in (config_dict or {}).items():  # other keys keep the file's values
             config.setdefault(section, {}).update(values)
         check_config(config)
         provider = ascend.provider or config.get("ascend_context", {}).get("provider", "")
@@ -176,7 +176,7 @@ class Model(Strict):
         return exchange
 
     def _array(self, given, own):
-        """Return an input's data; refuse other shapes and dtypes than the model's, and an input without data."""
+        """Return an input's data; refuse shapes and dtypes that aren't the model's, and an input without data."""
         if isinstance(given, np.ndarray):
             given = Tensor(given)
         if not given._filled:

@@ -33,7 +33,7 @@ def check_dict(name, value):
 
 
 class Strict:
-    """Refuses attributes that the class doesn't have; the real classes take them, and nothing comes of it."""
+    """Refuses attributes that the class doesn't have; the real classes accept them without effect."""
 
     def __setattr__(self, name, value):
         if name[0] != "_" and not isinstance(getattr(type(self), name, None), property):

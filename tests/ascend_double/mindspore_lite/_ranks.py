@@ -1,4 +1,4 @@
-"""The double's ranks: they meet as HCCL's do, and do the collectives of all groups with each other."""
+"""The double's ranks: they meet as HCCL's ranks do, and do the collectives of all groups with each other."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.mu
 
 
 class Ranks:
-    """GE's and HCCL's state, one a process while a model lives: who this rank is, and the connections to the others.
+    """GE's and HCCL's state, one per process while a model lives: which rank this is, its connections to the others.
 
     The first rank of a group collects its collectives' parts, and hands out the results, over sockets in the folder
     that ASCEND_DOUBLE_HUB names: they are found there from other network namespaces, too.
@@ -24,7 +24,7 @@ class Ranks:
 
     def __init__(self, rank, device_id, table):
         self.rank, self.settings, self.connections, self.size = rank, (rank, device_id, table), {}, 1
-        self.come = {}  # (rank, key): what has come from it and wasn't waited for yet
+        self.come = {}  # (rank, key): what it sent that wasn't waited for yet
         self.timeout = float(os.environ.get("HCCL_EXEC_TIMEOUT", 1800))
         environment = os.environ.get("RANK_TABLE_FILE")
         if environment and (not table or os.path.realpath(environment) != os.path.realpath(table)):
@@ -91,7 +91,7 @@ class Ranks:
         self.listener.listen(self.size)
 
     def _accept(self, deadline, missing):
-        """Return (rank, checksum), connection of the next one that comes; the rank is None where it is lost already."""
+        """Return (rank, checksum), connection of the next rank to connect; the rank is None if it is lost already."""
         self.listener.settimeout(max(deadline - time.monotonic(), 0.001))
         try:
             connection = Connection(self.listener.accept()[0].detach())
@@ -125,11 +125,11 @@ class Ranks:
             raise Refused(problem)
 
     def _send(self, other, key, value):
-        with contextlib.suppress(OSError):  # of a lost rank the next receive knows
+        with contextlib.suppress(OSError):  # the next receive deals with a lost rank
             self.connections[other].send((key, value))
 
     def _receive(self, other, key, deadline):
-        """Return what comes from a rank under a key. A lost rank is no error: HCCL waits until the time is over."""
+        """Return what a rank sends under a key. A lost rank is no error: HCCL waits until the time is over."""
         try:
             while not self.come.get((other, key)):
                 if not self.connections[other].poll(max(deadline - time.monotonic(), 0)):
@@ -143,7 +143,7 @@ class Ranks:
         raise Refused(f"rank {self.rank}: HCCL_EXEC_TIMEOUT: another rank didn't come or is lost")
 
     def exchange(self, tag, collective, array):
-        """Return this rank's result of a collective; `tag` tells it from any other that its group could be at."""
+        """Return this rank's result of a collective; `tag` distinguishes it from all others in its group."""
         members, deadline = collective.group_ranks(self.size), time.monotonic() + self.timeout
         if collective.detail and collective.op in ("Send", "Receive"):
             other, key = collective.peer(self.size), ("pair", members, collective.detail[1])
@@ -176,7 +176,7 @@ class Ranks:
 
 
 def _collect(collective, parts):
-    """Return every rank's result of a collective, from the parts of its group's ranks."""
+    """Return every rank's result of a collective, computed from the parts of its group's ranks."""
     if collective.op == "AllGather":
         return [np.concatenate(parts)] * len(parts)
     if collective.op == "Broadcast":

@@ -4,7 +4,7 @@
 def opened(mindir, shard):
     """Return (the shard with each such parameter as a last input and its new value as a last output, {name: kind}).
 
-    A Load whose monad comes after the Assign takes the new value, another one the old.
+    A Load whose monad comes after the Assign takes the new value, any other Load the old one.
     """
     model = mindir.PROTO["Model"].FromString(shard.model.SerializeToString())
     kinds, graph = mindir.Graph(shard.path, model).kind, model.graph
