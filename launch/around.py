@@ -19,11 +19,8 @@ HOSTFILE = "OMPI_MCA_orte_default_hostfile"  # names the list of servers in a po
 # settings of how and where ranks start, which this launcher decides; the others only with other servers
 PLACING = re.compile(r"OMPI_MCA_(ess|hwloc_base_binding_policy|odls|ras|rmaps|schizo)(_.*)?|" + HOSTFILE)
 REACHING = re.compile(r"OMPI_MCA_(orte|plm|rml|routed)(_.*)?")
-SIGNS = {
-    "srun": "SLURM_PROCID",
-    "torchrun": "LOCAL_RANK",
-    "msrun": "MS_ROLE",
-}  # needed, too: some pods set the sizes for programs that start ranks themselves
+# needed, too: some pods set the sizes for programs that start ranks themselves
+SIGNS = {"srun": "SLURM_PROCID", "torchrun": "LOCAL_RANK", "msrun": "MS_ROLE"}
 
 
 def find_launcher(environment=os.environ):

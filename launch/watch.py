@@ -71,9 +71,9 @@ class Watch:
                 for rank in self.ranks.values():
                     rank.since += time.monotonic() - waited_from
                 continue
-            over = all(process.poll() is not None for process in self.processes) and (
-                not self.receivers or not readable and time.monotonic() - self.heard_at > 0.5
-            )  # whatever still holds the pipes after that isn't one of them
+            over = all(process.poll() is not None for process in self.processes)
+            # whatever still holds the pipes half a second later isn't one of them
+            over = over and (not self.receivers or not readable and time.monotonic() - self.heard_at > 0.5)
             if self.status is None:
                 self.set_status(over)
                 if self.status is not None:

@@ -31,12 +31,8 @@ from mindir.rules import joined
 ON_CPUS = joined(  # primitive: the function that rewrites it for the CPU's engine
     (activations, arithmetic, functions, images, indexing, padding, pooling, products, reductions, shapes, trigonometry)
 )
-ON_GPUS = {
-    **products.RULES,
-    **products.PARTED,
-    **erf.RULES,
-    "Transpose": shapes.transpose,
-}  # what both engines get wrong, as they read files in the same way
+# what both engines get wrong, as they read files in the same way
+ON_GPUS = {**products.RULES, **products.PARTED, **erf.RULES, "Transpose": shapes.transpose}
 
 
 def repair(shard, back_end="cpu"):
