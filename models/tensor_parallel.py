@@ -63,7 +63,7 @@ def parameter(array, name):
 class Sum(nn.Cell):
     """The sum over the ranks of x (M, ...), on all of them.
 
-    If the rows can't be scattered evenly, single numbers are: the size of x has to be a multiple of the ranks.
+    Rows that can't be scattered evenly are scattered as numbers: the size of x has to be a multiple of the ranks.
     """
 
     def __init__(self, collective=COLLECTIVES[0]):
@@ -122,10 +122,10 @@ class ColumnParallel(nn.Cell):
 
 
 class RowParallel(nn.Cell):
-    """x weight + bias + residual, for a rank's columns of x: (M, K / ranks) -> (M, N).
+    """x weight + bias + residual, where a rank has columns of x: (M, K / ranks) -> (M, N).
 
-    weight (K, N), bias (N), residual (M, N). Only rank 0 adds the last two, before the sum: engines add a bias while
-    they multiply, and no stage needs a residual from an earlier one.
+    weight (K, N), bias (N), residual (M, N). Rank 0 alone adds the latter two, before the sum: engines add a bias as
+    they multiply, and no stretch between collectives needs a residual of an earlier one.
     """
 
     def __init__(self, weight, bias=None, collective=COLLECTIVES[0]):

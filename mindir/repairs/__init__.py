@@ -31,8 +31,12 @@ from mindir.rules import joined
 ON_CPUS = joined(  # primitive: the function that rewrites it for the CPU's engine
     (activations, arithmetic, functions, images, indexing, padding, pooling, products, reductions, shapes, trigonometry)
 )
-# what both engines get wrong, as they read files in the same way
-ON_GPUS = {**products.RULES, **products.PARTED, **erf.RULES, "Transpose": shapes.transpose}
+ON_GPUS = {
+    **products.RULES,
+    **products.PARTED,
+    **erf.RULES,
+    "Transpose": shapes.transpose,
+}  # what both get wrong, as both read a file
 
 
 def repair(shard, back_end="cpu"):
