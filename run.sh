@@ -26,9 +26,9 @@ die() { # STATUS MESSAGE...
 # Python must import nothing from the caller's folder, where a program given with -c would look first
 runs() { { "$1" -c ''; } 2>/dev/null; }
 why_not() { # PYTHON: why it doesn't run, in one line of its own or of the loader
-  local said
-  said=$("$1" -c '' 2>&1) || :
-  grep -m 1 -i -e error -e cannot -e denied -e 'no such' <<<"$said" || tail -n 1 <<<"$said"
+  local printed
+  printed=$("$1" -c '' 2>&1) || :
+  grep -m 1 -i -e error -e cannot -e denied -e 'no such' <<<"$printed" || tail -n 1 <<<"$printed"
 }
 can_import() { "$1" -c 'import importlib, sys; del sys.path[0]; importlib.import_module(sys.argv[1])' "$2" >/dev/null 2>&1; }
 has_lite() { can_import "$1" mindspore_lite; }

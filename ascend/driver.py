@@ -39,20 +39,20 @@ def read_addresses(devices, conf=None):
     for device in devices:
         command = f"hccn_tool -i {device} -ip -g"
         answers, last = _answers(*command.split()) if conf is None or device not in lines else ({}, "")
-        said = [lines[device]] if device in lines else []
-        said += [(answers["ipaddr"], command)] if "ipaddr" in answers else []
-        if not said:
+        sources = [lines[device]] if device in lines else []
+        sources += [(answers["ipaddr"], command)] if "ipaddr" in answers else []
+        if not sources:
             raise Refused(
                 f"no address for device {device}: {path}: {lacks}; {command}: {last}: run as root, mount both into a "
                 "container, set it with hccn_tool, or give --no_device_ip where --help allows it"
             )
-        for address, who in said:
+        for address, who in sources:
             if not is_ip(address) or not int(ipaddress.ip_address(address)):
                 raise Refused(f"{who}: {address} isn't the address of a device: {SET.format(device)}")
-        if len({address for address, _ in said}) > 1:
-            both = " but ".join(f"{address} in {who}" for address, who in said)
+        if len({address for address, _ in sources}) > 1:
+            both = " but ".join(f"{address} in {who}" for address, who in sources)
             raise Refused(f"device {device} has {both}: HCCL can't connect: correct one, or give --hccn_conf FILE")
-        found[device] = said[0]
+        found[device] = sources[0]
     for device, (address, who) in found.items():
         first, source = next((number, other[1]) for number, other in found.items() if other[0] == address)
         if first != device:

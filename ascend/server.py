@@ -22,10 +22,10 @@ def addresses():
 def own_address():
     """Return the IPv4 address by which other machines know this one: that of its default route, or its only one."""
     here = addresses()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked, contextlib.suppress(OSError):
-        asked.connect(("192.0.2.1", 9))  # with UDP this sends nothing, but chooses a route
-        if asked.getsockname()[0] in here:
-            return asked.getsockname()[0]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route, contextlib.suppress(OSError):
+        route.connect(("192.0.2.1", 9))  # with UDP this sends nothing, but chooses a route
+        if route.getsockname()[0] in here:
+            return route.getsockname()[0]
     if len(here) != 1:
         which = f"could be any of {', '.join(here)}" if here else "no IPv4 address"
         raise Refused(f"this machine's server_id: {which}: give it with --server_id")

@@ -91,7 +91,7 @@ class Screen:
 
     def flush_all(self, is_interrupted=lambda: False):
         """Show everything, however slowly it is read; return the reason if that fails."""
-        lost = None
+        reason = None
         while self.waiting() and not is_interrupted():
-            lost = self.flush(0.2) or lost
-        return lost
+            reason = self.flush(0.2) or reason
+        return reason

@@ -24,24 +24,24 @@ def check(args, environment, job, caught):
     servers, deadline = args.servers_of, time.monotonic() + args.start_timeout
     while True:
         try:
-            said = process.communicate(timeout=0.2)[0].decode(errors="replace").splitlines()
+            printed = process.communicate(timeout=0.2)[0].decode(errors="replace").splitlines()
             break
         except subprocess.TimeoutExpired:
             if caught:
                 raise Stop(128 + caught[0], f"interrupted ({signal_name(caught[0])})") from None
             if time.monotonic() > deadline:
                 process.terminate()
-                said = process.communicate()[0].decode(errors="replace").splitlines()
-                answered = ", ".join(line[len("here ") :] for line in said if line.startswith("here ")) or "none"
+                printed = process.communicate()[0].decode(errors="replace").splitlines()
+                answered = ", ".join(line[len("here ") :] for line in printed if line.startswith("here ")) or "none"
                 message = f"not all servers of {servers} answered within {args.start_timeout:g} s (--start_timeout)"
                 raise Stop(TIMEOUT, f"{message}, only these did: {answered}") from None
-    for line in said:
+    for line in printed:
         if line.startswith("missing "):
             raise Stop(
                 REFUSED, "{1}: {2}: no such file: copy it there, under the same path".format(*line.split(" ", 2))
             )
-    if process.returncode or not any(line.startswith("here ") for line in said):
-        first = next((number for number, line in enumerate(said) if number and line.startswith("----")), None)
-        reason = " ".join(word for line in said[:first] for word in line.split())  # Open MPI's general advice follows
+    if process.returncode or not any(line.startswith("here ") for line in printed):
+        first = next((number for number, line in enumerate(printed) if number and line.startswith("----")), None)
+        reason = " ".join(word for line in printed[:first] for word in line.split())  # then comes general advice
         advice = "ssh to each must work without a password, and Python must be under the same path"
         raise Stop(FAILED, f"the servers of {servers} can't all be reached: {advice}: {reason[:1000]}")

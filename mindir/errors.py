@@ -32,5 +32,5 @@ def understood(path):
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise MindIRError(f"{path}: not as MindSpore writes it ({said}): damaged? export it again") from error
+        failure = f"{type(error).__name__}: {error}"
+        raise MindIRError(f"{path}: not as MindSpore writes it ({failure}): damaged? export it again") from error

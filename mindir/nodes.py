@@ -224,12 +224,12 @@ class Nodes:
             return value
         return self.make("Cast", value, Type(dtype), kind=(dtype, self.shape(value)))
 
-    def reshape(self, value, shape, told=None):
-        """Return the value in the shape; `told` is the shape that Reshape gets instead, with at most one -1."""
+    def reshape(self, value, shape, given=None):
+        """Return the value in the shape; `given` is the shape that Reshape gets instead, with at most one -1."""
         shape = tuple(shape)
         if self.shape(value) == shape and -1 not in shape:
             return value
-        return self.make("Reshape", value, self.target(value, told or shape), kind=(self.dtype(value), shape))
+        return self.make("Reshape", value, self.target(value, given or shape), kind=(self.dtype(value), shape))
 
     def result_reshaped(self, value):
         """Make the node's result the value in the result's shape."""

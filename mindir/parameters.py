@@ -34,9 +34,9 @@ def check_parameter(path, tensor):
                 kind = foreign.kind(file.read(foreign.FIRST))
             if "LFS" in kind or "Xet" in kind:
                 raise MindIRError(f"{data}: is {kind}")
-            said = f"{there} bytes at {external.offset} by {os.path.basename(path)}, of a file of {size}"
+            found = f"{there} bytes at {external.offset} by {os.path.basename(path)}, of a file of {size}"
             advice = "cut off or of another export: export or copy it again"
-            raise MindIRError(f"{data}: parameter {tensor.name} needs {wanted} bytes, has {said}: {advice}")
+            raise MindIRError(f"{data}: parameter {tensor.name} needs {wanted} bytes, has {found}: {advice}")
     elif there != wanted:
         raise MindIRError(f"{path}: parameter {tensor.name} has {there} bytes instead of {wanted}: damaged file")
     return wanted
@@ -53,11 +53,11 @@ def data_file(path, tensor):
 
 def location(path, tensor):
     """Return the path to a parameter's values from the model's folder, as names; raise MindIRError if it leads out."""
-    said = tensor.external_data.location
-    names = [name for name in said.split("/") if name not in ("", ".")]
-    if not names or said.startswith("/") or ".." in names or "\0" in said:
+    place = tensor.external_data.location
+    names = [name for name in place.split("/") if name not in ("", ".")]
+    if not names or place.startswith("/") or ".." in names or "\0" in place:
         raise MindIRError(
-            f"{path}: parameter {tensor.name} has its values in {said!r}: a model's values are in its own folder or "
+            f"{path}: parameter {tensor.name} has its values in {place!r}: a model's values are in its own folder or "
             "below it: don't trust this file"
         )
     return names

@@ -174,11 +174,11 @@ def _draw_exchanges(drawing, shards):
             if collective.op == "Send":
                 rows[moment, "Send, Receive", kind][rank, collective.peer(len(shards))] = True
             elif collective.op not in PEERS:
-                said = f"{collective.op}({collective.reduction})" if collective.reduction else collective.op
-                rows[moment, said, kind][collective.group_ranks(len(shards))] = False
+                exchange = f"{collective.op}({collective.reduction})" if collective.reduction else collective.op
+                rows[moment, exchange, kind][collective.group_ranks(len(shards))] = False
     drawing.heading("exchanges, in order", [f"rank {rank}" for rank in range(len(shards))], "among")
-    for number, ((_, said, kind), groups) in enumerate(sorted(rows.items())[:MOST_EXCHANGES], 1):
-        drawing.text(MARGIN, f"{number}  {said}", "", 12)
+    for number, ((_, exchange, kind), groups) in enumerate(sorted(rows.items())[:MOST_EXCHANGES], 1):
+        drawing.text(MARGIN, f"{number}  {exchange}", "", 12)
         drawing.text(MARGIN + 18, kind, "quiet", 29)
         lanes = _lanes(sorted(groups))
         for index, ranks in enumerate(sorted(groups)):

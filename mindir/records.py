@@ -35,15 +35,15 @@ class Collective(NamedTuple):
 
     def signature(self):
         """Return, as text, what all ranks of the group must agree on."""
-        said = self.reduction
+        details = self.reduction
         if self.op == "Broadcast":
-            said = f"from place {self.detail[0]}"
+            details = f"from place {self.detail[0]}"
         elif self.op == "AlltoAll":
-            said = f"{self.detail[0]} parts along {self.detail[1]}, joined along {self.detail[2]}"
+            details = f"{self.detail[0]} parts along {self.detail[1]}, joined along {self.detail[2]}"
         elif self.detail:
             place, tag = self.detail
-            said = f"{'to' if self.op == 'Send' else 'from'} place {place}, tag {tag}"
-        return f"{self.op}{f'({said})' if said else ''} of {self.dtype} {self.shape}"
+            details = f"{'to' if self.op == 'Send' else 'from'} place {place}, tag {tag}"
+        return f"{self.op}{f'({details})' if details else ''} of {self.dtype} {self.shape}"
 
     def group_ranks(self, count):
         """Return the ranks of the group in order, of `count` ranks in all; () if the file doesn't name them."""

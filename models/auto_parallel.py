@@ -179,9 +179,9 @@ def failure_reason(folder, log, status):
         why = re.search(r"^\[ERROR\] PARALLEL\(.+?\[.+?\] \w+\] (.+)", text, re.M)  # more than the exception says
         message = f"{message}: {why.group(1)}" if why else message
         return message if len(message) <= 500 else f"{message[:500]}..."
-    said = re.search(f"^{device_double.PREFIX}.*", text, re.M)
-    if said:
-        return said.group()
+    refusal = re.search(f"^{device_double.PREFIX}.*", text, re.M)
+    if refusal:
+        return refusal.group()
     number = -status if status < 0 else status - 128
     crash = number in {member.value for member in signal.Signals}
     how = f"MindSpore crashed ({signal.Signals(number).name})" if crash else f"MindSpore ended with status {status}"

@@ -129,9 +129,9 @@ def main():
         return export_shard(job, folder, rank)
     except BaseException as error:
         traceback.print_exc()
-        said = " ".join(str(error).split("\n\n---")[0].split())  # without the stack of MindSpore's C++
+        reason = " ".join(str(error).split("\n\n---")[0].split())  # without the stack of MindSpore's C++
         who = f"rank {rank}" if rank >= 0 else "the unsharded net"
-        failure = {"time": time.time(), "who": who, "message": f"{type(error).__name__}: {said}"}
+        failure = {"time": time.time(), "who": who, "message": f"{type(error).__name__}: {reason}"}
         with open(os.path.join(folder, f"failure{rank}.json"), "w", encoding="utf-8") as file:
             json.dump(failure, file)
         sys.stderr.flush()

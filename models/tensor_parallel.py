@@ -35,13 +35,13 @@ here = types.SimpleNamespace(ranks=1, rank=0)  # whom nets are being built for
 @contextlib.contextmanager
 def group_of(ranks, rank):
     """Build nets as this rank of a group that isn't running: collectives need both numbers, even for an export."""
-    asked, before = (comm_ops.get_group_size, comm_ops.get_rank), dict(vars(here))
+    functions, before = (comm_ops.get_group_size, comm_ops.get_rank), dict(vars(here))
     comm_ops.get_group_size, comm_ops.get_rank = (lambda *_, **__: ranks), (lambda *_, **__: rank)
     here.ranks, here.rank = ranks, rank
     try:
         yield
     finally:
-        comm_ops.get_group_size, comm_ops.get_rank = asked
+        comm_ops.get_group_size, comm_ops.get_rank = functions
         vars(here).update(before)
 
 

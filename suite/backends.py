@@ -38,18 +38,18 @@ def devices(name):
     return sorted(glob.glob(os.path.join(glob.escape(DEV), pattern))) if pattern else []
 
 
-def find_backend(asked="auto"):
+def find_backend(name="auto"):
     """Return (name, why) of the back end to run on; raise Stop (status 3) if the one asked for has no device here."""
-    if asked == "auto":
-        for name in BACKENDS:
-            if devices(name):
-                return name, f"{devices(name)[0]} is here"
+    if name == "auto":
+        for known in BACKENDS:
+            if devices(known):
+                return known, f"{devices(known)[0]} is here"
         absent = " and ".join(
             f"no {candidate.title} ({DEV}/{candidate.devices})" for candidate in BACKENDS.values() if candidate.devices
         )
         return "cpu", f"{absent} here"
-    backend = BACKENDS[asked]
-    if backend.devices and not devices(asked):
+    backend = BACKENDS[name]
+    if backend.devices and not devices(name):
         missing = f"no {backend.title} here (no {DEV}/{backend.devices})"
-        raise ranks.Stop(ranks.UNAVAILABLE, f"--backend {asked}: {missing}: install its driver or use --backend cpu")
-    return asked, "as asked"
+        raise ranks.Stop(ranks.UNAVAILABLE, f"--backend {name}: {missing}: install its driver or use --backend cpu")
+    return name, "as asked"

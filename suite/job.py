@@ -78,14 +78,14 @@ class Job:
             except socket.timeout:
                 continue
             connection.setblocking(True)
-            said = link.Inbox(connection).receive()[0] if link.is_mine(connection) else None
-            if said is None:
+            message = link.Inbox(connection).receive()[0] if link.is_mine(connection) else None
+            if message is None:
                 connection.close()
                 continue
             connections.append(connection)
-            order[connection], count = said.more["rank"], said.more["here"]
-            if said.more["replies"]:
-                replier, hello = connection, said.more
+            order[connection], count = message.more["rank"], message.more["here"]
+            if message.more["replies"]:
+                replier, hello = connection, message.more
         self.listener.close()
         self.is_shown = was_shown
         self.lines.clear()
@@ -96,8 +96,8 @@ class Job:
         self.end(is_gentle=True)
         code = self.process.returncode
         status = (128 - code if code < 0 else code) or ranks.FAILED
-        said = "\n".join(self.lines) or f"run.sh ended with {f'signal {-code}' if code < 0 else f'status {code}'}"
-        return RankError(said, status)
+        message = "\n".join(self.lines) or f"run.sh ended with {f'signal {-code}' if code < 0 else f'status {code}'}"
+        return RankError(message, status)
 
     def end(self, is_gentle=False):
         """Wait until run.sh has ended: by itself if `is_gentle`, as its ranks have been told to; else it is ended."""

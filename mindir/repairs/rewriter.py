@@ -153,10 +153,10 @@ class EngineRewriter(Rewriter):
             return value
         return super().cast(value, self.numpy_dtype(dtype))
 
-    def reshape(self, value, shape, told=None):
+    def reshape(self, value, shape, given=None):
         if tuple(shape) == () and self.shape(value) != ():  # which a Reshape can't
             return self.make("Squeeze", super().reshape(value, (1,)), kind=(self.dtype(value), ()), axis=(0,))
-        return super().reshape(value, shape, told)
+        return super().reshape(value, shape, given)
 
     def result_reshaped(self, value):
         if self.out[1] == () and self.shape(value) != ():

@@ -46,30 +46,30 @@ def reshape(net, x, shape):
     if reuse_earlier_value(net, x):
         return None
     known = net.known(shape)
-    told = net.ints(shape) if known is not UNKNOWN else None
-    if net.out[1] == () or told is None:
-        if told is None and sum(size < 0 for size in net.out[1]) > 1:
-            told = _dimensions(net, x, shape)
-            if told is not None:
-                return net.result("Reshape", x, np.array(told, np.int32))
+    new_shape = net.ints(shape) if known is not UNKNOWN else None
+    if net.out[1] == () or new_shape is None:
+        if new_shape is None and sum(size < 0 for size in net.out[1]) > 1:
+            new_shape = _dimensions(net, x, shape)
+            if new_shape is not None:
+                return net.result("Reshape", x, np.array(new_shape, np.int32))
         return net.result_reshaped(x)
-    if min(net.shape(x) + net.out[1] + told, default=1) < 0:
-        net.result("Reshape", x, np.array(told, np.int32))
+    if min(net.shape(x) + net.out[1] + new_shape, default=1) < 0:
+        net.result("Reshape", x, np.array(new_shape, np.int32))
     return None
 
 
 def _dimensions(net, x, shape):
     """Return the shape in a tuple of numbers and of x's own dimensions; None for any other tuple."""
-    told = []
+    new_shape = []
     for place, item in enumerate(net.items.get(shape, [None])):
         number = net.known(item)
         if number is not UNKNOWN:
-            told.append(int(np.reshape(number, -1)[0]))
+            new_shape.append(int(np.reshape(number, -1)[0]))
         elif net.dimension.get(item) == (x, place):
-            told.append(0)
+            new_shape.append(0)
         else:
-            told.append(-1)
-    return told if told.count(-1) < 2 else None
+            new_shape.append(-1)
+    return new_shape if new_shape.count(-1) < 2 else None
 
 
 @of("TupleGetItem")

@@ -126,9 +126,9 @@ def compile_to(folder, functions, libraries):
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
         if done.returncode:
-            said = " ".join(done.stdout.decode(errors="replace").split())[:300]
+            printed = " ".join(done.stdout.decode(errors="replace").split())[:300]
             raise Stop(
-                UNAVAILABLE, f"gcc can't make {name} (status {done.returncode}): {said}: fix that and start again"
+                UNAVAILABLE, f"gcc can't make {name} (status {done.returncode}): {printed}: fix that and start again"
             )
 
 
