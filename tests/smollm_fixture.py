@@ -42,10 +42,12 @@ def main():
         net = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=NAME, dtype=torch.float32).eval()
     versions = {"transformers": transformers.__version__, "torch": torch.__version__}
     words = {"tokenize": False, "add_generation_prompt": True}
-    asked = [tokenizer.apply_chat_template([{"role": "user", "content": question}], **words) for question in QUESTIONS]
+    chat_texts = [
+        tokenizer.apply_chat_template([{"role": "user", "content": question}], **words) for question in QUESTIONS
+    ]
     chat = [
         {"question": question, "ids": tokenizer(text, add_special_tokens=False)["input_ids"]}
-        for question, text in zip(QUESTIONS, asked)
+        for question, text in zip(QUESTIONS, chat_texts)
     ]
     found = []
     for prompt in PROMPTS:

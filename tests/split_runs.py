@@ -38,9 +38,9 @@ def groups(path):
     found = []
     for primitive in mindir.load(str(path)).model.primitives:
         if primitive.op_type in COLLECTIVES:
-            said = {attribute.name: attribute for attribute in primitive.attribute}
-            key = "group_ranks" if "group_ranks" in said else "group"
-            text = said[key].s.decode()
+            attributes = {attribute.name: attribute for attribute in primitive.attribute}
+            key = "group_ranks" if "group_ranks" in attributes else "group"
+            text = attributes[key].s.decode()
             everyone = text in ("WORLD_GROUP", "nccl_world_group")
             found.append((primitive.op_type, None if everyone else text))
     return sorted(found, key=str)

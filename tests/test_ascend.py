@@ -121,7 +121,7 @@ def test_a_refusal_on_the_second_server_has_its_reason(server):
 
 
 @pytest.mark.parametrize(
-    "fault, status, said",
+    "fault, status, text",
     [
         ("1:context:raise", 1, "rank 1 failed in read"),
         ("0:build:raise", 1, "rank 0 failed in build"),
@@ -135,13 +135,13 @@ def test_a_refusal_on_the_second_server_has_its_reason(server):
         ("1:exit:hang", 124, "rank 1: still in exit after 2 s"),
     ],
 )
-def test_a_rank_that_fails_ends_the_job_by_name(server, fault, status, said):
+def test_a_rank_that_fails_ends_the_job_by_name(server, fault, status, text):
     fired = server.folder / "fired"
     limits = [f"--{name}_timeout=2" for name in ("build", "predict") if fault.endswith(("hang", "stop"))]
     done = server.run(*limits, "--repeat=3", ASCEND_DOUBLE_FAULT=fault, ASCEND_DOUBLE_FIRED=str(fired))
     assert fired.exists()
     assert done.returncode == status, done.stderr
-    assert said in done.stderr
+    assert text in done.stderr
     assert not command("pgrep", "-f", str(server.folder)).stdout
 
 

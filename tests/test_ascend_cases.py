@@ -18,8 +18,8 @@ def places(text):
 
 def test_every_case_says_its_source_and_what_is_right():
     for case in filter(Path.is_dir, CASES.iterdir()):
-        said = [line.split(": ")[0] for line in (case / "README").read_text().splitlines()]
-        assert said == ["source", "right", "product"], case
+        keys = [line.split(": ")[0] for line in (case / "README").read_text().splitlines()]
+        assert keys == ["source", "right", "product"], case
 
 
 # tables of other tools

@@ -50,10 +50,10 @@ def test_a_wrong_configuration_is_found_before_any_rank_starts(server, text, mes
     assert not list(server.calls.iterdir())
 
 
-@pytest.mark.parametrize("text, said", [("", "rank_table.json: is empty"), ("{", "isn't JSON"), ("{}", "version")])
-def test_the_configurations_check_reads_its_rank_table_too(server, text, said):
+@pytest.mark.parametrize("text, message", [("", "rank_table.json: is empty"), ("{", "isn't JSON"), ("{}", "version")])
+def test_the_configurations_check_reads_its_rank_table_too(server, text, message):
     (server.folder / "rank_table.json").write_text(text)
-    assert_refused(command(sys.executable, PROGRAM, server.config), 2, "rank_table.json: ", said)
+    assert_refused(command(sys.executable, PROGRAM, server.config), 2, "rank_table.json: ", message)
 
 
 def test_run_sh_looks_at_the_configuration_first(server):

@@ -85,16 +85,16 @@ def test_nets_have_the_outputs_of_numpy(tmp_path):
                 assert np.max(error) <= tolerance * np.max(np.abs(right)), name
 
 
-@pytest.mark.parametrize("lost", [0, 1])
-def test_a_lost_rank_leaves_the_other_waiting_in_the_engine(job, lost):
-    ranks = job(ASCEND_DOUBLE_FAULT=f"{lost}:predict2:kill")
-    assert ranks.end(lost)[0] == -signal.SIGKILL
-    waiting = ranks.ranks[1 - lost]
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_lost_rank_leaves_the_other_waiting_in_the_engine(job, killed):
+    ranks = job(ASCEND_DOUBLE_FAULT=f"{killed}:predict2:kill")
+    assert ranks.end(killed)[0] == -signal.SIGKILL
+    waiting = ranks.ranks[1 - killed]
     assert waiting.stdout.readline() == "predicted\n"
     waiting.send_signal(signal.SIGTERM)  # which has a handler, in Python
-    assert ranks.waits(1 - lost)
+    assert ranks.waits(1 - killed)
     waiting.kill()
-    assert ranks.end(1 - lost)[0] == -signal.SIGKILL
+    assert ranks.end(1 - killed)[0] == -signal.SIGKILL
 
 
 def test_the_wait_for_a_lost_rank_ends_with_hccls_time(job):

@@ -75,10 +75,10 @@ def test_what_can_not_be_built(tmp_path):
         "end in .json",
     ]
     words += ["no hccl mode", "none.json", "provider ''", "rank_id isn't set", "config devId[1],but local devId[2]"]
-    told = [line for line in error.splitlines() if line.startswith("[ERROR]")]
-    for word, line in zip([*words, "rankId[3] is invalid"], told):
+    errors = [line for line in error.splitlines() if line.startswith("[ERROR]")]
+    for word, line in zip([*words, "rankId[3] is invalid"], errors):
         assert word in line
-    assert len(told) == len(words) + 1
+    assert len(errors) == len(words) + 1
 
 
 def test_rank_tables_that_hccl_refuses(tmp_path):
@@ -96,9 +96,9 @@ def test_rank_tables_that_hccl_refuses(tmp_path):
     configs = [table(folder, **changes) for folder, changes in zip(folders, cases.values())]
     lines, error = raised("\n".join(build % (config, f"RuntimeError: {BUILD}") for config in configs))
     assert_raised(lines)
-    told = [line for line in error.splitlines() if line.startswith("[ERROR]")]
-    assert len(told) == len(cases)
-    for word, line in zip(cases, told):
+    errors = [line for line in error.splitlines() if line.startswith("[ERROR]")]
+    assert len(errors) == len(cases)
+    for word, line in zip(cases, errors):
         assert word in line
 
 

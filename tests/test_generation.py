@@ -136,8 +136,8 @@ def test_a_cache_that_does_not_fit_is_refused_by_main(tiny, tmp_path, shape, tex
     start = ("./run.sh", "--backend=cpu", f"--log_dir={tmp_path / 'logs'}", "--model_path")
     done = command(*start, tiny / "2" / "Tiny.decode.mindir", *words)
     assert done.returncode == 2, done.stderr
-    (said,) = (line for line in lines(done.stderr) if not line.startswith("run.sh:"))
-    assert all(text in said for text in (name, "2, 2, 16, 32", *texts)), said
+    (line,) = (line for line in lines(done.stderr) if not line.startswith("run.sh:"))
+    assert all(text in line for text in (name, "2, 2, 16, 32", *texts)), line
 
 
 # The example
@@ -250,9 +250,9 @@ def test_a_seed_gives_each_sentence_draws_of_its_own():
 
 
 def test_a_character_of_several_tokens_comes_out_whole():
-    said = "né 你🙂!".encode()
+    encoded = "né 你🙂!".encode()
     text = Text(lambda tokens: bytes(tokens).decode(errors="replace"))
-    pieces = [text.add(byte) for byte in said]
+    pieces = [text.add(byte) for byte in encoded]
     assert [piece for piece in pieces if piece] == list("né 你🙂!")
     assert text.add("é".encode()[0]) == ""
     assert text.rest() == "\ufffd"

@@ -67,11 +67,11 @@ def test_every_option_has_a_text_with_its_default(script):
     usage = text.split("\n\n")[0]
     assert usage.startswith(f"usage: {'./' if script == 'run.sh' else ''}{script.split('/')[-1]}")
     required = set(re.findall(r"(?<!\[)(--\w+)", re.sub(r"\[[^][]*\]", "", usage)))
-    for name, (head, said) in options(script).items():
-        assert said, name
+    for name, (head, text) in options(script).items():
+        assert text, name
         flag = head == name
         if not flag and name not in required:
-            assert re.search(r"\(default: [^)]+\)$", said), (name, said)
+            assert re.search(r"\(default: [^)]+\)$", text), (name, text)
 
 
 @pytest.mark.parametrize("script", [script for script in SCRIPTS if script not in PAGES])
@@ -87,9 +87,9 @@ def test_the_help_of_a_script(script):
 @pytest.mark.parametrize("script", PAGES)
 def test_the_help_of_a_page_is_what_stands_at_its_top(script):
     top = (ROOT / script).read_text(encoding="utf-8").split('"""')[1].replace("\\\\\n", "\\\n").strip()
-    said = re.sub(r"\s+", " ", help_of(script))
-    assert re.sub(r"\s+", " ", top) in said
-    assert f"python3 {script} --model_path" in said
+    text = re.sub(r"\s+", " ", help_of(script))
+    assert re.sub(r"\s+", " ", top) in text
+    assert f"python3 {script} --model_path" in text
 
 
 @pytest.mark.parametrize(

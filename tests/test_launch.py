@@ -74,8 +74,8 @@ def test_what_ranks_say_at_the_same_time_is_not_mixed(tmp_path):
     done = Job(tmp_path, "--verbose", "--ranks=2", tmp_path / "say.py").end()
     assert done.returncode == 0, done.stderr
     for text in (done.stdout, done.stderr):
-        said = [line for line in text.splitlines() if line[-90:] in ("0" * 90, "1" * 90)]
-        assert sorted(said) == ["rank 0: " + "0" * 100] * 5000 + ["rank 1: " + "1" * 100] * 5000
+        shown = [line for line in text.splitlines() if line[-90:] in ("0" * 90, "1" * 90)]
+        assert sorted(shown) == ["rank 0: " + "0" * 100] * 5000 + ["rank 1: " + "1" * 100] * 5000
 
 
 def test_a_line_without_an_end_takes_no_longer_than_another(tmp_path):

@@ -38,8 +38,8 @@ def test_run_sh_prints_every_rank_and_a_checked_result():
         assert np.allclose(values, ones_times_weight()[0, :10], rtol=1e-5, atol=1e-5)
     verdict = r"check: PASS  max error \S+ \(tolerance 1e-05\) against models/Matmul.mindir"
     assert re.fullmatch(verdict, text[4])
-    (said,) = done.stderr.splitlines()
-    assert re.match("run.sh: .*cpu .*/dev/davinci.*/dev/nvidia.* 2 ranks.* logs/", said)
+    (line,) = done.stderr.splitlines()
+    assert re.match("run.sh: .*cpu .*/dev/davinci.*/dev/nvidia.* 2 ranks.* logs/", line)
 
 
 def test_the_tutorials_command_works():
@@ -120,11 +120,11 @@ print(time.monotonic() - start)
 
 def test_mpi_ends_at_once():
     """Open MPI's component ofi sleeps for a second when it is closed; it is used only if its variable asks for it."""
-    plain, asked = (
+    plain, with_ofi = (
         float(command(sys.executable, "-c", ENDS, **settings).stdout)
         for settings in ({"PYTHONPATH": ROOT}, {"PYTHONPATH": ROOT, "OMPI_MCA_btl": "self,ofi"})
     )
-    assert plain < asked / 2, (plain, asked)
+    assert plain < with_ofi / 2, (plain, with_ofi)
 
 
 FOREIGN = """

@@ -254,9 +254,9 @@ def test_a_path_that_is_not_utf8(tmp_path):
     start = [os.fsencode(str(ROOT / "run.sh")), b"--backend=cpu", b"--log_dir", os.fsencode(str(tmp_path))]
     for words in ([b"--model_path", name], [b"--input", name], [b"--config_file", name], [b"--hostfile", name]):
         done = subprocess.run(start + words, env=ENVIRONMENT, capture_output=True, timeout=60)
-        said = [line for line in done.stderr.splitlines() if not re.match(rb"run.sh: back end", line)]
-        assert (done.returncode, len(said)) == (2, 1), done.stderr
-        assert b"\xff" in said[0] or rb"\xff" in said[0] or rb"\udcff" in said[0]
+        messages = [line for line in done.stderr.splitlines() if not re.match(rb"run.sh: back end", line)]
+        assert (done.returncode, len(messages)) == (2, 1), done.stderr
+        assert b"\xff" in messages[0] or rb"\xff" in messages[0] or rb"\udcff" in messages[0]
 
 
 def test_a_folder_of_another_user_is_not_used(tmp_path):

@@ -239,6 +239,6 @@ def test_ten_problems_are_told_by_symptom():
         ("docs/troubleshooting.md", "**What to do.**"),
         ("docs/troubleshooting_CN.md", "**怎么办**："),
     ):
-        told = [text for level, _, text in sections(page) if level == 2]
-        assert len(told) == 10
-        assert all(text.count(advice) == 1 for text in told)
+        problems = [text for level, _, text in sections(page) if level == 2]
+        assert len(problems) == 10
+        assert all(text.count(advice) == 1 for text in problems)

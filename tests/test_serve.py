@@ -71,10 +71,10 @@ def served(nothing_left):
     try:
         yield server
     finally:
-        said = server.end()
-    assert "Traceback" not in said
+        printed = server.end()
+    assert "Traceback" not in printed
     (_, shown), _ = in_readme(server)
-    compare(shown, normalised(said, ROOT)[:1])
+    compare(shown, normalised(printed, ROOT)[:1])
 
 
 def in_readme(server):
@@ -129,9 +129,9 @@ def assert_only_these_failed(failed, spans):
 
 def test_curl_eight_clients_and_a_rank_that_dies(served, tmp_path, nothing_left):
     assert json.loads(served.get("health/live")[1]) == {"live": True}
-    said = json.loads(served.get("models/Matmul")[1])
-    assert said["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 256]}]
-    assert said["outputs"][0]["shape"] == [-1, 128]
+    metadata = json.loads(served.get("models/Matmul")[1])
+    assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 256]}]
+    assert metadata["outputs"][0]["shape"] == [-1, 128]
     x = np.random.RandomState(1).standard_normal((6, 256)).astype(np.float32)
     status, text = served.infer(x)
     (output,) = json.loads(text)["outputs"]
@@ -142,8 +142,8 @@ def test_curl_eight_clients_and_a_rank_that_dies(served, tmp_path, nothing_left)
         assert (status, "x" in json.loads(text)["error"]) == (400, True)
     assert served.get("models/Other/infer", "-H", "Content-Type: application/json", "-d", '{"inputs": []}')[0] == 404
 
-    _, (asked, shown) = in_readme(served)
-    compare(shown, normalised(command("bash", "-c", asked, PATH=os.environ["PATH"]).stdout, ROOT))
+    _, (request, shown) = in_readme(served)
+    compare(shown, normalised(command("bash", "-c", request, PATH=os.environ["PATH"]).stdout, ROOT))
 
     clients = clients_of(served, tmp_path)
     time.sleep(1)
@@ -176,10 +176,10 @@ def test_the_end_of_a_server_whose_ranks_cannot_start_again(model, nothing_left)
     server = Served(model, "--starts=2")
     model.with_name("Matmul0.mindir").unlink()
     os.kill(rank_pids(nothing_left)[0], signal.SIGKILL)
-    said = server.process.communicate(timeout=100)[1].decode()
-    assert server.process.returncode == 2, said
-    assert said.rstrip().endswith("serve: 2 starts in a row have failed")
-    assert "Matmul0.mindir" in said
+    printed = server.process.communicate(timeout=100)[1].decode()
+    assert server.process.returncode == 2, printed
+    assert printed.rstrip().endswith("serve: 2 starts in a row have failed")
+    assert "Matmul0.mindir" in printed
 
 
 @pytest.mark.slow

@@ -187,7 +187,7 @@ def test_two_servers(tmp_path, servers):
 @pytest.mark.parametrize("action", ["kill", "orphan", "stop", "raise"])
 def test_a_fault_on_the_second_server(tmp_path, servers, action):
     """The fault's variables do reach it. There, only the guard can end a rank that doesn't end by itself."""
-    status, said = ACTIONS[action]
+    status, text = ACTIONS[action]
     job = on_servers(
         tmp_path,
         servers,
@@ -209,7 +209,7 @@ def test_a_fault_on_the_second_server(tmp_path, servers, action):
     assert done.returncode == status, done.stderr
     named = lines_of_ranks(done.stderr)
     assert 1 in [number for number, _ in named] if status == 124 else [number for number, _ in named] == [1]
-    assert any(said in line for _, line in named)
+    assert any(text in line for _, line in named)
     assert job.ended_at - float(job.fired.read_text()) < (10 if status == 124 else 6)
 
 

@@ -88,15 +88,15 @@ def test_many_callers_at_once_share_batches(monkeypatch, nothing_left):
     monkeypatch.setattr(Session, "predict_async", lambda self, arrays: sent.append(arrays) or submit(self, arrays))
 
     def work(draw, predict):
-        asked = [random_rows(draw) for _ in range(40)]
-        assert all(is_near(predict(x), product(x)) for x in asked)
-        return sum(map(len, asked)), len(asked)
+        given = [random_rows(draw) for _ in range(40)]
+        assert all(is_near(predict(x), product(x)) for x in given)
+        return sum(map(len, given)), len(given)
 
     with Service(MODEL, backend="cpu") as service:
         assert (service.rows, service.ranks, service.inputs[0].shape, service.is_ready) == (4, 2, (-1, 256), True)
-        asked = run_callers(service, work)
-        assert None not in asked
-        total, requests = (sum(numbers) for numbers in zip(*asked))
+        counts = run_callers(service, work)
+        assert None not in counts
+        total, requests = (sum(numbers) for numbers in zip(*counts))
         assert {batch[0].shape for batch in sent} == {(4, 256)}
         assert total / 4 <= len(sent) < 1.25 * total / 4 < requests * 1.25, (len(sent), total, requests)
         x = np.ones((2, 256), np.float32)

@@ -143,9 +143,9 @@ def test_another_users_python_that_cannot_be_read_is_named_with_the_reason(clone
     user = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups")
     done = command(*user, clone / "run.sh", "--backend=cpu", cwd="/")
     assert done.returncode == 3, done.stderr
-    (said,) = lines(done.stderr)
-    assert "12345" in said
-    assert "ermission denied" in said
+    (line,) = lines(done.stderr)
+    assert "12345" in line
+    assert "ermission denied" in line
 
 
 def test_the_benchmarks_take_functions_that_run_sh_has():

@@ -226,7 +226,7 @@ def test_rank_in_the_path_says_where_the_number_goes(pattern, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "pattern, asked",
+    "pattern, wrong_path",
     [
         ("rank_{rank}/net.mindir", "net.mindir"),
         ("rank_{rank}/net.mindir", "rank_0/net.mindir"),
@@ -235,15 +235,15 @@ def test_rank_in_the_path_says_where_the_number_goes(pattern, tmp_path):
         ("rank_{rank}_graph.mindir", "rank_0.mindir"),
     ],
 )
-def test_names_of_other_exports_are_told(pattern, asked, tmp_path):
+def test_names_of_other_exports_are_told(pattern, wrong_path, tmp_path):
     for rank in (0, 1):
         target = tmp_path / pattern.format(rank=rank)
         target.parent.mkdir(exist_ok=True)
         shutil.copy(str(SPLITS / "pipe_2" / f"Net{rank}.mindir"), str(target))
-    done = run_main(2, tmp_path / asked)
+    done = run_main(2, tmp_path / wrong_path)
     assert_refused(done, 2)
-    (told,) = re.findall(r"(/\S*{rank}\S*\.mindir)", done.stderr)
-    assert run_main(2, told).returncode == 0
+    (advised_path,) = re.findall(r"(/\S*{rank}\S*\.mindir)", done.stderr)
+    assert run_main(2, advised_path).returncode == 0
 
 
 @pytest.mark.parametrize("threads", [1, 8, 32])
