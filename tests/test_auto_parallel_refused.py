@@ -85,7 +85,7 @@ def test_another_python_goes_on_in_the_environment_of_its_own(scripts, before):
 
 
 def test_an_environment_that_cannot_be_made(scripts, before):
-    (scripts / "run.sh").write_text("environment() { return 1; }; find_python37() { echo python3; }")
+    (scripts / "run.sh").write_text("make_environment() { return 1; }; find_python37() { echo python3; }")
     done = split("dense", before, start=sys.executable, scripts=scripts)
     assert_refused(done, 3, ".venv-split", "2.0.0")
 
