@@ -68,7 +68,7 @@ def rank_table(config_file):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model_path", required=True, help="this rank's shard; {rank} stands for its number")
+    parser.add_argument("--model_path", required=True, help="this rank's shard; {rank} is replaced by its number")
     config = "mindspore_lite's configuration file, which names the rank table (default: none, for one rank)"
     parser.add_argument("--config_file", default="", help=config)
     for name, text in (("device_id", "this rank's device on this server"), ("rank_id", "this rank, from 0")):

@@ -43,7 +43,7 @@ def main():
     args = parse_arguments()
     options = {**rank_table(args.config_file), **OPTIONS}
 
-    # what can't be shared, before any card is touched
+    # refuse what can't be shared, before any device is touched
     mindir.check_shared(*map(mindir.load, args.model_path))
 
     # init context

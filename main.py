@@ -41,7 +41,7 @@ def communicator(args):
     """Return the communicator of the ranks: it has mpi4py's rank, size, allgather, bcast and Barrier."""
     if args.backend != "ascend":
         return ranks.world()
-    # its ranks are processes of their own: started by hand, they are as many as there are shards
+    # Ascend's ranks are separate processes: if they are started by hand, there is one for each shard
     size = os.environ.get("MS_WORKER_NUM") or max(ranks.count_shards(args.model_path), args.rank_id + 1)
     return hub.join(args.rank_id, int(size))
 
@@ -65,7 +65,7 @@ def check_files(args, comm):
     wanted = args.check == "on" or args.check == "auto" and ranks.find(args.model_path)
     reference = check.unsharded(args) if wanted and hub.is_first(comm) else None
     everyone = None
-    if args.backend != "cpu":  # whose model does this as it cuts the shard
+    if args.backend != "cpu":  # on CPUs the model does this when it cuts the shard
         shards.check_count(args.model_path, comm.size)
         everyone = shards.check_set(comm, args.model_path, model_path, args.backend)
     if args.backend == "ascend":
@@ -115,10 +115,10 @@ def fill_inputs(args, comm, model, reference, arrays, everyone):
     tensors, mine = inputs.fill(model, arrays, source, values)
     names = [inputs.short_name(tensor.name) for tensor in tensors]
     if args.backend != "ascend":
-        memory.keep_memory()  # from now on: what the build took is given back
-    if args.backend == "gpu":  # it reads and writes them where they are
+        memory.keep_memory()  # only now, so that the memory of the build is freed
+    if args.backend == "gpu":  # the GPU reads and writes them where they are
         memory.lock_pages(mine)
-    if args.backend != "cpu":  # whose model does this in its first predict
+    if args.backend != "cpu":  # on CPUs the model does this in its first predict
         inputs.check_same(comm, dict(zip(names, mine)))
     whole = inputs.unsharded_inputs(reference, values, dict(zip(names, mine)), arrays) if reference else {}
     return tensors, whole
@@ -142,11 +142,11 @@ def timed_predict(args, comm, model, tensors, everyone):
         outputs = model.predict(tensors)
         stop = time.perf_counter()
         times.append((stop - start) * 1e3)
-        if args.backend == "gpu" and index < 3:  # the outputs come to lie in two places in turn
+        if args.backend == "gpu" and index < 3:  # the outputs are in two places in turn
             memory.lock_pages([output.get_data_to_numpy() for output in outputs])
     outputs = Outputs(comm, everyone, outputs)
     mine = None if pipeline and outputs.mine is None else np.array(times)
-    known = [one for one in comm.allgather(mine) if one is not None]  # none: the last stage is on another server
+    known = [one for one in comm.allgather(mine) if one is not None]  # empty if the last stage is on another server
     return outputs, np.max(known or [np.array(times)], axis=0)
 
 
@@ -185,7 +185,7 @@ def build(args, comm, context, model, model_path):
         try:
             model.build_from_file(path, mslite.ModelType.MINDIR, context, *configuration)
         except mindir.MindIRError:
-            shards.check_count(args.model_path, comm.size)  # which shards are missing says more
+            shards.check_count(args.model_path, comm.size)  # it says more if shards are missing
             raise
         except RuntimeError as error:
             versions = f"mindspore_lite {mslite.__version__}, {mindir.load(model_path).producer}"
@@ -236,7 +236,7 @@ def main():
     build_ms = build(args, comm, context, model, model_path)
     everyone = everyone or model.shards
 
-    # what comes now is the tutorial's, or for a program that has started this, or once for each of many files
+    # the rest is for the program that has started this, or for each of many files, or as in the tutorial
     if args.session:
         serving.serve(args, comm, model, reference, everyone)
     elif batches.is_pattern(args.input):

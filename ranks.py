@@ -106,7 +106,7 @@ def fill(inputs, arrays):
         wanted, given = (dtype(tensor), tuple(tensor.shape)), (array.dtype.name, array.shape)
         if wanted != given:
             raise Stop(REFUSED, f"input {tensor.name} takes {wanted[0]} {wanted[1]}, given {given[0]} {given[1]}")
-        # in C's order and this machine's bytes; view: one of NumPy's two 64-bit integers isn't taken
+        # in C's order and this machine's byte order; view: NumPy has two 64-bit integer types, and one is refused
         tensor.set_data_from_numpy(array.astype(wanted[0], order="C", copy=False).view(wanted[0]))
     return inputs
 
@@ -167,7 +167,7 @@ def run(main):
         sys.stdout.flush()
     except (OSError, ValueError) as error:  # what was printed is lost
         status, message = status or FAILED, message or f"stdout: {error}"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would fail to flush it once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python would fail to flush it once more
     if status:
         fail(status, message)
     step("exit")

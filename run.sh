@@ -99,7 +99,7 @@ set_up_python() {
   python=$here/.venv/bin/python
   if cmp -s "$here/requirements.txt" "$here/.venv/installed"; then
     runs "$python" || die 3 "$python doesn't run for $(user_name): $(why_not "$python")${LD_LIBRARY_PATH:+ (LD_LIBRARY_PATH=$LD_LIBRARY_PATH)}: if another" \
-      "user made .venv, its Python lies where only that user can read it: remove .venv and start again"
+      "user made .venv, its Python is where only that user can read it: remove .venv and start again"
     return
   fi
   if [ -z "${PYTHON:-}${own_python:-}" ]; then

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from suite import RankError
 from suite.parsers import new_parser, open_service
 
-ModelNotReady.reason = property(str)  # what kserve's gRPC side says with UNAVAILABLE, and its class lacks
+ModelNotReady.reason = property(str)  # kserve's gRPC side sends it with UNAVAILABLE, but its class doesn't have it
 OPTIONS = {
     "model_name": ("", "NAME", "its name in addresses (default: X)"),
     "http_port": (8080, "PORT", "for REST (default: 8080)"),
@@ -79,13 +79,13 @@ def main():
     parser = new_parser(__doc__)
     args, service = open_service(parser, OPTIONS, at_end=lambda: os.kill(os.getpid(), signal.SIGTERM))
     with service:
-        warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # the server's own, of which it will learn
+        warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # a problem of the server's own
         server = ModelServer(http_port=args.http_port, grpc_port=args.grpc_port, enable_latency_logging=False)
         levels = {"kserve": "CRITICAL", "kserve.trace": "ERROR", "uvicorn.access": "ERROR", "uvicorn.error": "ERROR"}
-        for logger, level in levels.items():  # or there are lines for each request, and a trace for each 503
+        for logger, level in levels.items():  # else there are lines for each request, and a trace for each 503
             logging.getLogger(logger).setLevel(level)
         model = Sharded(args.model_name or Path(args.model_path).stem, service)
-        server.dataplane.ready = model.healthy  # it says yes, whatever its models say
+        server.dataplane.ready = model.healthy  # its own says yes, whatever its models say
         where = f"REST on port {args.http_port}, gRPC on {args.grpc_port}"
         print(f"serve: {model.name}, {service}; {where}", file=sys.stderr, flush=True)
         server.start([model])

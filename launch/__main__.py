@@ -11,7 +11,7 @@ import time
 
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # run as a folder, python3 launch
 
-# ruff: noqa: E402  (only found from there)
+# ruff: noqa: E402  (these are only found after that)
 from launch import around, command, options, servers
 from launch.processes import adopt_orphans, end_processes_below, remove_job
 from launch.screen import Screen

@@ -12,7 +12,7 @@ from launch import around
 from launch.processes import die_with_parent, signal
 from ranks import REFUSED, UNAVAILABLE, Stop
 
-# the variables of this server's environment that ranks on other servers are given
+# variables of this server's environment that are passed to ranks on other servers
 PASSED_ON = re.compile(
     r"(ASCEND|CUDA|GLOG|HCCL|MALLOC|MS|NCCL|OMP|UCX)_.*|PYTHON.*|LAUNCH_BACKEND|LD_LIBRARY_PATH|RANK_TABLE_FILE"
 )
@@ -24,7 +24,7 @@ def environment(args):
     made = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCH_") or name == "LAUNCH_DEV"}
     made = {name: value for name, value in made.items() if around.is_taken(name, args.has_servers)}
     made["LAUNCH_BACKEND"] = args.backend
-    made.setdefault("GLOG_v", "2" if args.verbose else "3")  # of the engine's log: warnings, or errors alone
+    made.setdefault("GLOG_v", "2" if args.verbose else "3")  # the engine logs warnings, or errors only
     if os.geteuid() == 0:
         made.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     return made

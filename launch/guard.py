@@ -98,7 +98,7 @@ class Guard:
             select.select([], [2], [], 0.2)
             self.send()
         while failed and not self.is_asked_to_end and time.monotonic() < until:
-            time.sleep(0.05)  # if this process ended first, mpirun would end the others without a word
+            time.sleep(0.05)  # if this process ended first, mpirun would end the others silently
         return failed["status"] if failed and not self.is_asked_to_end else 0
 
     def send(self, **message):

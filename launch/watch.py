@@ -22,7 +22,7 @@ TIMES = 10  # a rank may take this many times as long for a step as the slowest 
 
 
 class Rank:
-    """What is known of a rank."""
+    """What is known about a rank."""
 
     def __init__(self):
         self.step, self.since = None, time.monotonic()  # None until the first message from it

@@ -12,7 +12,7 @@ from mindir.schema import MONADS
 
 SIDE_EFFECT = "side effect: "
 LONGEST_NAME = 4096  # characters: what is written has some names several times
-MOST_OUTPUTS = 1 << 16  # with the tuples that they lie in
+MOST_OUTPUTS = 1 << 16  # including the tuples around them
 
 
 class Graph:

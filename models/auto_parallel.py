@@ -61,7 +61,7 @@ def export_split(make_net, inputs, ranks, path, mode=MODES[0], pipeline_stages=1
     net = make_net if isinstance(make_net, str) else function_name(make_net)
     check_arguments(net, ranks, mode, pipeline_stages)
     mpirun, double = find_mpirun(), device_double.build()
-    import numpy as np  # not before it is clear that MindSpore is here, which brings it
+    import numpy as np  # only now that MindSpore is here, which needs it
 
     limit = time.monotonic() + timeout
     name = os.path.basename(path)
@@ -133,7 +133,7 @@ def run_processes(launcher, words, limit, timeout):
     environment.setdefault("GLOG_v", "3")  # MindSpore's errors, no warnings
     if os.path.exists(os.path.join(sys.prefix, "bin", "orted")):
         environment.setdefault("OPAL_PREFIX", sys.prefix)  # where PyPI's Open MPI is
-    if not os.geteuid():  # as in a container; all stays on this machine
+    if not os.geteuid():  # as in a container; nothing leaves this machine
         environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "split_rank.py")
     log = os.path.join(folder, "log")

@@ -3,8 +3,8 @@
     python3 split_rank.py JOB unsharded            # JOB/job.json and JOB/inputs.npz, from auto_parallel.py
     mpirun -n 4 python3 split_rank.py JOB
 
-The unsharded net comes first and leaves its weights in JOB/weights.npz. The ranks build the net anew and take the
-weights from there, so that all have the same, however they were made.
+The unsharded net comes first and leaves its weights in JOB/weights.npz. The ranks build the net again and take the
+weights from there, so that all have the same weights, however they were made.
 """
 
 import importlib
@@ -18,7 +18,7 @@ import traceback
 
 import numpy as np
 
-PARALLEL = ("semi_auto_parallel", "auto_parallel")  # MindSpore's parallel_mode: by the net's strategies, by a search
+PARALLEL = ("semi_auto_parallel", "auto_parallel")  # MindSpore's parallel_mode: the net's strategies, or a search
 
 
 def load_function(net):

@@ -15,7 +15,7 @@ import numpy as np
 from suite import link
 from suite.job import RankError
 
-SMALL = 256 << 10  # bytes of outputs up to which they are copied; the memory of larger ones is lent
+SMALL = 256 << 10  # outputs of up to so many bytes are copied; the memory of larger ones is lent
 LATE = 0.001  # seconds between two looks whether a rank has read its inputs
 
 
@@ -24,7 +24,7 @@ class Place:
 
     def __init__(self, readers):
         self.readers, self.memory, self.call = readers, None, None
-        self.is_known = False  # whether the ranks have been told of all that is new in it
+        self.is_known = False  # whether the ranks know about everything that is new in it
 
     def make_room(self, kinds):
         """Prepare for arrays of these kinds; return what is new about the memory, and its open file if it is new."""

@@ -72,7 +72,7 @@ class Model:
                 taken, made = [step.input][: step.op != "Receive"], [step.output][: step.op != "Send"]
                 self.steps.append((f"collective {2 * now}".encode(), run, taken, made))
         last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
-        self.done = [  # what no later step takes
+        self.done = [  # values that no later step takes
             [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
             for index, (_, _, names, _) in enumerate(self.steps)
         ]

@@ -17,7 +17,7 @@ import mindir
 import ranks
 
 ARRAYS = (b"\x93NUMPY", b"PK\x03\x04")  # how .npy and .npz begin
-HOW = (  # what a file is (mindir.foreign), how its values come into a .npy
+HOW = (  # what a file is (mindir.foreign): how to get its values into a .npy
     ("numbers as text", "np.save('x.npy', np.loadtxt({0!r}, np.float32, delimiter={1!r}))"),
     ("raw bytes", "np.save('x.npy', np.fromfile({0!r}, np.float32).reshape(SHAPE))"),
     ("picture", "decode it, and np.save() the array that the model takes"),

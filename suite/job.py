@@ -15,9 +15,9 @@ from suite import link
 
 RUN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "run.sh")
 NOT_HERE = {"input", "output", "stop_at_first", "warmup", "repeat", "json", "untagged", "session"}
-PATIENCE = 5  # seconds of a start after which what run.sh says is shown
-LINES = 200  # of what run.sh says last
-GENTLY, AT_ONCE = 20, 15  # seconds in which run.sh has to end, once its ranks may go and once it is told to end them
+PATIENCE = 5  # seconds after which the output of run.sh is shown if the start takes longer
+LINES = 200  # how many of run.sh's last lines are kept
+GENTLY, AT_ONCE = 20, 15  # seconds for run.sh to end, after its ranks were told to go and after it was told to end them
 
 
 class RankError(RuntimeError):
@@ -38,7 +38,8 @@ class Job:
         wrong = sorted(NOT_HERE & set(options))
         if wrong:
             raise TypeError(f"Session: {', '.join(wrong)}: an option of ./run.sh that means nothing here")
-        name = f"{os.getpid()}-{secrets.token_hex(16)}"  # whose child run.sh has to be, and what ranks find it by
+        # ranks find the Session by this name, and run.sh knows by it whose child it has to be
+        name = f"{os.getpid()}-{secrets.token_hex(16)}"
         self.listener = link.listen(name)
         self.lines, self.is_shown = collections.deque(maxlen=LINES), bool(options.get("verbose"))
         self.process = subprocess.Popen(
@@ -116,7 +117,7 @@ class Job:
 
     def _signal(self, number):
         if self.process.poll() is None:
-            os.killpg(self.process.pid, number)  # itself, and pip where it installs what the ranks need
+            os.killpg(self.process.pid, number)  # run.sh, and pip if it is installing what the ranks need
 
     def _read(self):
         with self.process.stdout as file:

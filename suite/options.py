@@ -57,7 +57,7 @@ def add_options(parser, model_path=None):
     run.add_argument("--repeat", type=at_least(1), default=1, metavar="N", help=text)
     text = "with a pattern: stop at the first file that is refused; otherwise all such files are listed at the end"
     run.add_argument("--stop_at_first", action="store_true", help=text)
-    run.add_argument("--session", default="", help=argparse.SUPPRESS)  # the name of a Session, which starts run.sh so
+    run.add_argument("--session", default="", help=argparse.SUPPRESS)  # the name of the Session that starts run.sh
     text = "write times, the check's result and versions to FILE (default: none)"
     run.add_argument("--json", metavar="FILE", default="", help=text)
     text = "compare the result with the unsharded model X.mindir; auto: if that file exists (default: auto)"
