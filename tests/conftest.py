@@ -34,7 +34,7 @@ def command(*words, timeout=200, cwd=ROOT, **environment):
     )
 
 
-def ranks(count, *words, **options):
+def run_ranks(count, *words, **options):
     """Run `python WORDS` on `count` ranks under mpirun."""
     mpirun = Path(sys.executable).with_name("mpirun")
     start = (mpirun, "--quiet", "--bind-to", "none", "--oversubscribe", "-n", count)
@@ -43,7 +43,7 @@ def ranks(count, *words, **options):
 
 def run_main(count, model_path, *words, **options):
     """Run main.py on `count` CPU ranks."""
-    return ranks(count, ROOT / "main.py", "--backend=cpu", f"--model_path={model_path}", *words, **options)
+    return run_ranks(count, ROOT / "main.py", "--backend=cpu", f"--model_path={model_path}", *words, **options)
 
 
 def count_gpus():

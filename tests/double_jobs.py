@@ -65,17 +65,17 @@ print(json.dumps(raised))
 """
 
 
-def start(code, *words, **environment):
+def start_python(code, *words, **environment):
     environment = {**ENVIRONMENT, "PYTHONPATH": str(DOUBLE), **{key: str(value) for key, value in environment.items()}}
     words = [sys.executable, "-c", code, *map(str, words)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(words, universal_newlines=True, env=environment, **pipes)
 
 
-def raised(text, **environment):
+def run_lines(text, **environment):
     """Return [(line, what it raises)] and stderr for lines of Python that run in one process with the double."""
     lines = [line.strip() for line in text.strip().splitlines()]
-    process = start(LINES, **environment)
+    process = start_python(LINES, **environment)
     out, error = process.communicate("\n".join(lines), timeout=30)
     assert process.returncode == 0, error
     return list(zip(lines, json.loads(out))), error
@@ -99,7 +99,7 @@ class Job:
         self.folder, config = folder, table(folder)
         places = {"ASCEND_DOUBLE_HUB": folder, "ASCEND_DOUBLE_LOG": folder}
         arguments = [(ROOT / "models" / f"Matmul{rank}.mindir", rank, config, count, folder) for rank in (0, 1)]
-        self.ranks = [start(TUTORIAL, *words, **places, **environment) for words in arguments]
+        self.ranks = [start_python(TUTORIAL, *words, **places, **environment) for words in arguments]
 
     def end(self, rank):
         """Return (status, stderr) of a rank that has to end soon."""

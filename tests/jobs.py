@@ -125,7 +125,7 @@ def shared_memory():
     return there
 
 
-def fail(folder, size, rank, step, action, models, *words, limit=2):
+def run_with_fault(folder, size, rank, step, action, models, *words, limit=2):
     """Run with a fault; return (CompletedProcess, seconds from the fault to the end)."""
     limits = [f"--{name}_timeout={limit}" for name in ("start", "build", "predict") if ACTIONS[action][0] == 124]
     if ACTIONS[action][0] == 124:

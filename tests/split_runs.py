@@ -46,7 +46,7 @@ def groups(path):
     return sorted(found, key=str)
 
 
-def agrees(path, count, **arrays):
+def assert_agrees(path, count, **arrays):
     """Run the shards on CPU ranks with these inputs, random by default; they have to agree with the unsharded net."""
     given = path.with_name("in.npz")
     np.savez(str(given), **arrays)
@@ -59,7 +59,7 @@ def agrees(path, count, **arrays):
     return found
 
 
-def x(*shape):
+def random_array(*shape):
     return np.random.RandomState(1).standard_normal(shape).astype(np.float32)
 
 
@@ -75,6 +75,6 @@ def scripts(tmp_path_factory):
     return folder
 
 
-def running(path, name):
+def processes_of(path, name):
     """Return the processes with this name and the path in their command line."""
     return command("pgrep", "-f", f"{name}.*{path.parent}").stdout

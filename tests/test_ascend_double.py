@@ -7,7 +7,7 @@ import nets
 import numpy as np
 import pytest
 from conftest import ROOT
-from double_jobs import BUILD, PREDICT, TUTORIAL, assert_raised, raised, start, table
+from double_jobs import BUILD, PREDICT, TUTORIAL, assert_raised, run_lines, start_python, table
 
 # run the named test nets, in one process per rank
 NETS = """
@@ -45,7 +45,7 @@ def wait_until(condition):
 def test_two_ranks_have_the_unsharded_result_and_log_the_tutorials_steps(job, tmp_path):
     ranks = job()
     assert [ranks.end(rank)[0] for rank in (0, 1)] == [0, 0]
-    lines, _ = raised(f"""
+    lines, _ = run_lines(f"""
         model = Model(); build("{ROOT}/models/Matmul.mindir", Context(), model=model)
         outputs = model.predict([Tensor(np.ones((4, 256), np.float32))])
         np.save("{tmp_path}/whole.npy", outputs[0].get_data_to_numpy())
@@ -68,7 +68,9 @@ def test_nets_have_the_outputs_of_numpy(tmp_path):
     config = table(tmp_path, count)
     folders = f"{ROOT / 'tests'}:{ROOT}"
     ranks = [
-        start(NETS, rank, count, config, folders, tmp_path, *names, ASCEND_DOUBLE_HUB=tmp_path, HCCL_EXEC_TIMEOUT=15)
+        start_python(
+            NETS, rank, count, config, folders, tmp_path, *names, ASCEND_DOUBLE_HUB=tmp_path, HCCL_EXEC_TIMEOUT=15
+        )
         for rank in range(count)
     ]
     for process in ranks:
@@ -130,7 +132,7 @@ def test_faults(tmp_path):
     config, model = table(tmp_path, 1), ROOT / "tests" / "fixtures" / "mlp-all_reduce" / "1" / "Net0.mindir"
     fired = [tmp_path / f"fired{index}" for index in range(len(cases))]
     processes = [
-        start(TUTORIAL, model, 0, config, 2, tmp_path, ASCEND_DOUBLE_FAULT=fault, ASCEND_DOUBLE_FIRED=file)
+        start_python(TUTORIAL, model, 0, config, 2, tmp_path, ASCEND_DOUBLE_FAULT=fault, ASCEND_DOUBLE_FIRED=file)
         for fault, file in zip(cases, fired)
     ]
     try:
@@ -154,8 +156,8 @@ def test_faults_that_can_not_happen_are_refused():
     texts = ("0:build", "x:build:kill", "0:predict0:kill", "0:build:die", "0:exit:raise", "0:b:kill", "0:build:kill ")
     lines = ["from mindspore_lite._engine import Faults", "Faults('0:build:kill,1:predict12:hang')"]
     assert_raised(
-        raised("\n".join(lines + [f"Faults({text!r}) # ValueError: ASCEND_DOUBLE_FAULT" for text in texts]))[0]
+        run_lines("\n".join(lines + [f"Faults({text!r}) # ValueError: ASCEND_DOUBLE_FAULT" for text in texts]))[0]
     )
-    process = start("import mindspore_lite", ASCEND_DOUBLE_FAULT="0:build")
+    process = start_python("import mindspore_lite", ASCEND_DOUBLE_FAULT="0:build")
     assert "ValueError: ASCEND_DOUBLE_FAULT" in process.communicate(timeout=20)[1]
     assert process.returncode == 1

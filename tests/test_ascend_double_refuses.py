@@ -4,11 +4,11 @@ import json
 
 import nets
 from conftest import ROOT
-from double_jobs import BUILD, assert_raised, raised, table
+from double_jobs import BUILD, assert_raised, run_lines, table
 
 
 def test_the_context_takes_what_the_real_one_means_and_nothing_else():
-    lines, _ = raised("""
+    lines, _ = run_lines("""
         context = made()
         assert isinstance(type(context.ascend).rank_id, property) and context.ascend.rank_id == 0
         context.ascend.rank_id = "0"                  # TypeError: ascend_rank_id must be int, but got
@@ -46,7 +46,7 @@ def test_what_can_not_be_built(tmp_path):
     files = [f'build({path}, r, "{tmp_path}/{name}.ini") # {BUILD}' for name in ("quotes", "misspelt", "section")]
     files += [f'build({path}, r, "{tmp_path}/{name}.ini") # {BUILD}' for name in ("twice", "relative", "ini")]
     other = f'{{"ascend_context": {{"rank_table_file": "{tmp_path}/none.json"}}}}'
-    lines, error = raised(
+    lines, error = run_lines(
         "\n".join(
             [
                 'r = made(provider="ge", rank_id=1, device_id=1)',
@@ -94,7 +94,7 @@ def test_rank_tables_that_hccl_refuses(tmp_path):
     for folder in folders:
         folder.mkdir()
     configs = [table(folder, **changes) for folder, changes in zip(folders, cases.values())]
-    lines, error = raised("\n".join(build % (config, f"RuntimeError: {BUILD}") for config in configs))
+    lines, error = run_lines("\n".join(build % (config, f"RuntimeError: {BUILD}") for config in configs))
     assert_raised(lines)
     errors = [line for line in error.splitlines() if line.startswith("[ERROR]")]
     assert len(errors) == len(cases)
@@ -105,8 +105,8 @@ def test_rank_tables_that_hccl_refuses(tmp_path):
 def test_other_rank_tables_and_group_sizes(tmp_path):
     config, model = table(tmp_path, ranks=1), ROOT / "models" / "Matmul0.mindir"
     build = f'build("{model}", made(provider="ge", rank_id=0), "{config}") # RuntimeError: {BUILD}'
-    assert "2 ranks, the rank table has 1" in raised(build)[1]
-    lines, error = raised(build, RANK_TABLE_FILE="/etc/other.json")
+    assert "2 ranks, the rank table has 1" in run_lines(build)[1]
+    lines, error = run_lines(build, RANK_TABLE_FILE="/etc/other.json")
     assert_raised(lines)
     assert "RANK_TABLE_FILE=/etc/other.json in the environment" in error
 
@@ -117,7 +117,7 @@ def test_model_groups(tmp_path):
         text = config.read_text() + "[ge_session_options]\nge.externalWeight=1\n"
         (tmp_path / f"{name}.ini").write_text(text + ("ge.x=1\n" if name == "more" else ""))
     mlp = [f'"{fixtures}/mlp-{kind}/1/Net0.mindir"' for kind in ("all_reduce", "reduce_scatter")]
-    lines, error = raised(
+    lines, error = run_lines(
         f"""
         context = made(provider="ge", rank_id=0)
         assert [flag.value for flag in ModelGroupFlag] == [1, 2]
@@ -150,4 +150,4 @@ def test_model_groups(tmp_path):
     shared = [entry["arguments"] for entry in log if entry["call"] == "shared"]
     nbytes = sum(array.nbytes for array in nets.weights("mlp-all_reduce").values())
     assert [arguments["bytes"] for arguments in shared] == [nbytes, 0]
-    assert raised("ModelGroup  # NameError", ASCEND_DOUBLE_WITHOUT="ModelGroup")[0][0][1].startswith("NameError")
+    assert run_lines("ModelGroup  # NameError", ASCEND_DOUBLE_WITHOUT="ModelGroup")[0][0][1].startswith("NameError")

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT, command, lines
-from split_runs import NETS, PYTHON, agrees, files, groups, split, weights, x
+from split_runs import NETS, PYTHON, assert_agrees, files, groups, random_array, split, weights
 
 sys.path.append(str(ROOT / "models"))
 import device_double
@@ -65,7 +65,7 @@ def test_a_split_net_agrees_with_the_unsharded_one(random):
     found = groups(random.with_name("Net0.mindir"))
     assert found == groups(random.with_name("Net1.mindir"))
     assert {group for _, group in found} == {None}
-    agrees(random, 2, x=x(8, 64))
+    assert_agrees(random, 2, x=random_array(8, 64))
 
 
 def test_random_weights_are_the_unsharded_nets_on_all_ranks(random):
@@ -94,7 +94,7 @@ def test_mindspores_searches_split_unchanged_layers(tmp_path, mode, count):
     found = [groups(tmp_path / f"Net{rank}.mindir") for rank in range(count)]
     print(found[0])
     assert len(files(path)) == count + 1
-    agrees(path, count, input_data=x(8, 64))
+    assert_agrees(path, count, input_data=random_array(8, 64))
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_an_attention_block_by_strategies_on_a_mesh_of_2_x_2(tmp_path):
         assert {name: array.shape for name, array in weights(shard).items() if name.endswith("weight")} == {
             "query.weight": (32, 64), "key.weight": (32, 64), "value.weight": (32, 64), "output.weight": (64, 32),
         }  # fmt: skip
-    agrees(path, 4, x=x(4, 16, 64))
+    assert_agrees(path, 4, x=random_array(4, 16, 64))
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_a_pipeline(tmp_path, net, count):
         assert ("Send" in names, "Receive" in names) == (mine == "first", mine == "last")
         assert f"{mine}.weight" in weights(shard)
         assert f"{other}.weight" not in weights(shard)
-    agrees(path, count, x=x(8, 64))
+    assert_agrees(path, count, x=random_array(8, 64))
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ ms.save_checkpoint(split_nets.dense(), sys.argv[1])
     )
     first = command(PYTHON, "-c", read, saved).stdout
     assert np.array_equal(weights(path)["0.weight"].ravel()[:4], np.float32(eval(first)))
-    agrees(path, 2, input_data=x(8, 64))
+    assert_agrees(path, 2, input_data=random_array(8, 64))
 
 
 @pytest.mark.slow
@@ -160,7 +160,7 @@ def test_resnet_18_of_mindcv(tmp_path, count):
     found = [groups(tmp_path / f"Net{rank}.mindir") for rank in range(count)]
     print(found[0])
     assert all(found)
-    agrees(path, count, x=x(4, 3, 64, 64))
+    assert_agrees(path, count, x=random_array(4, 3, 64, 64))
 
 
 def test_the_nets_in_examples_can_be_imported():
@@ -177,7 +177,7 @@ def test_minilm_split_by_mindspores_search_is_that_of_transformers(tmp_path):
     print(groups(tmp_path / "Net0.mindir"))
     expected = np.load(str(ROOT / "tests" / "fixtures" / "minilm" / "expected.npz"))
     arrays = {name: np.pad(expected[name], ((0, 0), (0, 80)), "constant") for name in ("input_ids", "attention_mask")}
-    found = agrees(path, 2, **arrays)
+    found = assert_agrees(path, 2, **arrays)
     error = np.max(np.abs(found - expected["embeddings"]))
     print(f"max difference {error:.1e}")
     assert error <= 1e-5
@@ -213,7 +213,7 @@ def program(tmp_path, net="make_net", guard='if __name__ == "__main__":'):
 def test_from_a_program_of_ones_own(tmp_path):
     done = program(tmp_path)
     assert done.returncode == 0, done.stderr
-    agrees(tmp_path / "Net.mindir", 2, input_data=x(8, 64))
+    assert_agrees(tmp_path / "Net.mindir", 2, input_data=random_array(8, 64))
 
 
 def test_a_function_that_no_rank_could_import_is_refused(tmp_path):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import ENVIRONMENT, ROOT, assert_refused, lines
-from split_runs import NETS, PYTHON, files, running, split
+from split_runs import NETS, PYTHON, files, processes_of, split
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def started(net, path):
     words = ("--input", "8,64", "--ranks", "2", "--output", path)
     start = [PYTHON, ROOT / "models" / "auto_parallel.py", f"{NETS}:{net}", *words]
     process = subprocess.Popen([str(word) for word in start], env=ENVIRONMENT, stderr=subprocess.PIPE)
-    while not running(path, "split_rank.py") or net == "hangs_on_ranks" and not running(path, "mpirun"):
+    while not processes_of(path, "split_rank.py") or net == "hangs_on_ranks" and not processes_of(path, "mpirun"):
         assert process.poll() is None
         time.sleep(0.1)
     return process
@@ -147,7 +147,7 @@ def test_one_that_is_ended_leaves_nothing(before, net, number):
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else 143)
-    assert not running(before, "split_rank.py")
+    assert not processes_of(before, "split_rank.py")
 
 
 @pytest.mark.slow
@@ -157,6 +157,6 @@ def test_one_that_is_killed_leaves_no_process(tmp_path, net):
     process.kill()
     process.communicate(timeout=60)
     end = time.monotonic() + 20
-    while running(tmp_path / "Net.mindir", "split_rank.py"):
+    while processes_of(tmp_path / "Net.mindir", "split_rank.py"):
         assert time.monotonic() < end
         time.sleep(0.1)

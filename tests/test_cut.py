@@ -5,7 +5,7 @@ import sys
 import nets
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, command, ranks
+from conftest import ROOT, assert_refused, command, run_ranks
 
 import mindir
 
@@ -17,7 +17,7 @@ FIXTURES = ROOT / "tests" / "fixtures"
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("outputs")
     for count in nets.RANKS:
-        done = ranks(count, ROOT / "tests" / "rank_fixtures.py", folder)
+        done = run_ranks(count, ROOT / "tests" / "rank_fixtures.py", folder)
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -107,7 +107,7 @@ def test_a_large_export_runs_as_the_small_one_does(tmp_path):
         large_form(FIXTURES / "mlp-all_reduce" / "2" / f"Net{rank}.mindir", tmp_path, f"Net{rank}")
     np.savez(str(tmp_path / "in.npz"), **nets.inputs("mlp-all_reduce"))
     words = ("--backend=cpu", f"--model_path={tmp_path / 'Net.mindir'}", "--input", tmp_path / "in.npz")
-    done = ranks(2, "main.py", *words, "--output", tmp_path / "out.npz")
+    done = run_ranks(2, "main.py", *words, "--output", tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
     (output,) = np.load(str(tmp_path / "out.npz")).values()
     assert relative_error(output, nets.expected("mlp-all_reduce", nets.inputs("mlp-all_reduce"), 2)[0]) <= 2e-6
@@ -118,7 +118,7 @@ def test_what_does_not_fit_the_engines_integers_is_refused(tmp_path):
     given["long"][3] = 2**40
     np.savez(str(tmp_path / "in.npz"), **given)
     path = FIXTURES / "converted" / "1" / "Net.mindir"
-    done = ranks(1, "main.py", "--backend=cpu", f"--model_path={path}", "--input", tmp_path / "in.npz")
+    done = run_ranks(1, "main.py", "--backend=cpu", f"--model_path={path}", "--input", tmp_path / "in.npz")
     assert_refused(done, 2, "input long has the value 1099511627776", "int32")
 
 
@@ -168,7 +168,7 @@ threads = comm.allgather(context.cpu.thread_num), context.cpu.inter_op_parallel_
 if comm.rank == 0:
     print(threads[0], threads[1], max(1, cores // comm.size), len(exchanges), kept, apart)
 """
-    done = ranks(2, "-c", program, FIXTURES / "skip" / "2" / "Net.mindir", PYTHONPATH=str(ROOT))
+    done = run_ranks(2, "-c", program, FIXTURES / "skip" / "2" / "Net.mindir", PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     share = done.stdout.split()[3]
     assert done.stdout.split() == [f"[{share},", f"{share}]", "1", share, "5", "True", "True"]
@@ -218,7 +218,7 @@ if comm.rank == 0:
     print(len(cases), "right", shared > 0)
 """
     for count, folder in ((1, "/dev/shm"), (2, "/dev/shm"), (2, "/nonexistent"), (3, "/dev/shm"), (4, "/dev/shm")):
-        done = ranks(count, "-c", program, folder, PYTHONPATH=str(ROOT))
+        done = run_ranks(count, "-c", program, folder, PYTHONPATH=str(ROOT))
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"114 right {count > 1 and folder == '/dev/shm'}\n"
 
@@ -245,6 +245,6 @@ grown = comm.allgather((pages[1] - pages[0]) * 4)
 if comm.rank == 0:
     print(max(grown))
 """
-    done = ranks(2, "-c", program, FIXTURES / "skip" / "2" / "Net.mindir", PYTHONPATH=str(ROOT))
+    done = run_ranks(2, "-c", program, FIXTURES / "skip" / "2" / "Net.mindir", PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 1024, done.stdout

@@ -1,7 +1,7 @@
 """models/export_matmul.py writes the committed files, and any number of shards that fit together."""
 
 import pytest
-from conftest import MODEL, ROOT, command, ranks, run_main
+from conftest import MODEL, ROOT, command, run_main, run_ranks
 
 import mindir
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_exported(tmp_path, words, text):
 def test_on_a_large_product_predict_costs_little_more_than_the_product(tmp_path):
     """(256, 4096) x (4096, 4096), two ranks of one thread: at most 1.15 times the product alone, in the same run."""
     assert export(tmp_path, "--ranks=2", "--shape=256,4096,4096").returncode == 0
-    done = ranks(2, ROOT / "tests" / "rank_product.py", tmp_path / "Matmul.mindir")
+    done = run_ranks(2, ROOT / "tests" / "rank_product.py", tmp_path / "Matmul.mindir")
     assert done.returncode == 0, done.stderr
     print(done.stdout)
     assert float(done.stdout.split()[-1]) <= 1.15

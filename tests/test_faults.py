@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT
-from jobs import ACTIONS, FAULTS, STEPS, Job, fail, lines_of_ranks
+from jobs import ACTIONS, FAULTS, STEPS, Job, lines_of_ranks, run_with_fault
 
 RANKS = [(size, rank) for size in (2, 3, 4) for rank in range(size)]
 ROWS = []  # fault, step, seconds from it to the job's end, status
@@ -39,7 +39,7 @@ def table():
 
 
 def check_fault(folder, size, rank, step, action, models):
-    done, seconds = fail(folder, size, rank, step, action, models)
+    done, seconds = run_with_fault(folder, size, rank, step, action, models)
     status, code = ACTIONS[action]
     assert done.returncode == status, done.stderr
     named = lines_of_ranks(done.stderr)
@@ -116,5 +116,5 @@ def test_a_rank_by_itself_whose_stdout_takes_nothing(tmp_path):
 
 
 def test_long_steps_show_that_they_live(tmp_path, models):
-    done, _ = fail(tmp_path, 2, 1, "build", "busy", models, limit=8)
+    done, _ = run_with_fault(tmp_path, 2, 1, "build", "busy", models, limit=8)
     assert re.search(r"^ranks? (0, )?1: build\.\.\. [5-9] s$", done.stderr, re.M), done.stderr

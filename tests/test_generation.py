@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from ascend_server import SHARED, Server, finished
-from conftest import ROOT, assert_refused, command, lines, ranks
+from conftest import ROOT, assert_refused, command, lines, run_ranks
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 import mindir
@@ -76,7 +76,7 @@ def logits_after(tokens, w):
 
 def write(folder, count, tokens=12, prompts=PROMPTS):
     """Write with the set for `count` ranks in the folder; return (tokens (steps, B), logits (steps, B, V))."""
-    done = ranks(
+    done = run_ranks(
         count,
         ROOT / "tests" / "rank_writer.py",
         folder / "Tiny.mindir",
@@ -119,7 +119,7 @@ def test_without_prefill_the_prompt_is_read_token_by_token(tiny, tmp_path):
 
 def test_a_prompt_that_the_context_has_no_room_for(tiny):
     long = json.dumps([[1] * 33, [2]])
-    done = ranks(1, ROOT / "tests" / "rank_writer.py", tiny / "1" / "Tiny.mindir", tiny / "x.npz", long, 1)
+    done = run_ranks(1, ROOT / "tests" / "rank_writer.py", tiny / "1" / "Tiny.mindir", tiny / "x.npz", long, 1)
     assert_refused(done, 2, "33 tokens", "32")
 
 
@@ -278,7 +278,7 @@ def test_smollm_writes_the_tokens_that_transformers_does(tmp_path, count):
         assert tokenizer.encode(CHAT.format(chat["question"])).ids == chat["ids"]
     assert (len(prompts), {len(prompt["made"]) for prompt in prompts}) == (8, {128})
     words = (path, tmp_path / "made.npz", json.dumps([prompt["ids"] for prompt in prompts]), 128)
-    done = ranks(count, ROOT / "tests" / "rank_writer.py", *words, timeout=2400)
+    done = run_ranks(count, ROOT / "tests" / "rank_writer.py", *words, timeout=2400)
     assert done.returncode == 0, done.stderr
     with np.load(str(tmp_path / "made.npz")) as made:
         tokens, logits = made["tokens"], made["logits"]

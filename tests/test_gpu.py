@@ -10,7 +10,7 @@ from pathlib import Path
 import nets
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, count_gpus, ranks
+from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, count_gpus, run_ranks
 
 FIXTURES = ROOT / "tests" / "fixtures"
 pytestmark = [
@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def run_gpu(count, model_path, *words, **options):
-    return ranks(count, "main.py", "--backend=gpu", f"--model_path={model_path}", *words, **options)
+    return run_ranks(count, "main.py", "--backend=gpu", f"--model_path={model_path}", *words, **options)
 
 
 @pytest.mark.parametrize("name", ["mlp-all_reduce", "mlp-reduce_scatter", "branches", "skip"])
@@ -36,10 +36,10 @@ def test_the_cpus_shards_run_on_gpus(tmp_path, name):
 
 
 def test_the_tutorials_command():
-    done = ranks(2, "main.py", "--model_path=models/Matmul.mindir")
+    done = run_ranks(2, "main.py", "--model_path=models/Matmul.mindir")
     assert done.returncode == 0, done.stderr
     assert "check: PASS" in done.stdout
-    done = ranks(2, "gpu_trt_distributed.py", "--model_path=models/Matmul.mindir")
+    done = run_ranks(2, "gpu_trt_distributed.py", "--model_path=models/Matmul.mindir")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("tensor's name is:") == 2
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import nets
 import numpy as np
 import pytest
-from conftest import MODEL, ROOT, assert_refused, count_gpus, lines, ranks
+from conftest import MODEL, ROOT, assert_refused, count_gpus, lines, run_ranks
 
 import mindir
 from ranks import REFUSED, Stop
@@ -31,7 +31,7 @@ for text in comm.allgather(f"{context.gpu.rank_id} of {context.gpu.group_size}")
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_plug_in_reads_the_launchers_ranks(count):
-    done = ranks(count, "-c", SEEN, PYTHONPATH=f"{ROOT}:{GPU}", LD_LIBRARY_PATH="")
+    done = run_ranks(count, "-c", SEEN, PYTHONPATH=f"{ROOT}:{GPU}", LD_LIBRARY_PATH="")
     assert done.returncode == 0, done.stderr
     assert lines(done.stdout) == [f"{rank} of {count}" for rank in range(count)]
 
@@ -39,7 +39,7 @@ def test_the_plug_in_reads_the_launchers_ranks(count):
 def run_script(packages, count=2):
     """Start gpu_trt_distributed.py by hand, with these packages to find libraries in."""
     words = ("gpu_trt_distributed.py", f"--model_path={MODEL}")
-    return ranks(count, *words, PYTHONPATH=str(packages), LD_LIBRARY_PATH="", GLOG_v="4")
+    return run_ranks(count, *words, PYTHONPATH=str(packages), LD_LIBRARY_PATH="", GLOG_v="4")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ import functools, types, ranks, gpu_trt_distributed as gpu
 ranks.world()
 ranks.run(functools.partial(gpu.create_context, types.SimpleNamespace(rank=0, size=2)))
 """
-    done = ranks(1, "-c", program, PYTHONPATH=f"{ROOT}:{GPU}", LD_LIBRARY_PATH="")
+    done = run_ranks(1, "-c", program, PYTHONPATH=f"{ROOT}:{GPU}", LD_LIBRARY_PATH="")
     assert_refused(done, 3, "rank 0 of 1", "0 of 2")
 
 
@@ -118,14 +118,14 @@ def driver(tmp_path_factory):
     ],
 )
 def test_each_rank_takes_a_gpu_of_its_own(driver, shown, chosen):
-    done = ranks(len(shown), "-c", CHOOSE, *shown, PYTHONPATH=str(ROOT), LD_LIBRARY_PATH=str(driver))
+    done = run_ranks(len(shown), "-c", CHOOSE, *shown, PYTHONPATH=str(ROOT), LD_LIBRARY_PATH=str(driver))
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{chosen}\n"
 
 
 @pytest.mark.parametrize("shown, rank", [(["0", "0"], 1), (["1,2", "2,1", "1"], 2)])
 def test_fewer_gpus_than_ranks_are_refused(driver, shown, rank):
-    done = ranks(len(shown), "-c", CHOOSE, *shown, PYTHONPATH=str(ROOT), LD_LIBRARY_PATH=str(driver))
+    done = run_ranks(len(shown), "-c", CHOOSE, *shown, PYTHONPATH=str(ROOT), LD_LIBRARY_PATH=str(driver))
     assert_refused(done, 2, f"rank {rank}", "GPUs")
 
 
@@ -150,7 +150,7 @@ def test_all_reduce_in_two_parts_is_the_same_model(tmp_path, name, count):
         assert after.outputs == shard.outputs or len(after.outputs) == len(shard.outputs)
     np.savez(str(tmp_path / "in.npz"), **nets.inputs(name))
     words = ("--backend=cpu", f"--model_path={tmp_path / 'Net.mindir'}", "--input", tmp_path / "in.npz")
-    done = ranks(count, "main.py", *words, "--output", tmp_path / "out.npz")
+    done = run_ranks(count, "main.py", *words, "--output", tmp_path / "out.npz")
     assert done.returncode == 0, done.stderr
     outputs = list(np.load(str(tmp_path / "out.npz")).values())
     for output, right in zip(outputs, nets.expected(name, nets.inputs(name), count)):

@@ -4,7 +4,7 @@ import contextlib
 from collections import defaultdict
 
 import pytest
-from conftest import ROOT, ranks
+from conftest import ROOT, run_ranks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from untrusted import Builder
@@ -209,7 +209,7 @@ total = sum(comm.allgather(done))
 if comm.rank == 0:
     print(total > 500)
 """
-    done = ranks(4, "-c", program, PYTHONPATH=str(ROOT))
+    done = run_ranks(4, "-c", program, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     assert done.stdout == "True\n"
 

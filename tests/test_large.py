@@ -7,7 +7,7 @@ from pathlib import Path
 import large_net
 import numpy as np
 import pytest
-from conftest import ROOT, command, lines, ranks
+from conftest import ROOT, command, lines, run_ranks
 
 
 @pytest.mark.slow
@@ -23,7 +23,7 @@ def test_a_large_model_runs_in_little_more_than_twice_its_shard():
         assert sorted(file.name for file in Path(folder).iterdir()) == [
             f"Large{name}_{kind}" for name in ("0", "1", "") for kind in ("graph.mindir", "variables")
         ]
-        done = ranks(2, ROOT / "tests" / "rank_large.py", path, folder, timeout=300)
+        done = run_ranks(2, ROOT / "tests" / "rank_large.py", path, folder, timeout=300)
         assert done.returncode == 0, done.stderr
         print(done.stdout)
         expected = large_net.expected()

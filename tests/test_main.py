@@ -11,7 +11,7 @@ from pathlib import Path
 import nets
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines, ranks, run_main
+from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command, lines, run_main, run_ranks
 
 import mindir
 
@@ -43,7 +43,7 @@ def test_run_sh_prints_every_rank_and_a_checked_result():
 
 
 def test_the_tutorials_command_works():
-    done = ranks(2, "main.py", "--model_path=models/Matmul.mindir")
+    done = run_ranks(2, "main.py", "--model_path=models/Matmul.mindir")
     assert done.returncode == 0, done.stderr
     assert "check: PASS" in done.stdout
     assert not done.stderr
@@ -146,7 +146,7 @@ ranks.run(main.main)
 def test_a_rank_that_raises_ends_the_others(model, status):
     """Rank 1 raises in predict while rank 0 waits for it; somebody else's .status isn't an exit status."""
     start = time.monotonic()
-    done = ranks(2, "-c", FOREIGN.replace("STATUS", status), f"--model_path={model}", PYTHONPATH=str(ROOT))
+    done = run_ranks(2, "-c", FOREIGN.replace("STATUS", status), f"--model_path={model}", PYTHONPATH=str(ROOT))
     assert done.returncode == 1
     assert re.search("^rank 1: .*predict failed!$", done.stderr, re.M)
     assert "Traceback" in done.stderr
@@ -171,7 +171,7 @@ ranks.run(main)
 
 
 def test_different_inputs_are_found_out_by_the_model_itself(model):
-    done = ranks(2, "-c", DIFFERENT, model, PYTHONPATH=str(ROOT))
+    done = run_ranks(2, "-c", DIFFERENT, model, PYTHONPATH=str(ROOT))
     assert_refused(done, 2, "rank 1", "input x")
     assert "--input" not in done.stderr
 
@@ -182,7 +182,7 @@ def test_different_inputs_are_found_out_by_main(model, tmp_path):
     for rank in (0, 1):
         (tmp_path / str(rank)).mkdir()
         np.save(str(tmp_path / str(rank) / "x.npy"), np.full((4, 256), rank, np.float32))
-    done = ranks(2, "-c", program, f"--model_path={model}", "--input=x.npy", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    done = run_ranks(2, "-c", program, f"--model_path={model}", "--input=x.npy", cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert_refused(done, 2, "rank 1", "input x")
 
 

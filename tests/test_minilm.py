@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, lines, ranks, run_main
+from conftest import ROOT, command, lines, run_main, run_ranks
 
 import mindir
 
@@ -104,7 +104,7 @@ sys.settrace(None)
 if comm.rank == 0:
     print(len(model.steps), count)
 """
-    done = ranks(2, "-c", program, small, PYTHONPATH=str(ROOT))
+    done = run_ranks(2, "-c", program, small, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     steps, count = map(int, done.stdout.split())
     print(f"{count} instructions for {steps} steps")

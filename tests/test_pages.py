@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ascend_server import PAGE as ASCEND
 from ascend_server import SHARED, Server, finished
-from conftest import MODEL, ROOT, command, lines, ranks
+from conftest import MODEL, ROOT, command, lines, run_ranks
 
 CPU, GPU = "cpu_mpi_distributed.py", "gpu_trt_distributed.py"
 NEEDS = {CPU: ("ranks.py", "mindir", "suite"), GPU: ("ranks.py",), ASCEND: ("ranks.py",)}
@@ -90,7 +90,7 @@ def server(tmp_path):
 
 def test_the_cpus_page_works_where_it_is_copied_to(copied):
     folder = copied(CPU)
-    done = ranks(2, CPU, "--model_path=models/Matmul.mindir", cwd=folder)
+    done = run_ranks(2, CPU, "--model_path=models/Matmul.mindir", cwd=folder)
     assert done.returncode == 0, done.stderr
     shown = lines(done.stdout)
     assert len(shown) == 4
@@ -101,7 +101,7 @@ def test_the_cpus_page_works_where_it_is_copied_to(copied):
 def test_the_cpus_page_loads_once_and_takes_20_inputs(copied):
     folder = copied(CPU)
     with_arrays(folder / CPU)
-    done = ranks(2, CPU, "--model_path=models/Matmul.mindir", cwd=folder)
+    done = run_ranks(2, CPU, "--model_path=models/Matmul.mindir", cwd=folder)
     assert done.returncode == 0, done.stderr
     shown = [values(line) for line in lines(done.stdout) if "output data" in line]
     for x in ARRAYS:
@@ -148,7 +148,7 @@ def test_the_page_of_shared_weights_works_where_it_is_copied_to(copied, server):
 def test_the_gpus_page_works_where_it_is_copied_to(copied):
     """With GPUs it prints the result; without them, it gets as far as the driver."""
     folder = copied(GPU)
-    done = ranks(2, GPU, "--model_path=models/Matmul.mindir", cwd=folder, PYTHONPATH=str(GPU_PACKAGES), GLOG_v="4")
+    done = run_ranks(2, GPU, "--model_path=models/Matmul.mindir", cwd=folder, PYTHONPATH=str(GPU_PACKAGES), GLOG_v="4")
     if done.returncode == 0:
         assert len(lines(done.stdout)) == 4
     else:
@@ -185,7 +185,7 @@ page.main()
 assert os.sched_getaffinity(0) == cores
 assert "mallopt" not in called and "cudaHostRegister" not in called
 """
-    done = ranks(2, "-c", program, f"--model_path={MODEL}", PYTHONPATH=str(ROOT))
+    done = run_ranks(2, "-c", program, f"--model_path={MODEL}", PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import splits
-from jobs import ACTIONS, STEPS, fail, lines_of_ranks
+from jobs import ACTIONS, STEPS, lines_of_ranks, run_with_fault
 
 # set, rank, step, action; rank 0 of a pipeline only sends, the last ones receive
 FAULTS = [
@@ -33,7 +33,7 @@ FAULTS = [
 )
 def test_who_waits_in_a_group_that_lost_a_rank_is_ended(tmp_path, name, rank, step, action):
     size = splits.count(name)
-    done, _ = fail(tmp_path, size, rank, step, action, {size: splits.SPLITS / name / "Net.mindir"})
+    done, _ = run_with_fault(tmp_path, size, rank, step, action, {size: splits.SPLITS / name / "Net.mindir"})
     status, text = ACTIONS[action]
     assert done.returncode == status, done.stderr
     named = lines_of_ranks(done.stderr)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import splits
-from conftest import ROOT, assert_refused, command, ranks, run_main
+from conftest import ROOT, assert_refused, command, run_main, run_ranks
 from untrusted import Builder
 
 import mindir
@@ -162,7 +162,7 @@ took = time.perf_counter() - start
 if made[0]:
     np.savez(sys.argv[2], took=took, made=np.array(made[1:])[:, 0], given=given)
 """
-    done = ranks(2, "-c", program, SPLITS / "pipe_2" / "Net.mindir", tmp_path / "out.npz", PYTHONPATH=str(ROOT))
+    done = run_ranks(2, "-c", program, SPLITS / "pipe_2" / "Net.mindir", tmp_path / "out.npz", PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     found = np.load(str(tmp_path / "out.npz"))
     assert 0.5 < found["took"] < 0.8  # 11 steps of 50 ms; one after the other it would be 20
