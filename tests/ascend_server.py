@@ -41,7 +41,7 @@ class Server:
             "ASCEND_DOUBLE_LOG": str(self.calls),
         }
 
-    def table(self, *servers):
+    def write_table(self, *servers):
         """Write a rank table with so many devices on each server: 10.0.0.1, 10.0.0.2, ..."""
         tables = []
         for number, count in enumerate(servers, 1):
@@ -65,7 +65,7 @@ class Server:
         """Run run.sh on the double to its end."""
         return finished(self.start(*words, f"--log_dir={self.folder / 'logs'}", **environment), timeout)
 
-    def page(self, rank, *words, script=PAGE, cwd=ROOT, **environment):
+    def start_page(self, rank, *words, script=PAGE, cwd=ROOT, **environment):
         """Start one rank of a page by hand, as the tutorial does."""
         return subprocess.Popen(
             [sys.executable, script, *map(str, words), f"--device_id={rank}", f"--rank_id={rank}"],
@@ -76,7 +76,7 @@ class Server:
             universal_newlines=True,
         )
 
-    def called(self, rank):
+    def calls_of(self, rank):
         """Return the names of mindspore_lite's functions that the rank's process called, in order."""
         return [json.loads(line)["call"] for line in (self.calls / f"rank{rank}.jsonl").read_text().splitlines()]
 
@@ -89,5 +89,5 @@ def finished(process, timeout=120):
 @pytest.fixture
 def server(tmp_path):
     made = Server(tmp_path)
-    made.table(2)
+    made.write_table(2)
     return made

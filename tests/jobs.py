@@ -69,11 +69,11 @@ class Job:
         """Wait for the end; make sure that nothing is left; return the CompletedProcess."""
         stdout, stderr = self.process.communicate(timeout=timeout)
         self.ended_at = time.time()
-        self.nothing_left()
+        self.assert_nothing_left()
         return subprocess.CompletedProcess(self.words, self.process.returncode, stdout, stderr)
 
-    def nothing_left(self):
-        assert not alive(self.mark)
+    def assert_nothing_left(self):
+        assert not living_pids(self.mark)
         assert not [path for folder in self.folders for path in folder.iterdir()]
         for _ in range(10):  # another job's may be between its first file and its first process
             left = shared_memory() - self.shared
@@ -83,7 +83,7 @@ class Job:
         assert not left
 
     def kill(self):
-        for pid in alive(self.mark):
+        for pid in living_pids(self.mark):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -105,7 +105,7 @@ def cmdline(pid):
         return b""
 
 
-def alive(mark):
+def living_pids(mark):
     """Return the process ids of those that have the mark in their environment and aren't zombies."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):

@@ -10,7 +10,7 @@ import uuid
 import numpy as np
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT
-from jobs import alive, cmdline
+from jobs import cmdline, living_pids
 
 from suite import Session
 
@@ -37,12 +37,12 @@ def nothing_left(tmp_path, monkeypatch):
         yield mark
         gc.collect()
         until = time.time() + 10
-        while alive(f"MS_TEST={mark}") and time.time() < until:
+        while living_pids(f"MS_TEST={mark}") and time.time() < until:
             time.sleep(0.1)
     finally:
         over.set()
         watcher.join()
-    assert not [cmdline(pid) for pid in alive(f"MS_TEST={mark}")]
+    assert not [cmdline(pid) for pid in living_pids(f"MS_TEST={mark}")]
     assert not list(temporary.iterdir())
     assert not [name for name in jobs if os.path.exists(f"/dev/shm/{name}")]
     assert not (tmp_path / "logs").exists()  # a program's own folder stays as it is
@@ -50,7 +50,7 @@ def nothing_left(tmp_path, monkeypatch):
 
 def rank_pids(mark):
     """Return the process ids of the ranks themselves."""
-    return sorted(pid for pid in alive(f"MS_TEST={mark}") if cmdline(pid) == bytes(ROOT / "main.py"))
+    return sorted(pid for pid in living_pids(f"MS_TEST={mark}") if cmdline(pid) == bytes(ROOT / "main.py"))
 
 
 def product(x):

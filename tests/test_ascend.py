@@ -18,7 +18,7 @@ import mindir
 @pytest.mark.parametrize("count", [2, 4])
 def test_run_sh_runs_the_test_nets(server, count):
     """Every rank's result is compared with the unsharded model's, and rank 0's with NumPy's in float64."""
-    server.table(count)
+    server.write_table(count)
     given, output = nets.inputs("mlp-reduce_scatter"), server.folder / "out.npz"
     np.savez(str(server.folder / "in.npz"), **given)
     words = (
@@ -41,7 +41,7 @@ def test_eight_ranks(server):
     python = ROOT / ".venv-export" / "bin" / "python"
     export = command(python, "models/export_matmul.py", "--ranks=8", "--output", folder / "Matmul.mindir")
     assert export.returncode == 0, export.stderr
-    server.table(8)
+    server.write_table(8)
     done = server.run(f"--model_path={folder / 'Matmul.mindir'}")
     assert done.returncode == 0, done.stderr
     assert "rank 7: tensor's name is:" in done.stdout
@@ -75,7 +75,7 @@ def test_a_cache_that_assign_keeps_is_kept_between_predicts(server):
 
 
 def test_two_servers_each_start_their_ranks(server):
-    server.table(2, 2)
+    server.write_table(2, 2)
     model = FIXTURES / "mlp-reduce_scatter" / "4" / "Net.mindir"
     assert_refused(server.run(f"--model_path={model}"), 2, "10.0.0.1", "10.0.0.2", "--server_id")
     jobs = [
@@ -96,7 +96,7 @@ def test_two_servers_each_start_their_ranks(server):
 
 
 def test_ranks_of_another_server_that_nobody_starts_are_named_while_this_one_waits(server):
-    server.table(1, 1)
+    server.write_table(1, 1)
     done = server.run("--server_id=10.0.0.2", "--build_timeout=8")
     assert done.returncode == 124, done.stderr
     # the first line says which ranks take part
@@ -106,7 +106,7 @@ def test_ranks_of_another_server_that_nobody_starts_are_named_while_this_one_wai
 
 def test_shards_of_other_models_are_found_across_servers(server, model):
     """Servers can't talk to each other: the first rank of each reads the others' shards."""
-    server.table(1, 1)
+    server.write_table(1, 1)
     shutil.copy(str(FIXTURES / "skip" / "2" / "Net0.mindir"), str(model.with_name("Matmul0.mindir")))
     done = server.run(f"--model_path={model}", "--server_id=10.0.0.2")
     assert done.returncode == 2
@@ -114,7 +114,7 @@ def test_shards_of_other_models_are_found_across_servers(server, model):
 
 
 def test_a_refusal_on_the_second_server_has_its_reason(server):
-    server.table(1, 1)
+    server.write_table(1, 1)
     done = server.run("--server_id=10.0.0.2", "--input=none.npz")
     assert done.returncode == 2
     assert re.search("rank 1: .*none.npz", done.stderr)
@@ -151,7 +151,7 @@ def test_a_rank_that_fails_ends_the_job_by_name(server, fault, status, text):
 @pytest.mark.parametrize("name", ["mlp2d_semi_4", "block_semi_4", "pipe_2", "pipe_tensor_4"])
 def test_groups_and_pipelines_go_through_to_the_engine(server, name):
     count = splits.count(name)
-    server.table(count)
+    server.write_table(count)
     folder = splits.SPLITS / name
     done = server.run(
         f"--ranks={count}",

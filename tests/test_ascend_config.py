@@ -15,7 +15,7 @@ PROGRAM = ROOT / "ascend" / "config.py"
 @pytest.fixture
 def server(tmp_path):
     made = Server(tmp_path)
-    made.table(2)
+    made.write_table(2)
     return made
 
 

@@ -67,7 +67,7 @@ def container(tmp_path):
     for path in (tmp_path / "dev").iterdir():
         if path.name not in ("davinci4", "davinci7"):
             path.unlink()
-    made.table(2)
+    made.write_table(2)
     content = json.loads((tmp_path / "rank_table.json").read_text())
     for device, number in zip(content["server_list"][0]["device"], ("4", "7")):
         device["device_id"] = number
@@ -118,7 +118,7 @@ def test_the_double_refuses_other_numbers_in_a_container(container):
 def test_msruns_rank_and_device_are_taken(tmp_path, words):
     """msrun starts the same command as its scheduler, too, which has nothing to do here. Rank 0 is on device 1."""
     server = Server(tmp_path)
-    server.table(2)
+    server.write_table(2)
     content = json.loads((tmp_path / "rank_table.json").read_text())
     for device in content["server_list"][0]["device"]:
         device["device_id"] = str(1 - int(device["rank_id"]))
@@ -172,7 +172,7 @@ def test_ranks_that_no_rank_table_joins_are_refused(tmp_path):
 
 def test_one_run_sh_per_server_may_be_started_by_another_launcher(tmp_path):
     server = Server(tmp_path)
-    server.table(1)
+    server.write_table(1)
     around = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}
     done = server.run(SLURM_STEP_TASKS_PER_NODE="1(x2)", **around, timeout=60)
     assert done.returncode == 2  # the model has two shards, the table one rank
@@ -185,7 +185,7 @@ def test_one_run_sh_per_server_may_be_started_by_another_launcher(tmp_path):
 def test_bfloat16_runs_on_ascend(tmp_path):
     """And a file of MindSpore 2.7, where mindspore_lite isn't older."""
     server = Server(tmp_path)
-    server.table(1)
+    server.write_table(1)
     model = f"--model_path={ROOT / 'tests' / 'fixtures' / 'lower' / 'ranks' / 'Bfloat.mindir'}"
     done = server.run(model, timeout=60, ASCEND_DOUBLE_VERSION="2.5.0+double")
     assert done.returncode == 2 and len(lines(done.stderr)) == 2, done.stderr  # run.sh's first line, and this one

@@ -13,7 +13,9 @@ import mindir
 def test_the_tutorials_commands(server):
     """Two processes started by hand; the calls are the tutorial's, in its order."""
     ranks = [
-        server.page(rank, f"--model_path={MODEL.with_name(f'Matmul{rank}.mindir')}", f"--config_file={server.config}")
+        server.start_page(
+            rank, f"--model_path={MODEL.with_name(f'Matmul{rank}.mindir')}", f"--config_file={server.config}"
+        )
         for rank in (0, 1)
     ]
     texts = []
@@ -21,7 +23,7 @@ def test_the_tutorials_commands(server):
         done = finished(process)
         assert done.returncode == 0, done.stderr
         texts.append(done.stdout.splitlines()[1])
-        assert server.called(rank) == TUTORIAL
+        assert server.calls_of(rank) == TUTORIAL
     weight = np.frombuffer(mindir.load(str(MODEL)).model.graph.parameter[0].raw_data, np.float32).reshape(256, 128)
     values = [float(number) for number in texts[0].split(": ")[1].split()]
     assert np.allclose(values, (np.ones(256) @ weight.astype(np.float64))[:10], rtol=1e-5, atol=1e-5)
@@ -35,12 +37,12 @@ def test_two_models_share_their_weights_on_every_rank(server):
         for name in ("Prefill", "Decode"):
             shutil.copy(str(MODEL.with_name(f"Matmul{rank}.mindir")), str(server.folder / f"{name}{rank}.mindir"))
         paths = [server.folder / f"{name}{rank}.mindir" for name in ("Prefill", "Decode")]
-        ranks.append(server.page(rank, "--model_path", *paths, f"--config_file={server.config}", script=SHARED))
+        ranks.append(server.start_page(rank, "--model_path", *paths, f"--config_file={server.config}", script=SHARED))
     for rank, process in enumerate(ranks):
         done = finished(process)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("tensor's name is:") == 2
-        calls = server.called(rank)
+        calls = server.calls_of(rank)
         assert calls.index("ModelGroup.add_model") < calls.index("Model.build_from_file")
         assert calls.count("Model.build_from_file") == 2
         options = '"ge_session_options": {"ge.externalWeight": "1"}'
@@ -80,12 +82,12 @@ def test_weights_that_cant_be_shared_are_refused_before_any_card_is_touched(serv
         (other_values, "weight columns.weight has other values than in "),
     ):
         other = changed(path, server.folder / "Other.mindir", change)
-        done = finished(server.page(0, "--model_path", path, other, script=SHARED))
+        done = finished(server.start_page(0, "--model_path", path, other, script=SHARED))
         assert_refused(done, 2, text)
     assert not list(server.calls.iterdir())
 
 
 def test_a_mindspore_lite_without_model_groups_is_refused(server):
     path = MODEL.with_name("Matmul0.mindir")
-    process = server.page(0, "--model_path", path, path, script=SHARED, ASCEND_DOUBLE_WITHOUT="ModelGroup")
+    process = server.start_page(0, "--model_path", path, path, script=SHARED, ASCEND_DOUBLE_WITHOUT="ModelGroup")
     assert_refused(finished(process), 3, "mindspore_lite 2.3.0+double has no ModelGroup", "2.1 or later")

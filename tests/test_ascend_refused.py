@@ -26,7 +26,7 @@ def test_main_refuses_the_real_wheel_too(server):
 
 
 def test_without_cann_the_loaders_reason_is_told(server):
-    done = finished(server.page(0, f"--model_path={MODEL.with_name('Matmul0.mindir')}", LD_LIBRARY_PATH=""))
+    done = finished(server.start_page(0, f"--model_path={MODEL.with_name('Matmul0.mindir')}", LD_LIBRARY_PATH=""))
     assert_refused(done, 3, "libascendcl.so", "set_env.sh")
 
 
@@ -41,13 +41,13 @@ def test_without_a_device_nothing_starts(server):
 def test_the_environments_rank_table_must_not_contradict(server):
     words = (f"--model_path={MODEL.with_name('Matmul0.mindir')}", f"--config_file={server.config}")
     other = str(server.folder / "other.json")
-    for done in (finished(server.page(0, *words, RANK_TABLE_FILE=other)), server.run(RANK_TABLE_FILE=other)):
+    for done in (finished(server.start_page(0, *words, RANK_TABLE_FILE=other)), server.run(RANK_TABLE_FILE=other)):
         assert_refused(done, 2, "rank_table", f"RANK_TABLE_FILE in the environment is {other}")
 
 
 def test_ranks_shards_and_rank_table_have_to_agree(server):
     assert_refused(server.run("--ranks=3"), 2, "rank_table.json has 2 ranks, but --ranks is 3")
-    server.table(4)
+    server.write_table(4)
     done = server.run()
     assert done.returncode == 2
     assert re.search("Matmul0.mindir .*2 shards.* 4 ranks", done.stderr)
@@ -60,7 +60,7 @@ def test_ranks_shards_and_rank_table_have_to_agree(server):
 
 
 def test_visible_devices_are_counted_from_0(server):
-    server.table(4)
+    server.write_table(4)
     table = json.loads((server.folder / "rank_table.json").read_text())
     del table["server_list"][0]["device"][:2]
     for number, device in enumerate(table["server_list"][0]["device"]):
@@ -94,7 +94,7 @@ def test_a_rank_table_in_the_environment_alone_is_told(server, page):
     server.config.write_text("[ascend_context]\nprovider=ge\n")
     words = (f"--model_path={MODEL.with_name('Matmul0.mindir')}", f"--config_file={server.config}")
     table = str(server.folder / "rank_table.json")
-    done = finished(server.page(0, *words, RANK_TABLE_FILE=table)) if page else server.run(RANK_TABLE_FILE=table)
+    done = finished(server.start_page(0, *words, RANK_TABLE_FILE=table)) if page else server.run(RANK_TABLE_FILE=table)
     assert_refused(done, 2, f"RANK_TABLE_FILE in the environment is {table}")
 
 

@@ -188,11 +188,11 @@ def test_prompts_of_a_file_and_one_that_is_too_long(tiny, tmp_path):
 def test_prefill_and_decode_share_their_weights_on_the_double_of_ascend(tiny, tmp_path, count):
     """Every rank's two nets, with inputs of ones: there is one copy of each weight."""
     server = Server(tmp_path)
-    server.table(count)
+    server.write_table(count)
     started = []
     for rank in range(count):
         paths = [tiny / str(count) / f"Tiny.{net}{rank}.mindir" for net in ("prefill", "decode")]
-        started.append(server.page(rank, "--model_path", *paths, f"--config_file={server.config}", script=SHARED))
+        started.append(server.start_page(rank, "--model_path", *paths, f"--config_file={server.config}", script=SHARED))
     for rank, process in enumerate(started):
         done = finished(process)
         assert done.returncode == 0, done.stderr
@@ -209,7 +209,7 @@ def test_prefill_and_decode_share_their_weights_on_the_double_of_ascend(tiny, tm
 
 def test_the_same_text_on_the_double_of_ascend(tiny, tmp_path):
     server, words = Server(tmp_path), ("--temperature=1.5", "--seed=3", "--tokens=8", "--check=off")
-    server.table(2)
+    server.write_table(2)
     model = tiny / "2" / "Tiny.mindir"
     page = ("examples/generate.py", f"--model_path={model}", f"--config_file={server.config}", "--prompt=né", *words)
     done = finished(server.start(f"--log_dir={tmp_path / 'logs'}", "--untagged", *page), 120)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ENVIRONMENT, ROOT
-from jobs import FAULTS, Job, alive, cmdline, lines_of_ranks, shared_memory
+from jobs import FAULTS, Job, cmdline, lines_of_ranks, living_pids, shared_memory
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_terminal(tmp_path, how):
     mark = f"{name}={value}"
     try:
         deadline = time.time() + 60
-        while len([pid for pid in alive(mark) if b"main.py" in cmdline(pid)]) < 2 and time.time() < deadline:
+        while len([pid for pid in living_pids(mark) if b"main.py" in cmdline(pid)]) < 2 and time.time() < deadline:
             time.sleep(0.05)
         time.sleep(1)
         start = time.time()
@@ -84,10 +84,10 @@ def test_the_terminal(tmp_path, how):
         assert time.time() - start < 5
         assert os.WIFEXITED(status)
         assert os.WEXITSTATUS(status) == {"Ctrl-C": 130, "closed": 129}[how] or how == "closed"
-        assert not alive(mark)
+        assert not living_pids(mark)
         assert not list(temporary.iterdir())
     finally:
-        for left in alive(mark):
+        for left in living_pids(mark):
             os.kill(left, signal.SIGKILL)
 
 
@@ -98,9 +98,9 @@ def test_when_the_launcher_itself_is_killed_its_ranks_end(tmp_path):
         job.process.kill()
         job.process.communicate()
         deadline = time.time() + 10
-        while alive(job.mark) and time.time() < deadline:
+        while living_pids(job.mark) and time.time() < deadline:
             time.sleep(0.1)
-        job.nothing_left()
+        job.assert_nothing_left()
     finally:
         job.kill()
 
@@ -109,7 +109,7 @@ def test_a_guard_that_is_killed_is_told(tmp_path):
     job = Job(tmp_path, "--repeat=100000000")
     try:
         job.wait_for("predict")
-        guards = [pid for pid in alive(job.mark) if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        guards = [pid for pid in living_pids(job.mark) if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         guards = [pid for pid in guards if b"mpirun" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]]
         rank = int(re.search(rb"OMPI_COMM_WORLD_RANK=(\d)", Path(f"/proc/{guards[-1]}/environ").read_bytes()).group(1))
         time.sleep(1.5)  # a guard reports the step once a second
@@ -153,7 +153,7 @@ def test_an_mpirun_that_is_killed_is_no_success(tmp_path):
     job = Job(tmp_path, "--repeat=100000000")
     try:
         job.wait_for("predict")
-        (mpirun,) = [pid for pid in alive(job.mark) if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        (mpirun,) = [pid for pid in living_pids(job.mark) if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
                      and b"mpirun" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]]  # fmt: skip
         os.kill(mpirun, signal.SIGKILL)
         done = job.end()

@@ -7,7 +7,7 @@ import time
 import uuid
 
 from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command
-from jobs import Job, alive, lines_of_ranks
+from jobs import Job, lines_of_ranks, living_pids
 
 
 def test_a_log_that_cannot_be_written_is_refused(tmp_path):
@@ -41,7 +41,7 @@ def test_who_reads_only_the_first_line_ends_the_job(tmp_path):
     done = command("bash", "-c", text, GLOG_v="1", **{name: value})
     assert done.returncode in (0, 1), done.stderr  # it may have been done before
     assert "stdout: Broken pipe" in done.stderr or not done.returncode
-    assert not alive(f"{name}={value}")
+    assert not living_pids(f"{name}={value}")
 
 
 def test_a_wrong_option_is_refused_before_anything_is_made(tmp_path):

@@ -131,7 +131,7 @@ def test_a_pipeline(tmp_path):
 
 def test_on_ascend(tmp_path):
     server = Server(tmp_path)
-    server.table(2)
+    server.write_table(2)
     write(tmp_path, 2)
     given = ("--input", f"{tmp_path}/batches/*.npz", "--output", tmp_path / "results")
     done = server.run(f"--model_path={NET}", *given)

@@ -73,14 +73,14 @@ def started_on(server, folder, *words, ranks=(0, 1)):
     jobs = []
     for rank in ranks:
         given = f"--model_path=models/Matmul{rank}.mindir"
-        jobs.append(server.page(rank, given, *words, cwd=folder, PYTHONPATH=path))
+        jobs.append(server.start_page(rank, given, *words, cwd=folder, PYTHONPATH=path))
     return [finished(job) for job in jobs]
 
 
 @pytest.fixture
 def server(tmp_path):
     made = Server(tmp_path)
-    made.table(2)
+    made.write_table(2)
     made.suite = tmp_path / "elsewhere"
     made.suite.mkdir()
     for name in ("mindir", "ascend", "ranks.py"):
@@ -135,11 +135,11 @@ def test_ascends_page_without_its_configuration_says_so_in_a_line(copied, server
 
 def test_the_page_of_shared_weights_works_where_it_is_copied_to(copied, server):
     folder = copied(SHARED)
-    server.table(1)
+    server.write_table(1)
     fixture = ROOT / "tests" / "fixtures" / "shared" / "1"
     words = ("--model_path", fixture / "Net0.mindir", fixture / "Net0.mindir", f"--config_file={server.config}")
     path = f"{server.environment['PYTHONPATH']}:{server.suite}"
-    done = finished(server.page(0, *words, script=SHARED, cwd=folder, PYTHONPATH=path))
+    done = finished(server.start_page(0, *words, script=SHARED, cwd=folder, PYTHONPATH=path))
     assert done.returncode == 0, done.stderr
     shown = lines(done.stdout)
     assert shown[: len(shown) // 2] == shown[len(shown) // 2 :]

@@ -141,7 +141,7 @@ TO_ASCEND = {  # what docs/programs.md says has to be changed in README.md's pro
 def test_the_program_in_readme_runs_on_ascend_as_it_says(clone, tmp_path):
     """On the double; there, both ranks print."""
     server = Server(tmp_path)
-    server.table(2)
+    server.write_table(2)
     (program,) = [block.code for block in blocks("README.md") if block.detail == "mine.py"]
     for mine, theirs in TO_ASCEND.items():
         assert program.count(mine) == 1, mine

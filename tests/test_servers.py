@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT, assert_refused, command
-from jobs import ACTIONS, FAULTS, Job, alive, cmdline, lines_of_ranks, shared_memory
+from jobs import ACTIONS, FAULTS, Job, cmdline, lines_of_ranks, living_pids, shared_memory
 
 from launch import processes
 from launch.guard import GRACE
@@ -201,7 +201,7 @@ def test_a_fault_on_the_second_server(tmp_path, servers, action):
             assert job.process.poll() is None, job.process.communicate()
             time.sleep(0.05)
         (rank,) = [
-            pid for pid in alive(job.mark) if b"main.py" in cmdline(pid) and server_of(pid) == f"{servers}2"
+            pid for pid in living_pids(job.mark) if b"main.py" in cmdline(pid) and server_of(pid) == f"{servers}2"
         ] or [0]
         done = job.end()
     finally:

@@ -211,7 +211,7 @@ def test_any_python_with_numpy_alone(version, python):
 def test_on_ascend(tmp_path, nothing_left, monkeypatch):
     """On the double: four ranks of one server."""
     server = Server(tmp_path)
-    server.table(4)
+    server.write_table(4)
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     options = {"backend": "ascend", "config_file": server.config, "build_timeout": 60}

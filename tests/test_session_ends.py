@@ -15,7 +15,7 @@ import nets
 import numpy as np
 import pytest
 from conftest import MODEL
-from jobs import alive
+from jobs import living_pids
 from sessions import X, is_near, net, product, program, rank_pids
 
 from suite import RankError, Session
@@ -153,15 +153,15 @@ def test_however_the_program_ends_nothing_is_left(nothing_left, moment, number):
             if moment == "stopped":  # a rank gets no more messages
                 os.kill(rank_pids(nothing_left)[0], signal.SIGSTOP)
         else:
-            while len(alive(f"MS_TEST={nothing_left}")) < 5:  # run.sh's launcher, mpirun, a guard, a rank
+            while len(living_pids(f"MS_TEST={nothing_left}")) < 5:  # run.sh's launcher, mpirun, a guard, a rank
                 assert process.poll() is None
                 time.sleep(0.02)
         process.send_signal(number)
         assert process.wait(60)
     until = time.time() + 4.5  # at once, not only when someone notices that nobody reads
-    while alive(f"MS_TEST={nothing_left}") and time.time() < until:
+    while living_pids(f"MS_TEST={nothing_left}") and time.time() < until:
         time.sleep(0.1)
-    assert not alive(f"MS_TEST={nothing_left}")
+    assert not living_pids(f"MS_TEST={nothing_left}")
 
 
 def memory_of(pid):

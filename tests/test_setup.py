@@ -58,7 +58,7 @@ def aarch64(clone):
 
 def test_on_aarch64_the_vendors_python_is_taken_and_nothing_is_installed(clone, aarch64):
     server = Server(clone.parent)
-    server.table(2)
+    server.write_table(2)
     shutil.copy(str(ROOT / "ascend_ge_distributed.py"), str(clone))
     python = clone.parent / "tools" / "python3"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
