@@ -5,7 +5,7 @@ import re
 from ascend import Refused
 
 CONVERT = "convert it: python3 ascend/rank_table.py --from FILE > rank_table.json"
-ONE_JOB = "take the hccl.json of one job, or make a table here (rank_table.py --devices 0,1)"
+ONE_JOB = "use the hccl.json of one job, or make a table here (rank_table.py --devices 0,1)"
 # a key that no table of version 1.0 or 1.2 has: what the table is, and what to do
 KEYS = {
     # CANN's "template 2" and HCCL's topoinfo_ranktableStandard.cc; ModelArts' jobstart_hccl.json, HCCL Controller's v1

@@ -54,7 +54,7 @@ class Nodes:
 
     def _kind(self, value):
         if value not in self.kind:
-            self.refuse(f"takes {value}, whose dtype and shape the file doesn't say")
+            self.refuse(f"takes {value}, whose dtype and shape the file doesn't state")
         return self.kind[value]
 
     def fixed(self, value):

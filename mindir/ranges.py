@@ -122,7 +122,7 @@ class Ranges:
                 continue
             least, most = rule(*taken)
             if dtype == "int64" and not LEAST <= least <= most <= MOST:
-                beyond = f"of these inputs {op} may come to {most if most > MOST else least}, beyond int32"
+                beyond = f"with these inputs {op} may reach {most if most > MOST else least}, beyond int32"
                 advice = "in which CPU ranks compute int64: give smaller values, or run it on Ascend"
                 return f"node {node}: {beyond}, {advice}"
             found[value] = max(least, LEAST), min(most, MOST)

@@ -98,7 +98,7 @@ class Rewriter(Nodes):
             return
         hidden = next((argument for argument in self.args if None in self.items.get(argument, ())), None)
         if hidden:
-            self.refuse(f"takes all of {hidden}, of which only the first part is made here", "take the first part only")
+            self.refuse(f"takes all of {hidden}, of which only the first part is made here", "use the first part only")
         self.op_of[node.output[0]] = self.op
         if self.op in ("MakeTuple", "make_list"):
             self.items[node.output[0]] = self.args

@@ -37,7 +37,7 @@ class Job:
     def __init__(self, options):
         wrong = sorted(NOT_HERE & set(options))
         if wrong:
-            raise TypeError(f"Session: {', '.join(wrong)}: an option of ./run.sh that means nothing here")
+            raise TypeError(f"Session: {', '.join(wrong)}: not an option for a Session")
         # ranks find the Session by this name, and run.sh knows by it whose child it has to be
         name = f"{os.getpid()}-{secrets.token_hex(16)}"
         self.listener = link.listen(name)

@@ -114,7 +114,7 @@ def diagonal(net, x, offset):
         size = shape[0] + abs(offset)
         net.check_size((size, size))
         if offset:
-            net.refuse(f"beside the diagonal, by {offset}", "take the diagonal itself")
+            net.refuse(f"beside the diagonal, by {offset}", "use the diagonal itself")
         wide = net.expand(net.reshape(x, (1, size)), (size, size))
         net.result("Select", np.eye(size).astype(bool), wide, np.zeros((size, size), dtype))
     else:
@@ -140,5 +140,5 @@ def swiglu(net, x, axis):
 def lookup(net, table, indices, offset):
     """Rows of the table; an index outside of it would give zeros, but engines differ: an offset is refused."""
     if net.number(offset) != 0:
-        net.refuse("with an offset", "take nn.Embedding")
+        net.refuse("with an offset", "use nn.Embedding")
     net.result("Gather", table, indices, 0, batch_dims=0)

@@ -47,7 +47,7 @@ def refuse_unknown(net, is_lowered, back_end):
         shapes = [net.kind[name][1] for name in (value, *net.inputs[value]) if name in net.kind]
         empty = next((shape for shape in shapes if 0 in shape), None)
         if empty is not None:
-            why = f"{op} of the shape {empty}, no values, on which mindspore_lite 2.0 crashes"
+            why = f"{op} of the shape {empty}, which has no values, crashes mindspore_lite 2.0"
             raise MindIRError(f"{where}: {why}: leave it out")
         is_open = back_end == "gpu" and any(dimension < 0 for shape in shapes for dimension in shape)
         if is_lowered and is_open:

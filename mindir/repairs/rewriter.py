@@ -42,7 +42,7 @@ class EngineRewriter(Rewriter):
             if DTYPES.get(tensor.data_type) == "int64":
                 numbers = np.frombuffer(values(path, tensor), np.int64)
                 if numbers.size and not -(2**31) <= numbers.min() <= numbers.max() < 2**31:
-                    raise MindIRError(f"{path}: parameter {tensor.name} {BEYOND}: take smaller ones")
+                    raise MindIRError(f"{path}: parameter {tensor.name} {BEYOND}: use smaller ones")
         for value, kind in self.kind.items():  # inputs and parameters
             self.kind[value] = self._computed(value, kind)
 
@@ -81,10 +81,10 @@ class EngineRewriter(Rewriter):
         elif dtype in COMPUTED_AS:
             array = decode(value)
             if array is UNKNOWN:
-                self.refuse("has other values than its shape says", "export it again")
+                self.refuse("has more or fewer values than its shape says", "export it again")
             if dtype == "int64" and (array.astype(np.int32) != array).any():
                 self.op = "Constant"
-                self.refuse(BEYOND, "take smaller ones")
+                self.refuse(BEYOND, "use smaller ones")
         super().note_constant(node)
 
     def _settle(self, kept):

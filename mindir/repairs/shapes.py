@@ -146,7 +146,7 @@ def axis_from_the_front(net, x):
     axis = given.get("axis", -1)
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     if isinstance(axis, tuple):
-        net.refuse(f"over the axes {axis}", "take one axis")
+        net.refuse(f"over the axes {axis}", "use one axis")
     if axis < -1:
         axis %= len(net.shape(x))
         net.result(net.op, x, **{**given, "axis": (axis,) if net.op == "Softmax" else axis})
