@@ -23,8 +23,8 @@ class Model:
     """The rank's shard with the interface of mslite.Model: build_from_file, get_inputs, resize, predict.
 
     `comm` is mpi4py's communicator of the ranks, such as ranks.world(). All ranks build and predict together; a method
-    raises ranks.Stop on the rank that can't go on, and ranks.run() ends the others with it. The stages are kept in the
-    folder `engine_cache`, if one is given, as mindspore_lite converts them: the next build takes less time.
+    raises ranks.Stop on the rank that can't go on, and ranks.run() ends the others with it. In the folder
+    `engine_cache`, if one is given, the stages are kept as they are built from: the next build is shorter.
     """
 
     def __init__(self, comm, engine_cache=""):
@@ -72,7 +72,7 @@ class Model:
                 taken, made = [step.input][: step.op != "Receive"], [step.output][: step.op != "Send"]
                 self.steps.append((f"collective {2 * now}".encode(), run, taken, made))
         last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
-        self.done = [  # values that no later step takes
+        self.done = [  # what no later step takes
             [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
             for index, (_, _, names, _) in enumerate(self.steps)
         ]
