@@ -1,4 +1,4 @@
-"""The collectives between a Model's stages: mindspore_lite has none on the CPU, MPI does them."""
+"""The collectives between a Model's stages: mindspore_lite has none on the CPU, so MPI does them."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import ranks
 from suite import same_server
 from suite.tensors import as_bytes, new_tensor
 
-SMALL = 16 << 10  # up to so many bytes, a reduction's time is the ranks' waiting for each other
+SMALL = 16 << 10  # for up to so many bytes, a reduction's time is that of the ranks' waiting for each other
 UFUNCS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 
 
@@ -14,7 +14,7 @@ def communicators(comm, collectives):
     """Return {ranks of a group: its communicator} for the groups that this rank is in.
 
     `comm` has all ranks, `collectives` are those of all of them. All ranks call this together: the groups are made in
-    the same order everywhere, so that nobody waits for somebody who makes another one. () stands for all ranks, whose
+    the same order everywhere, so that no rank waits for one that makes another group. () stands for all ranks, whose
     communicator is `comm` itself.
     """
     made = {(): comm}
@@ -38,7 +38,7 @@ class Exchange:
     """
 
     def __init__(self, comm, collective, name="", areas=None):
-        from mpi4py import MPI  # not among the imports: ranks.world() has to import it first
+        from mpi4py import MPI  # not at the top: ranks.world() has to import it first
 
         self.comm, self.collective, self.name = comm, collective, name
         self.op, self.rank, self.count = collective.op, comm.rank, comm.size
@@ -82,7 +82,7 @@ class Exchange:
         return [self.result]
 
     def _prepare(self, data):
-        """Make the memory for what comes of data of this shape."""
+        """Allocate the memory for the result of data of this shape."""
         self.shape, count = data.shape, self.count
         shape = shape_after(self.collective, data.shape, count)
         self.buffer = self._shared_memory(data, shape)
@@ -93,7 +93,7 @@ class Exchange:
         self.whole = self.buffer.view(self.integers)
 
     def _shared_memory(self, data, shape):
-        """Return where the result goes if this is done in shared memory, which is made here; None if MPI does it."""
+        """Allocate shared memory and return where the result goes in it; None if MPI does the collective."""
         reduces, self.in_shared_memory = self.op != "AllGather", False
         if self.op not in ("AllReduce", "ReduceScatter", "AllGather") or data.nbytes <= SMALL or self.count == 1:
             return None
@@ -116,7 +116,7 @@ class Exchange:
         return result
 
     def _area(self, nbytes):
-        """Return memory of at least so many bytes, the group's; None where there can't be any."""
+        """Return the group's memory, at least so many bytes of it; None if there can't be any."""
         members = self.collective.members
         if members not in self.areas or self.areas[members].size < nbytes:
             area = same_server.shared(self.comm, nbytes)
@@ -126,7 +126,7 @@ class Exchange:
         return self.areas[members]
 
     def _meet(self, data):
-        """Nobody writes what another may still read: all meet before that, and again before what is there is read."""
+        """Wait for all ranks before writing, as another may still read the last result, and again before reading."""
         rank, barrier = self.rank, self.comm.Barrier
         if self.op == "AllGather":
             barrier()  # the last result has been used
@@ -144,7 +144,7 @@ class Exchange:
         barrier()
 
     def _swap_parts(self, data):
-        """Give each rank its part of the data along one axis; join what comes from all of them along another."""
+        """Give each rank its part of the data along one axis; join the parts from all ranks along another."""
         count, split, joined = self.collective.detail
         parts = np.ascontiguousarray(np.stack(np.split(data, count, split)))
         come = np.empty_like(parts)
@@ -152,7 +152,7 @@ class Exchange:
         np.concatenate(come, joined, out=self.buffer)
 
     def _reduce_mine(self, data, total):
-        """Reduce this rank's share of all ranks' data: in half the time that Open MPI's own takes."""
+        """Reduce this rank's share of all ranks' data, in half the time that Open MPI's own reduction takes."""
         rank, count, other = self.rank, self.count, self.other
         shares = data.reshape(count, -1)
         mine = shares[rank]
@@ -163,7 +163,7 @@ class Exchange:
 
 
 def shape_after(collective, shape, count):
-    """Return the shape of what a collective among `count` ranks makes of this shape."""
+    """Return the shape of the result of a collective among `count` ranks for this shape."""
     if collective.op == "AllGather":
         return (shape[0] * count,) + shape[1:]
     if collective.op == "ReduceScatter":

@@ -1,7 +1,7 @@
-"""What a Session and its ranks talk with: messages through a socket, arrays in memory that both of them have.
+"""How a Session and its ranks communicate: messages through a socket, arrays in memory that both of them have.
 
-NumPy and the standard library of any Python from 3.7 on. Neither the socket (Linux's abstract ones have no file) nor
-the memory (a file that is never in a folder) leaves anything behind, whatever ends the processes.
+It needs NumPy and any Python from 3.7 on. Neither the socket (Linux's abstract ones have no file) nor the memory (a
+file that is never in a folder) leaves anything behind, however the processes end.
 """
 
 import array
@@ -27,7 +27,7 @@ HEAD = struct.Struct("=QII")  # of a message: number, place, how many are free
 
 
 def listen(name):
-    """Return a socket at which ranks of this server find the session of this name."""
+    """Return a socket at which this server's ranks find the session of this name."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(f"\0{name}")
     listener.listen(4096)
@@ -35,7 +35,7 @@ def listen(name):
 
 
 def connect(name):
-    """Return a socket to the session of this name; None where it isn't on this server."""
+    """Return a socket to the session of this name; None if it isn't on this server."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.connect(f"\0{name}")
@@ -46,27 +46,27 @@ def connect(name):
 
 
 def is_mine(connection):
-    """Return whether the process at the other end is this user's: anybody may connect, or take a name that is free."""
+    """Return whether the process at the other end is this user's: anybody could connect, or use a free name."""
     peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     return struct.unpack("3i", peer)[1] == os.geteuid()  # pid, uid, gid
 
 
 class Message(NamedTuple):
-    """What is said of one predict, by the program or by a rank; `more` only where it isn't as it was the last time."""
+    """A message about one predict, from the program or a rank; `more` only has what has changed since the last one."""
 
     number: int  # of the predict
-    place: int = 0  # the number of the memory that its arrays lie in
-    free: Tuple[int, ...] = ()  # memories of outputs that the program doesn't read in any more, or a rank has given up
+    place: int = 0  # the number of the memory that has its arrays
+    free: Tuple[int, ...] = ()  # memories of outputs that the program no longer reads, or a rank has given up
     more: dict = {}  # of the memory: its `size` in bytes and the `kinds` of its arrays; how the `check` ended
 
     def packed(self):
-        """Return the bytes that are sent: a few numbers and, of what there is more, JSON."""
+        """Return the bytes to send: a few numbers and, for `more`, JSON."""
         head = HEAD.pack(self.number, self.place, len(self.free)) + array.array("I", self.free).tobytes()
         return head + json.dumps(self.more).encode() if self.more else head
 
 
 def send(connection, data, file=None):
-    """Send a packed message, and with it an open file; raise OSError where nobody is there any more."""
+    """Send a packed message, and with it an open file; raise OSError if nobody is there any more."""
     if file is None:
         connection.send(data)
     else:
@@ -74,7 +74,7 @@ def send(connection, data, file=None):
 
 
 class Inbox:
-    """What comes through a connection: it is here before a signal such as Ctrl-C can come between, and isn't lost."""
+    """Receives through a connection without losing anything to a signal such as Ctrl-C in between."""
 
     def __init__(self, connection):
         self.buffer, self.arrived = bytearray(MESSAGE), collections.deque()
@@ -83,7 +83,7 @@ class Inbox:
         )
 
     def receive(self):
-        """Wait for a Message; return it and the open file that came with it or None, (None, None) at the end of all."""
+        """Wait for a Message; return it and the open file that came with it or None; (None, None) at the end."""
         if not self.arrived:
             try:
                 self.arrived.extend(itertools.islice(self.next, 1))
@@ -101,7 +101,7 @@ class Inbox:
 
 
 def has_ended(connection, seconds):
-    """Wait so long for the end of the process there; return whether it has come."""
+    """Wait so many seconds for the process at the other end to end; return whether it has."""
     if connection.fileno() < 0:
         return True
     waiting = select.poll()
@@ -136,9 +136,9 @@ def attach(file, size):
 
 
 class Memory:
-    """Bytes that the program and its ranks share, and the arrays there: `views`, of the `kinds`.
+    """Bytes that the program and its ranks share, and the arrays in them: `views`, of the `kinds`.
 
-    Inputs have `marks` before them, one for each of `readers` ranks: the last predict for which it has read.
+    Inputs have `marks` before them, one for each of `readers` ranks: the last predict for which it has read them.
     """
 
     def __init__(self, file, size, readers=0):
@@ -147,7 +147,7 @@ class Memory:
         self.kinds, self.views, self.used = [], [], 0
 
     def lay_out(self, kinds):
-        """Have arrays of these kinds lie in it; return whether others did before."""
+        """Arrange arrays of these kinds in it; return whether there were others before."""
         if kinds == self.kinds:
             return False
         self.kinds, self.views, self.used = kinds, views(self.bytes[self.head :], kinds), nbytes(kinds)
@@ -155,12 +155,12 @@ class Memory:
 
 
 def kinds_of(arrays):
-    """Return [(dtype, shape)] of the arrays, as a message has them."""
+    """Return [(dtype, shape)] of the arrays, as in a message."""
     return [[dtype_name(value.dtype), list(value.shape)] for value in arrays]
 
 
 def nbytes(kinds, readers=0):
-    """Return how many bytes of memory arrays of these kinds take, and the marks of so many readers before them."""
+    """Return how many bytes arrays of these kinds take, with the marks of so many readers before them."""
     return sum(_room(*kind) for kind in kinds) + _head(readers)
 
 
@@ -174,7 +174,7 @@ def views(memory, kinds):
 
 
 def _head(readers):
-    """Return how many bytes the marks take: whole pages, as large inputs that begin inside one take ranks longer."""
+    """Return how many bytes the marks take: whole pages, as large inputs that begin inside one cost ranks time."""
     return -(-8 * readers // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
@@ -191,7 +191,7 @@ def _room(dtype, shape):
 
 
 class Holder:
-    """Lends memory to NumPy: the array made of it, and every view of that, keeps this object alive."""
+    """Lends memory to NumPy: the array made from it, and every view of that, keeps this object alive."""
 
     def __init__(self, view, lease):
         self.__array_interface__ = view.__array_interface__

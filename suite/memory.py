@@ -1,25 +1,25 @@
-"""What makes a process faster by changing its memory and cores: nothing here happens unless it is called."""
+"""Make a process faster by changing how it uses memory and cores: nothing here happens unless it is called."""
 
 import ctypes
 import os
 
 LOCKED = set()  # addresses of arrays whose pages are locked
-WORTH = 1 << 16  # from so many bytes on, locking an array's pages pays
+WORTH = 1 << 16  # it pays to lock the pages of arrays from so many bytes on
 
 
 def keep_memory():
-    """Have malloc keep what is freed: fresh pages for every stage's outputs cost more than the stage itself."""
+    """Let malloc keep what is freed: fresh pages for every stage's outputs cost more than the stage itself."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # glibc
         libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD: never give memory back ...
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: ... and take none that would be given back
+        libc.mallopt(-4, 0)  # M_MMAP_MAX: ... and get none that would be given back
 
 
 def lock_pages(arrays):
-    """Lock the arrays' pages, so that an NVIDIA GPU reads and writes them itself: they must be there to the end.
+    """Lock the arrays' pages, so that an NVIDIA GPU reads and writes them itself: they must exist to the end.
 
-    Of outputs they are after keep_memory(): later predicts write to the same pages. Small arrays stay as they are; what
-    can't be locked is slower, and as right.
+    Outputs' pages do after keep_memory(): later predicts write to the same pages. Small arrays stay as they are; arrays
+    that can't be locked are slower, but no less right.
     """
     try:
         cudart = ctypes.CDLL("libcudart.so.11.0")
@@ -30,14 +30,14 @@ def lock_pages(arrays):
         if size >= WORTH and address not in LOCKED:
             LOCKED.add(address)
             cudart.cudaHostRegister(ctypes.c_void_p(address), ctypes.c_size_t(size), 0)
-            cudart.cudaGetLastError()  # or mindspore_lite would take the error for its own
+            cudart.cudaGetLastError()  # else mindspore_lite would take the error for its own
 
 
 def share_cores(comm):
-    """Keep this process on its own share of the cores: threads that wander get in each other's way.
+    """Keep this process on its own share of the cores: threads that move around get in each other's way.
 
-    Where the ranks of a server may all run on the same cores, at least one for each, they are split among them; ranks
-    that have been kept apart already, by mpirun say, stay as they are. All ranks of `comm` (mpi4py's) call this.
+    If all ranks of a server may run on the same cores, at least one for each, these are split among them; ranks that
+    are kept apart already, for example by mpirun, stay as they are. All ranks of `comm` (mpi4py's) call this.
     """
     from mpi4py import MPI  # which has started: comm is one of its
 

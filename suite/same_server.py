@@ -1,4 +1,4 @@
-"""Memory that all ranks of a communicator see, where they are on one server: collectives without MPI's copies."""
+"""Memory that all ranks of a communicator see if they are on one server: collectives without MPI's copies."""
 
 import mmap
 import os
@@ -6,11 +6,11 @@ import os
 import numpy as np
 
 FOLDER = "/dev/shm"
-TOKEN = 16  # bytes by which the file is known
+TOKEN = 16  # bytes by which the file is recognised
 
 
 def shared(comm, nbytes):
-    """Return an array of so many bytes in the same memory on all ranks; None, on all of them, where it can't be.
+    """Return an array of so many bytes in the same memory on all ranks; None, on all of them, if that isn't possible.
 
     It has no name, so nothing is left of it, however the ranks end. All ranks of `comm` call this together.
     """
@@ -30,13 +30,13 @@ def shared(comm, nbytes):
 
 
 def _new(nbytes):
-    """Return the number of a new file without a name, whose memory is there; -1 where it isn't."""
+    """Return the number of a new file without a name, with its memory allocated; -1 if that fails."""
     try:
         file = os.open(FOLDER, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError:
         return -1
     try:
-        os.posix_fallocate(file, 0, nbytes)  # or a full one would end the ranks by SIGBUS
+        os.posix_fallocate(file, 0, nbytes)  # else a full file system would end the ranks by SIGBUS
     except OSError:
         os.close(file)
         return -1
@@ -44,7 +44,7 @@ def _new(nbytes):
 
 
 def _open(path, token):
-    """Return the number of rank 0's file, opened here, too; -1 where it isn't to be seen, on another server say."""
+    """Return the number of rank 0's file, opened here; -1 if it can't be seen, for example on another server."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

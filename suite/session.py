@@ -36,8 +36,8 @@ class Session:
 
     `options` are run.sh's: Session(path, backend="gpu", precision="fp16", verbose=True). `check` compares the first
     predict with the unsharded model X.mindir: True where that file is there, False never, "on" where it must be there;
-    afterwards the attribute `check` says how that ended, as run.sh's --json does. Raises RankError where the ranks
-    can't be started, and TypeError for options that mean nothing here.
+    afterwards the attribute `check` has the result, as in run.sh's --json. Raises RankError if the ranks can't be
+    started, and TypeError for options that a Session can't have.
 
     Any number of threads may call predict() and predict_async(): the ranks work on one call after the other.
     """
@@ -59,28 +59,28 @@ class Session:
 
     @property
     def check(self):
-        """How the first predict compared with the unsharded model, as run.sh's --json says it; None before."""
+        """How the first predict compared with the unsharded model, as in run.sh's --json; None before it."""
         return self._calls.found
 
     @property
     def error(self):
-        """The RankError that later predicts raise, or None: a rank that fails while nobody predicts is seen here."""
+        """The RankError that later predicts raise, or None: it also shows a rank that fails between two predicts."""
         return self._calls.find_error()
 
     def predict(self, arrays, out=None):
         """Return the outputs, {name: array}, for the inputs: a dict of arrays by name, or a list of them in order.
 
-        The arrays returned are the caller's: no later predict changes them. With `out`, a dict or list of arrays as the
-        outputs are, they are written there. Raises ValueError where something doesn't fit what the model takes or
-        gives, and RankError where a rank fails or takes too long (predict_timeout=...), and ever after.
+        The arrays returned are the caller's: no later predict changes them. With `out`, a dict or list of arrays like
+        the outputs, they are written there. Raises ValueError if something doesn't fit the model's inputs or outputs,
+        and RankError if a rank fails or takes too long (predict_timeout=...), and ever after.
         """
         return self._calls.wait_for(self._submit(arrays, out))
 
     def predict_async(self, arrays, out=None):
-        """As predict(), but return a concurrent.futures.Future at once, when the inputs are copied.
+        """Like predict(), but return a concurrent.futures.Future as soon as the inputs are copied.
 
-        While ranks work on some inputs, the next ones are copied and the stages of a pipeline filled; where too many
-        are under way already it waits. `out` must not be read before the future is done.
+        While ranks work on some inputs, the next ones are copied and the stages of a pipeline filled; if too many
+        are under way already, it waits. `out` must not be read before the future is done.
         """
         future = new_future()
         with self._lock:
