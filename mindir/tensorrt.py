@@ -1,4 +1,4 @@
-"""Collectives that mindspore_lite's TensorRT hasn't, made of those that it has, in the shapes that it builds."""
+"""Collectives that mindspore_lite's TensorRT lacks, made of those that it has, in shapes that it can build."""
 
 from mindir.errors import MindIRError
 from mindir.graph import Graph, attribute, check_stateless, label, primitive_name
@@ -9,9 +9,9 @@ RESHAPE = "Reshape:two dimensions"
 
 
 def check_tensorrt(shard):
-    """Raise MindIRError, naming the node, for what mindspore_lite's TensorRT lacks or does otherwise.
+    """Raise MindIRError, naming the node, for what mindspore_lite's TensorRT lacks or does differently.
 
-    It has no Assign, no Send or Receive, takes every group for that of all ranks, and every reduction for a sum.
+    It has no Assign, Send or Receive; it treats every group as that of all ranks, and every reduction as a sum.
     """
     check_stateless(Graph(shard.path, shard.model))
     for collective in shard.collectives:
@@ -29,9 +29,9 @@ def check_tensorrt(shard):
 def split_all_reduce(shard, ranks):
     """Rewrite every AllReduce of the shard's model, in place, to ReduceScatter and AllGather, and return the shard.
 
-    mindspore_lite's TensorRT has no AllReduce; the two together are one. Where the first dimension can't be scattered
-    over the ranks, the values come in as many rows as there are ranks. Raises MindIRError, and leaves the shard as it
-    was, where that can't be either.
+    mindspore_lite's TensorRT has no AllReduce; the two together are one. If the first dimension can't be scattered over
+    the ranks, the values are reshaped to as many rows as there are ranks. Raises MindIRError, and leaves the shard as
+    it was, if that isn't possible either.
     """
     sums = {collective.output: collective for collective in shard.collectives if collective.op == "AllReduce"}
     primitives = {primitive.name: primitive for primitive in shard.model.primitives}
@@ -61,11 +61,11 @@ def split_all_reduce(shard, ranks):
 
 
 def in_two_dimensions(shard):
-    """Rewrite every AllGather and ReduceScatter of other than two dimensions, in place, to one of two; return it.
+    """Rewrite every AllGather and ReduceScatter without two dimensions, in place, to one with two; return the shard.
 
-    TensorRT times a plug-in's layers as it builds, once for every order of the values in memory that it has to choose
-    from: with three dimensions and more, not as many times on each rank, so that ranks wait in NCCL for ever. Of two
-    dimensions there is one order. Raises MindIRError, and leaves the shard as it was, for open shapes.
+    While TensorRT builds, it times a plug-in's layers once for every order of the values in memory that it can choose
+    from: with three or more dimensions, not equally often on each rank, so that ranks wait in NCCL for ever. With two
+    dimensions there is only one order. Raises MindIRError, and leaves the shard as it was, for open shapes.
     """
     net, new = Graph(shard.path, shard.model), _New(shard)
     exchanged = {collective.output: collective for collective in net.collectives}
@@ -82,7 +82,7 @@ def in_two_dimensions(shard):
             )
         taken = new.reshape(node, f"{value}~rows", node.input[0], _flat(before))
         made = new.copy(node, f"{value}~flat", taken, _flat(after))
-        made.domain = f"{label(node)}-flat"  # with the domain of the Reshape after it, the build fails
+        made.domain = f"{label(node)}-flat"  # if it had the domain of the Reshape after it, the build would fail
         new.reshape(node, value, made.output[0], after)
     return new.put()
 
@@ -95,7 +95,7 @@ def _flat(shape):
 
 
 def _rows(path, node, collective, ranks):
-    """Return the shape in which the AllReduce can be scattered over the ranks: its own, or so many rows."""
+    """Return the shape in which the AllReduce can be scattered over the ranks: its own, or one row per rank."""
     shape, made = collective.shape, attribute(node, "shape")
     if made is None or len(made.tensors) != 1:
         raise MindIRError(f"{path}: node {collective.node} doesn't say what shape it makes: damaged file")
@@ -111,7 +111,7 @@ def _rows(path, node, collective, ranks):
 
 
 class _New:
-    """What a shard's model will be: its nodes in order, and the primitives that are added to it."""
+    """A shard's new model: its nodes in order, and the primitives that are added."""
 
     def __init__(self, shard):
         self.shard, self.nodes, self.primitives = shard, [], {}
@@ -140,10 +140,10 @@ class _New:
         return value
 
     def put(self):
-        """Put all of it into the shard's model, and return the shard."""
+        """Put the nodes and primitives into the shard's model, and return the shard."""
         model = self.shard.model
         if self.primitives:
-            nodes = PROTO["Graph"](node=self.nodes).node  # a copy: clearing a list takes what is in it along
+            nodes = PROTO["Graph"](node=self.nodes).node  # a copy: clearing a list clears its messages, too
             del model.graph.node[:]
             model.graph.node.extend(nodes)
             known = {primitive.name for primitive in model.primitives}
@@ -152,7 +152,7 @@ class _New:
 
 
 def _primitive(old, name, op, ranks):
-    """Return a copy of the primitive `old` that is this collective over so many ranks."""
+    """Return a copy of the primitive `old` for this collective over so many ranks."""
     made = PROTO["Primitive"]()
     made.CopyFrom(old)
     made.name, made.op_type = name, op

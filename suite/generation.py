@@ -1,4 +1,4 @@
-"""A language model that writes: the cache of its nets, a prompt in chunks, the choice of a token, tokens into text.
+"""A language model that writes: its nets' cache, prompts in chunks, the choice of a token, tokens to text.
 
 The nets are those that models/export_smollm.py describes. B sentences are written at a time, L is how many tokens of
 each a net takes, T the context, the room in the cache, V the number of words.
@@ -19,10 +19,10 @@ def fill(tensors, arrays):
 class Writer:
     """The nets of one model, and the cache of keys and values that they share: read() prompts, then step().
 
-    `nets` are built models, each for another L, among them one for L = 1. The cache lies in arrays that all of them
-    take as inputs where they are; what a net gives back are the new tokens' keys and values alone, written in place.
-    `filled_each_time`: for models that have their inputs on a device, which are told of them before every predict.
-    All ranks call everything together.
+    `nets` are built models, each for a different L, one of them for L = 1. The cache is in arrays that all of them take
+    as inputs without a copy; a net returns only the new tokens' keys and values, which are then written in place.
+    `filled_each_time`: for models with inputs on a device, which have to be filled before every predict. All ranks call
+    everything together.
     """
 
     def __init__(self, nets, filled_each_time=False):
@@ -53,7 +53,7 @@ class Writer:
                 raise ranks.Stop(ranks.REFUSED, f"{message}: change it, or export with another --context")
 
     def read(self, prompts):
-        """Forget what was before and take in B prompts, lists of tokens; return the logits after each, (B, V)."""
+        """Forget all before and take in B prompts, lists of tokens; return the logits after each, (B, V)."""
         self.check(prompts)
         lengths = np.array([len(prompt) for prompt in prompts], np.int32)
         self.filled[:], logits, start = 0, None, 0
@@ -69,12 +69,12 @@ class Writer:
         return logits
 
     def step(self, tokens):
-        """Take in one more token of each sentence, (B,), but not of those that are -1; return the logits (B, V)."""
+        """Take in one more token of each sentence, (B,), except where it is -1; return the logits (B, V)."""
         tokens = np.asarray(tokens, np.int32)
         return self._run(np.maximum(tokens, 0)[:, None], (tokens >= 0).astype(np.int32))
 
     def _run(self, tokens, counts):
-        """Predict with tokens (B, L), of which the first `counts` (B,) of each sentence stay; return their logits."""
+        """Predict with tokens (B, L); keep the first `counts` (B,) of each sentence and return their logits."""
         model, tensors, arrays = self.nets[tokens.shape[1]]
         arrays["ids"][:] = tokens
         arrays["positions"][:] = self.filled[:, None] + np.arange(tokens.shape[1], dtype=np.int32)
@@ -94,7 +94,7 @@ class Writer:
 
 
 class Choice:
-    """The next token of each sentence: the likeliest, or with a temperature one drawn from the likeliest.
+    """Chooses the next token of each sentence: the likeliest or, with a temperature, one drawn from the likeliest.
 
     Drawn from the fewest tokens whose probabilities add up to `top_p` (Holtzman and others, arXiv:1904.09751), by a
     generator of each sentence's own: its text depends on `seed` and its place in the batch alone.
@@ -120,21 +120,21 @@ class Choice:
 
 
 class Text:
-    """Tokens into text as they come, by a function that decodes a list of them.
+    """Turns tokens into text one by one, with a function that decodes a list of them.
 
-    A character may span several tokens: it comes out when it is whole.
+    A character may span several tokens: it is returned when it is complete.
     """
 
     def __init__(self, decode):
         self.decode, self.waiting = decode, []
 
     def add(self, token):
-        """Return the text that is new with this token."""
+        """Return the text that this token adds."""
         self.waiting.append(token)
         return "" if self.decode(self.waiting).endswith("\ufffd") else self.rest()
 
     def rest(self):
-        """Return what still waits, whole or not."""
+        """Return the rest of the text, complete or not."""
         text, self.waiting = self.decode(self.waiting) if self.waiting else "", []
         return text
 
@@ -143,8 +143,8 @@ def generate(comm, writer, prompts, count, choice, stop=()):
     """Yield (tokens, logits) for each of at most `count` further tokens: lists of B, -1 for a sentence that has ended.
 
     `prompts` are B lists of tokens; a sentence ends with a token of `stop` or with the context. The first rank of
-    `comm` chooses, for all of them; logits (B, V) are what it chose by. Servers that can't talk to each other choose
-    for themselves: by the same logits and draws.
+    `comm` chooses for all of them, by the logits (B, V). Servers that can't talk to each other choose for themselves,
+    by the same logits and draws.
     """
     logits, alive = writer.read(prompts), np.ones(len(prompts), bool)
     for _ in range(count):

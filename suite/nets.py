@@ -45,7 +45,7 @@ def _on_cpu(comm, names, _, engine_cache):
 
 
 def _on_gpu(comm, names, config_file, engine_cache):
-    """Each net is an engine of its own, with weights of its own: TensorRT's plug-in shares none."""
+    """Each net is a separate engine with its own weights: TensorRT's plug-in can't share them."""
     from gpu_trt_distributed import create_context
     from suite import tensorrt
 
@@ -59,7 +59,7 @@ def _on_gpu(comm, names, config_file, engine_cache):
 
 
 def _on_ascend(comm, names, config_file, _):
-    """All nets are put into one group, which keeps one copy of what has the same name in them."""
+    """All nets are in one group, which keeps one copy of the weights that have the same name in them."""
     import ascend_ge_shared_weights as page
     from ascend_ge_distributed import rank_table
 

@@ -1,7 +1,7 @@
-"""A shard's stages as mindspore_lite's models on the CPU: written, converted, built, and kept for the next start.
+"""A shard's stages as mindspore_lite's models on the CPU: write, convert, build and keep them for the next start.
 
-What a build takes longest for is mindspore_lite's converter. What it makes of a stage depends on the stage with its
-weights, on the version of mindspore_lite and on this file: a SHA-256 of these is the name under which it is kept.
+Most of a build's time is mindspore_lite's converter. Its result depends on the stage with its weights, on the version
+of mindspore_lite and on this file: a SHA-256 of these is the name under which it is kept.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ class Source(NamedTuple):
     """What a stage is built from."""
 
     path: str  # a MindIR file, or mindspore_lite's own .ms
-    keep: str = ""  # where it goes afterwards, without its ending
+    keep: str = ""  # where it is to be kept, without its ending
 
 
 def write(plan, shard, folder, cache=""):
-    """Return the Source of each step of the plan, None for a collective: in the folder, or as it is kept in `cache`."""
+    """Return the Source of each step of the plan, None for a collective: in the folder, or kept in `cache`."""
     steps = [
         (f"stage{index}", step if isinstance(step, mindir.Stage) else None) for index, step in enumerate(plan.steps)
     ]
@@ -47,7 +47,7 @@ def _digest(stage, shard):
     digest = hashlib.sha256(f"{mslite.__version__} {sys.byteorder}".encode())
     kept.add_file(digest, __file__)  # how it is converted
     parameters = {tensor.name: tensor for tensor in shard.model.graph.parameter}
-    digest.update(stage.model.SerializeToString(deterministic=True))  # its parameters are names and sizes as yet
+    digest.update(stage.model.SerializeToString(deterministic=True))  # so far its parameters are names and sizes
     for tensor in stage.model.graph.parameter:
         digest.update(mindir.values(shard.path, parameters[tensor.name]))
     return digest.hexdigest()[:32]
@@ -81,8 +81,8 @@ def build(model_path, steps, sources, model_type, context, config_path):
 def _build_something(context):
     """Build a net of one node and return its mslite.Model, before anything is converted.
 
-    Where mindspore_lite 2.0's converter has folded constants in a process that had built nothing before, that process
-    ends with SIGSEGV, after everything is done: its libraries' objects are destroyed in the wrong order.
+    If mindspore_lite 2.0's converter folds constants in a process that has built nothing before, that process ends with
+    SIGSEGV after everything is done: its libraries' objects are destroyed in the wrong order.
     """
     model = mindir.PROTO["Model"](ir_version="0.1.1", producer_name="MindSpore", model_version="2.0.0")
     model.mind_ir_version, model.little_endian, model.graph.name = 1, True, "something"
@@ -102,7 +102,7 @@ def _build_something(context):
 
 
 def _converts(path):
-    """Return whether _convert() can take the file: by version, a MindIR with weights, less than the 2 GiB of a .ms."""
+    """Return whether _convert() can take the file: by the version, and if it has weights and fits a .ms of 2 GiB."""
     if path.endswith(".ms"):
         return False
     weights = os.path.getsize(path[: -len("_graph.mindir")] + "_variables/data_0") - 64
@@ -112,12 +112,12 @@ def _converts(path):
 def _convert(path):
     """Write the stage beside its file as mindspore_lite's own .ms and return its path.
 
-    mindspore_lite 2.0 does the same with a MindIR as it builds it, but keeps four copies of the weights then. Of a .ms
-    it keeps two: the file's, and one in the order that its products take them in.
+    mindspore_lite 2.0 does the same when it builds a MindIR, but then keeps four copies of the weights. From a .ms it
+    keeps two: the file's, and one in the order that its products need.
     """
     converter = mslite.Converter()
     converter.save_type = mslite.ModelType.MINDIR_LITE
-    converter.input_format = mslite.Format.NCHW  # as it is: it takes four dimensions for an image in another order
+    converter.input_format = mslite.Format.NCHW  # as they are: it takes four dimensions for an image in another order
     target = path[: -len("_graph.mindir")]
     sys.stdout.flush()
     stdout = os.dup(1)

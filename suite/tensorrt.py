@@ -1,8 +1,8 @@
-"""What TensorRT builds a rank's engine from: the shard in collectives that it has, its precision, and its cache.
+"""What TensorRT builds a rank's engine from: the shard with collectives that it has, a precision, and a cache.
 
 An engine is kept in a folder under a name that stands for all that it depends on, with its SHA-256 beside it. It is
-used only if every rank's is there and whole: TensorRT runs the collectives while it builds, so ranks that build would
-wait for ranks that don't.
+used only if every rank has one that is complete: TensorRT runs the collectives while it builds, so ranks that build
+would wait for ranks that don't.
 """
 
 import configparser
@@ -25,9 +25,9 @@ PRECISION_MODE = {"fp32": "enforce_fp32", "fp16": "preferred_fp16"}
 
 @contextlib.contextmanager
 def prepared(comm, context, model_path, config_file="", precision=None, cache=None):
-    """Give the (model path, configuration file) to build this rank's engine from; once it is built, keep it in `cache`.
+    """Yield the (model path, configuration file) to build this rank's engine from; keep the built engine in `cache`.
 
-    Raises Stop (status 2) where the shard can't be built. All ranks enter and leave it together.
+    Raises Stop (status 2) if the shard can't be built. All ranks enter and leave it together.
     """
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         config = _configuration(config_file, precision, cache)
@@ -47,7 +47,7 @@ def prepared(comm, context, model_path, config_file="", precision=None, cache=No
 
 
 def _in_known_collectives(model_path, count, config, folder):
-    """Return the path of a copy of the shard in `folder` with the collectives that TensorRT has, in two dimensions."""
+    """Copy the shard to `folder` with the collectives that TensorRT has, in two dimensions; return the path."""
     shard, mode = reading.load(model_path), config[SECTION]["precision_mode"]
     mindir.check_tensorrt(shard)
     if shard.collectives and mode != PRECISION_MODE["fp32"]:
@@ -86,9 +86,9 @@ def _configuration(config_file, precision, cache):
 
 
 def _place(cache, comm, context, model_path, config):
-    """Return what the names of this rank's engine in the folder `cache` begin with; make the folder.
+    """Make the folder `cache`; return what the names of this rank's engine in it begin with.
 
-    It is the same for the same model, configuration, number of ranks, versions and kind of card, and only then.
+    It is the same only for the same model, configuration, number of ranks, versions and kind of card.
     """
     cuda, card = ctypes.CDLL("libcuda.so.1"), ctypes.create_string_buffer(256)
     cuda.cuDeviceGetName(card, len(card), context.gpu.device_id)

@@ -1,4 +1,4 @@
-"""What mindspore_lite 2.0.0's TensorRT was seen to compute wrongly, on two H200s: refused, with the node's name.
+"""Refuse, with the node's name, what mindspore_lite 2.0.0's TensorRT was found to compute wrongly on two H200s.
 
 tests/nets_gpu.py runs nets there, and known_gpu.tsv lists what the right ones were made of.
 """
