@@ -96,7 +96,7 @@ def test_other_forms_are_named_in_one_line(path, key):
         assert_refused(rank_table(option, CASES / path), 2, f"{path}: {key}")
 
 
-def test_what_hccl_lets_through_is_let_through():
+def test_what_hccl_accepts_is_accepted():
     for path, count in (
         ("table-of-another-generation/rank_table_1.2.json", 2),
         ("table-not-complete/completed.json", 2),
@@ -148,7 +148,7 @@ def test_servers_without_addresses():
     assert_refused(done, 2, "/dev/null", "hccn_tool -i 0 -ip -g", "mount")
 
 
-def test_who_said_a_wrong_address_is_named(tmp_path):
+def test_the_source_of_a_wrong_address_is_named(tmp_path):
     assert_refused(
         rank_table("--devices=0,1", "--server_id=x", f"--hccn_conf={tmp_path}/hccn.conf"), 2, f"{tmp_path}/hccn.conf"
     )

@@ -87,7 +87,7 @@ def configuration(path):
     return command(sys.executable, PROGRAM, path)
 
 
-def test_quotes_are_let_be_where_the_reader_takes_them_off():
+def test_quotes_are_allowed_where_the_reader_removes_them():
     for name, option in (("converter", 'input_format="ND"'), ("plan", 'op_1="data_type:float16"')):
         done = configuration(CASES / "09-config-quotes" / f"{name}.ini")
         assert (done.returncode, done.stderr) == (0, "")

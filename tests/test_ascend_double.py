@@ -108,7 +108,7 @@ def test_the_wait_for_a_lost_rank_ends_with_hccls_time(job):
     assert f"RuntimeError: {PREDICT}" in error
 
 
-def test_a_rank_that_does_not_come_is_waited_for_in_the_build(job):
+def test_a_missing_rank_is_waited_for_in_the_build(job):
     ranks = job(ASCEND_DOUBLE_FAULT="1:build:raise", HCCL_CONNECT_TIMEOUT=0.5)
     status, error = ranks.end(1)
     assert status == 1

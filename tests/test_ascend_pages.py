@@ -64,7 +64,7 @@ def changed(path, copy, change):
     return copy
 
 
-def test_weights_that_cant_be_shared_are_refused_before_any_card_is_touched(server):
+def test_weights_that_cant_be_shared_are_refused_before_any_device_is_touched(server):
     path = MODEL.with_name("Matmul0.mindir")
 
     def other_name(weight):

@@ -25,7 +25,7 @@ def test_main_refuses_the_real_wheel_too(server):
     assert len(lines(done.stderr)) == 2  # run.sh's first line, and this one
 
 
-def test_without_cann_the_loaders_reason_is_told(server):
+def test_without_cann_the_loaders_reason_is_shown(server):
     done = finished(server.start_page(0, f"--model_path={MODEL.with_name('Matmul0.mindir')}", LD_LIBRARY_PATH=""))
     assert_refused(done, 3, "libascendcl.so", "set_env.sh")
 
@@ -90,7 +90,7 @@ def test_a_refused_start_leaves_the_last_logs(server):
 
 
 @pytest.mark.parametrize("page", [True, False])
-def test_a_rank_table_in_the_environment_alone_is_told(server, page):
+def test_a_rank_table_only_in_the_environment_is_reported(server, page):
     server.config.write_text("[ascend_context]\nprovider=ge\n")
     words = (f"--model_path={MODEL.with_name('Matmul0.mindir')}", f"--config_file={server.config}")
     table = str(server.folder / "rank_table.json")

@@ -56,7 +56,7 @@ def test_a_missing_library_is_named_and_no_rank_runs_alone(tmp_path, folder, lib
 
 
 @pytest.mark.skipif(count_gpus() > 0, reason="there is a GPU")
-def test_no_driver_is_said():
+def test_a_missing_driver_is_reported():
     assert_refused(run_script(GPU), 3, "libcuda.so.1")
 
 

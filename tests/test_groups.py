@@ -149,7 +149,7 @@ def test_a_send_nobody_receives_is_named():
         mindir.check_set(shards_of(orders))
 
 
-def test_a_group_that_the_file_does_not_say_is_left_to_ascend():
+def test_a_group_whose_ranks_the_file_does_not_name_is_left_to_ascend():
     unknown = collective("AllReduce", (0, 1), 2)._replace(world=False, members=())
     mindir.check_set(shards_of([[unknown], []]))
 
@@ -225,7 +225,7 @@ if comm.rank == 0:
     number=st.one_of(st.integers(-2, 5), st.integers(-(2**63), 2**63 - 1)),
     dims=st.lists(st.integers(0, 4), max_size=3),
 )
-def test_whatever_a_group_says_it_ends_with_one_line(tmp_path_factory, op, lists, text, number, dims):
+def test_whatever_a_group_holds_the_message_is_one_line(tmp_path_factory, op, lists, text, number, dims):
     builder = Builder()
     builder.input("x", dims)
     names = ("rank_size", "sr_tag", "dest_rank", "src_rank", "root_rank", "split_count", "split_dim", "concat_dim")
@@ -253,7 +253,7 @@ def test_whatever_a_group_says_it_ends_with_one_line(tmp_path_factory, op, lists
         assert str(error).isprintable()
 
 
-def test_a_group_is_read_in_every_way_that_mindspore_says_it():
+def test_a_group_is_read_in_every_form_that_mindspore_writes():
     builder = Builder()
     builder.input("x")
     for name, attributes in (("a", {"group_ranks": b"1-3"}), ("b", {"group_ranks": b"WORLD_GROUP"}), ("c", {})):

@@ -100,7 +100,7 @@ def test_the_help_of_a_page_is_what_stands_at_its_top(script):
         ("run.sh", "--rank=2"),
     ],
 )
-def test_an_option_in_short_is_refused(script, option):
+def test_an_abbreviated_option_is_refused(script, option):
     done = command(*([SCRIPTS[script]] if SCRIPTS[script] else []), ROOT / script, option)
     assert done.returncode == 2
     assert option in done.stderr or "--model_path" in done.stderr  # unknown, or a required one is missing

@@ -105,7 +105,7 @@ def test_when_the_launcher_itself_is_killed_its_ranks_end(tmp_path):
         job.kill()
 
 
-def test_a_guard_that_is_killed_is_told(tmp_path):
+def test_a_killed_guard_is_reported(tmp_path):
     job = Job(tmp_path, "--repeat=100000000")
     try:
         job.wait_for("predict")
@@ -121,7 +121,7 @@ def test_a_guard_that_is_killed_is_told(tmp_path):
     assert [number for number, _ in lines_of_ranks(done.stderr)] == [rank]
 
 
-def test_who_starts_run_sh_from_a_rank_gets_a_job_of_its_own(tmp_path):
+def test_run_sh_started_by_a_rank_is_a_job_of_its_own(tmp_path):
     variables = {"LAUNCH_RANK": "0", "LAUNCH_LOCAL_RANK": "0", "LAUNCH_SIZE": "1", "LAUNCH_FOLDER": "/nonexistent"}
     done = Job(tmp_path, **variables).end()
     assert done.returncode == 0, done.stderr

@@ -35,7 +35,7 @@ def test_a_closed_stdout_of_run_sh(tmp_path):
     job.end()
 
 
-def test_who_reads_only_the_first_line_ends_the_job(tmp_path):
+def test_reading_only_the_first_line_ends_the_job(tmp_path):
     name, value = "MS_TEST", uuid.uuid4().hex
     text = f"set -o pipefail; ./run.sh --backend=cpu --log_dir={tmp_path} --verbose | (read -r line; echo $line)"
     done = command("bash", "-c", text, GLOG_v="1", **{name: value})
@@ -66,7 +66,7 @@ def folder_that_runs(folder, text):
     return str(folder / "talk")
 
 
-def test_what_ranks_say_at_the_same_time_is_not_mixed(tmp_path):
+def test_what_ranks_write_at_the_same_time_is_not_mixed(tmp_path):
     (tmp_path / "say.py").write_text(
         "import os\nfor _ in range(5000):\n    for number in (1, 2):\n"
         "        os.write(number, (os.environ['LAUNCH_RANK'] * 100 + chr(10)).encode())\n"

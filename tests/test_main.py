@@ -209,7 +209,7 @@ def test_a_reference_that_does_not_build_is_named(model):
     assert re.match("rank 0: .*Matmul.mindir: ", lines(done.stderr)[-1])
 
 
-def test_a_launcher_that_says_nothing_is_believed(model):
+def test_a_launcher_that_sets_no_size_is_believed(model):
     """As under srun with PMIx: mpi4py knows the ranks, the environment doesn't."""
     hidden = ("env", "-u", "OMPI_COMM_WORLD_SIZE", "-u", "OMPI_COMM_WORLD_RANK", sys.executable)
     mpirun = Path(sys.executable).with_name("mpirun")

@@ -33,7 +33,7 @@ def attribute_of(primitive, name):
     return next(attribute for attribute in primitive.attribute if attribute.name == name)
 
 
-def test_a_shard_tells_what_it_holds():
+def test_a_shard_lists_what_it_holds():
     shard = mindir.load(SHARD)
     assert shard.inputs == [("x", "float32", (4, 256))]
     assert [value[1:] for value in shard.outputs] == [("float32", (4, 128))]
@@ -55,7 +55,7 @@ def test_the_command_prints_it_and_knows_a_set():
     assert command(sys.executable, "-m", "mindir", "models/Matmul0.mindir").returncode == 0
 
 
-def test_who_reads_only_the_first_line_sees_no_error():
+def test_reading_only_the_first_line_shows_no_error():
     read = f"'{sys.executable}' -m mindir models/Matmul0.mindir | sleep 0"
     done = command("bash", "-c", read)
     assert (done.returncode, done.stderr) == (0, "")
@@ -70,7 +70,7 @@ def test_the_folder_runs_from_anywhere_and_takes_nothing_from_there(tmp_path):
     assert not (tmp_path / "__pycache__").exists()
 
 
-def test_names_that_a_file_brings_are_shown_in_one_line(tmp_path):
+def test_names_in_a_file_are_shown_in_one_line(tmp_path):
     """No control character reaches the terminal; a terminal that lacks a letter gets its code."""
 
     def rename(model):

@@ -45,7 +45,7 @@ def test_a_pipeline_shows_who_sends_and_who_has_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("name", splits.NAMES)
-def test_no_text_lies_on_another_or_outside(name, tmp_path):
+def test_no_text_covers_another_or_is_outside(name, tmp_path):
     picture = drawn(splits.SPLITS / name / "Net.mindir", tmp_path)
     boxes = []
     for element in picture.iter(f"{SVG}text"):

@@ -114,7 +114,7 @@ def test_a_program_that_fails_is_named_with_its_last_lines(tmp_path):
     assert "IndexError" in done.stderr
 
 
-def test_what_a_rank_prints_is_no_message_to_the_launcher(tmp_path):
+def test_output_of_a_rank_is_not_taken_for_a_message(tmp_path):
     """A rank prints what looks like the launcher's lines and packets about another rank, and then fails itself."""
     lie = "rank 7: failed in build: nonsense"
     packet = "@0 " + "eyJob3ciOiAieCIsICJzdGF0dXMiOiA0Mn0K".ljust(1020)
@@ -195,7 +195,7 @@ def test_a_straggler_is_named_long_before_its_limit(tmp_path):
     assert time.time() - start < 40  # of half an hour
 
 
-def test_who_is_as_slow_as_the_others_is_no_straggler(tmp_path):
+def test_a_rank_as_slow_as_the_others_is_no_straggler(tmp_path):
     path = stepping(
         tmp_path,
         "ranks.step('build')",

@@ -166,7 +166,7 @@ def test_whatever_a_graph_holds_the_end_is_a_result_or_one_line(tmp_path_factory
     shutil.rmtree(str(home))
 
 
-def test_graphs_came_as_far_as_they_should():
+def test_enough_graphs_reached_each_step():
     """Otherwise the test above would try less than it seems to."""
     if SEEN:
         for step in ("load", "check_set", "cut", "write", "repair", "split_all_reduce", "save"):

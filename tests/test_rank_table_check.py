@@ -15,7 +15,7 @@ from ascend.make import make
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())
-def test_tables_that_are_right_are_let_through_and_their_ranks_told(tmp_path, table):
+def test_correct_tables_are_accepted_and_their_ranks_listed(tmp_path, table):
     assert problems(table) == []
     path = tmp_path / "rank_table.json"
     for text in (json.dumps(table), files.dumps(table)):

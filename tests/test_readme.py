@@ -233,7 +233,7 @@ def test_the_memory_picture_shows_the_measured_figures():
     assert len(bars) == 12
 
 
-def test_ten_problems_are_told_by_symptom():
+def test_ten_problems_are_described_by_symptom():
     """Each says what to do about it, in both languages."""
     for page, advice in (
         ("docs/troubleshooting.md", "**What to do.**"),

@@ -31,7 +31,7 @@ FAULTS = [
     [pytest.param(*fault, marks=[pytest.mark.slow] * bool(index % 3)) for index, fault in enumerate(FAULTS)],
     ids=["-".join(map(str, fault)) for fault in FAULTS],
 )
-def test_who_waits_in_a_group_that_lost_a_rank_is_ended(tmp_path, name, rank, step, action):
+def test_ranks_that_wait_for_a_lost_one_in_their_group_are_ended(tmp_path, name, rank, step, action):
     size = splits.count(name)
     done, _ = run_with_fault(tmp_path, size, rank, step, action, {size: splits.SPLITS / name / "Net.mindir"})
     status, text = ACTIONS[action]

@@ -235,7 +235,7 @@ def test_rank_in_the_path_says_where_the_number_goes(pattern, tmp_path):
         ("rank_{rank}_graph.mindir", "rank_0.mindir"),
     ],
 )
-def test_names_of_other_exports_are_told(pattern, wrong_path, tmp_path):
+def test_patterns_for_other_exports_are_suggested(pattern, wrong_path, tmp_path):
     for rank in (0, 1):
         target = tmp_path / pattern.format(rank=rank)
         target.parent.mkdir(exist_ok=True)

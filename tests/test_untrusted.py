@@ -62,7 +62,7 @@ def model_with_values_in(location, path):
 
 
 @pytest.mark.parametrize("location", OUTSIDE)
-def test_values_lie_in_the_models_folder(tmp_path, location):
+def test_values_are_in_the_models_folder(tmp_path, location):
     (tmp_path / "data_0").write_bytes(bytes(256))
     (tmp_path / "inner").mkdir()
     path = model_with_values_in(location, tmp_path / "inner" / "Net.mindir")
@@ -74,7 +74,7 @@ def test_values_lie_in_the_models_folder(tmp_path, location):
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "device", "loop", "long"])
-def test_values_lie_in_a_plain_file(tmp_path, kind):
+def test_values_are_in_a_plain_file(tmp_path, kind):
     """Reading a FIFO would wait, and /dev/zero has no end."""
     data = tmp_path / ("x" * 300 if kind == "long" else "data_0")
     make = {
@@ -155,7 +155,7 @@ def test_a_type_that_one_engine_has_is_read_and_named_where_another_has_not(tmp_
 
 
 @pytest.mark.parametrize("number", [0, 19, 99, -1])
-def test_a_type_that_no_version_has_is_told_by_its_number(tmp_path, number):
+def test_a_type_that_no_version_has_is_named_by_its_number(tmp_path, number):
     for place in ("input", "parameter", "node"):
         builder = Builder()
         builder.input("x", data_type=number if place == "input" else 1)
