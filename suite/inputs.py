@@ -34,10 +34,10 @@ def match(inputs, arrays, source, elsewhere=()):
     return matched
 
 
-def by_name(names, arrays, source):
+def by_name(names, arrays, source, does="takes"):
     """Return {name: array} in the order of the inputs' names; {None: array} is that of a single input.
 
-    Raises Stop (status 2) if the arrays have other names.
+    Raises Stop (status 2) if the arrays have other names; "gives" is what the model does with outputs.
     """
     if None in arrays and len(names) > 1:
         message = f"{source}: one array, but the inputs are {', '.join(names)}: give an .npz with them"
@@ -45,18 +45,18 @@ def by_name(names, arrays, source):
     arrays = dict(zip(names, arrays.values())) if None in arrays else arrays
     if set(arrays) != set(names):
         given = ", ".join(sorted(map(str, arrays))) or "nothing"
-        message = f"{source} has {given}, the model takes {', '.join(names)}: rename the arrays"
+        message = f"{source} has {given}, the model {does} {', '.join(names)}: rename the arrays"
         raise ranks.Stop(ranks.REFUSED, message)
     return {name: arrays[name] for name in names}
 
 
-def check_kind(name, array, dtype, shape, source):
+def check_kind(name, array, dtype, shape, source, does="takes"):
     """Raise Stop (status 2) unless the array has this dtype and this shape, in which -1 stands for any number."""
     fits = len(shape) == array.ndim and all(want in (-1, got) for want, got in zip(shape, array.shape))
     if dtype_name(array.dtype) != dtype or not fits or not array.size:
         given = f"{array.dtype} {list(array.shape)}"
         given += " (bfloat16, read without ml_dtypes? Save it as float32)" * (array.dtype.str == "|V2")
-        raise ranks.Stop(ranks.REFUSED, f"{source}: {name} is {given}, the model takes {dtype} {list(shape)}")
+        raise ranks.Stop(ranks.REFUSED, f"{source}: {name} is {given}, the model {does} {dtype} {list(shape)}")
 
 
 def check_range(name, array, source):

@@ -14,7 +14,7 @@ import ranks
 from suite import link
 
 RUN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "run.sh")
-NOT_HERE = {"input", "output", "stop_at_first", "warmup", "repeat", "json", "untagged", "session"}
+NOT_HERE = {"help", "input", "output", "stop_at_first", "warmup", "repeat", "json", "untagged", "session"}
 PATIENCE = 5  # seconds after which the output of run.sh is shown if the start takes longer
 LINES = 200  # how many of run.sh's last lines are kept
 GENTLY, AT_ONCE = 20, 15  # seconds for run.sh to end, after its ranks were told to go and after it was told to end them

@@ -116,11 +116,13 @@ class Session:
 
     def _checked_out(self, out):
         wanted = {value.name: value for value in self.outputs}
-        out = inputs.by_name(list(wanted), as_arrays(out, wanted, "out", of=lambda array: array), "out")
+        out = inputs.by_name(list(wanted), as_arrays(out, wanted, "out", of=lambda array: array), "out", "gives")
         for name, array in out.items():
             if not isinstance(array, np.ndarray) or not array.flags.writeable:
                 raise ranks.Stop(ranks.REFUSED, f"out: {name} isn't a NumPy array that can be written to")
-            inputs.check_kind(name, array, wanted[name].dtype, wanted[name].shape, "out")
+            inputs.check_kind(name, array, wanted[name].dtype, wanted[name].shape, "out", "gives")
+        if len({id(array) for array in out.values()}) < len(out):
+            raise ranks.Stop(ranks.REFUSED, "out: one array for several outputs: give each its own")
         return out
 
 

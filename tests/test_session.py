@@ -56,8 +56,9 @@ def test_the_shipped_model(capfd, nothing_left):
         read_only = np.empty((4, 128), np.float32)
         read_only.flags.writeable = False
         for wrong in ([out.astype(np.float64)], [out[:2]], {"other": out}, [], [read_only], [list(out)]):
-            with pytest.raises(ValueError):
+            with pytest.raises(ValueError) as refused:
                 model.predict([X], out=wrong)
+            assert "takes" not in str(refused.value)  # which are inputs
         threads_predict(model, name)
         futures = [(scale, model.predict_async([X * scale])) for scale in range(1, 30)]
         for scale, future in futures:
@@ -96,6 +97,9 @@ def test_nets_of_several_inputs_outputs_and_dtypes(name):
             for array, value, right in zip(found, model.outputs, nets.expected(name, given, 2)):
                 assert (array.dtype.name, array.shape) == (value.dtype, right.shape)
                 assert is_near(array, right, 1e-2 if value.dtype == "float16" else 1e-5)
+        if name == "three_outputs":  # all of one shape: each would be written over the one before
+            with pytest.raises(ValueError, match="several"):
+                model.predict(given, out=[array] * 3)
         for far in (2**31, -(2**31) - 1) if name == "dtypes" else ():  # which a CPU rank would narrow to int32
             with pytest.raises(ValueError, match=f"long has the value {far}"):
                 model.predict({**given, "long": np.full_like(given["long"], far)})
@@ -173,8 +177,9 @@ def test_what_cannot_start(options, status, text):
 
 
 def test_options_that_mean_nothing_here():
-    with pytest.raises(TypeError, match="repeat"):
-        Session(MODEL, repeat=3)
+    for name in ("repeat", "help"):
+        with pytest.raises(TypeError, match=name):
+            Session(MODEL, **{name: True})
 
 
 def test_a_result_that_differs(model):
