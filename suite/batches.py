@@ -25,7 +25,7 @@ def find(pattern, folder):
     found, taken = [], {}
     there, name = _parts(pattern)
     for path in sorted(glob.glob(os.path.join(glob.escape(there), name), recursive=True)):
-        if not os.path.isfile(path):
+        if os.path.isdir(path):  # whatever else isn't a file is named with those that can't be right
             continue
         output = os.path.join(folder, os.path.splitext(os.path.basename(path))[0] + ".npz")
         if output in taken:

@@ -54,6 +54,8 @@ def load_arrays(file):
 
 def _check_form(file):
     """Raise Stop (status 2) if the first bytes show that a file of arrays is something else."""
+    if os.path.exists(file) and not os.path.isfile(file):  # a pipe would be waited for
+        raise ranks.Stop(ranks.REFUSED, f"{file}: can't be read: it isn't a file: {HOW[-1][1]}")
     try:
         with open(file, "rb") as opened:
             first = opened.read(mindir.foreign.FIRST)
@@ -83,9 +85,10 @@ def check_writable(file):
             if not os.access(file, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         elif file:
-            opened, temporary = _new_beside(os.path.realpath(file))
+            opened, temporary = _new_for(os.path.realpath(file))
             opened.close()
-            os.remove(temporary)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(temporary)
     except OSError as error:
         raise ranks.Stop(ranks.REFUSED, f"{file}: can't be written: {error.strerror}") from None
 
@@ -102,15 +105,19 @@ def write(file, save):
                 save(opened)
             return
         target = os.path.realpath(file)
-        opened, temporary = _new_beside(target)
+        opened, temporary = _new_for(target)
         try:
             with opened:
                 save(opened)
+                opened.flush()
                 with contextlib.suppress(FileNotFoundError):
                     os.fchmod(opened.fileno(), stat.S_IMODE(os.stat(target).st_mode))
+                if not os.fstat(opened.fileno()).st_nlink:  # with src_dir_fd, os.link() follows /proc's link
+                    os.link(f"/proc/self/fd/{opened.fileno()}", temporary, src_dir_fd=opened.fileno())
             os.replace(temporary, target)
         except BaseException:
-            os.remove(temporary)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(temporary)
             raise
     except OSError as error:
         raise ranks.Stop(ranks.FAILED, f"{file}: can't be written: {error.strerror or error}") from None
@@ -131,13 +138,21 @@ def _open_special(file):
     return os.fdopen(os.dup({"stdout": 1, "stderr": 2}.get(name.group(1)) or int(name.group(2))), "wb")
 
 
-def _new_beside(target):
-    """Return (open binary file, its path) of a new file, with a name of its own, in the folder of `target`."""
+def _new_for(target):
+    """Return (open binary file in the folder of `target`, the path that it has, or is to get before it is `target`).
+
+    It has none where the file system can do without, so that nothing is left of it if this process is killed.
+    """
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "is a directory")
     path = f"{target}.{secrets.token_hex(8)}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, 0o666), "wb"), path
+    try:
+        file = os.open(os.path.dirname(target), os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):  # on NFS, and before Linux 3.11
+            raise
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    return os.fdopen(file, "wb"), path
 
 
 def save_outputs(file, outputs):

@@ -42,12 +42,14 @@ def assert_right(folder, *numbers):
 def test_each_file_has_its_outputs_and_a_wrong_one_is_named_at_the_end(tmp_path):
     write(tmp_path)
     (tmp_path / "batches" / "b1.npz").write_bytes(b"no archive")
+    (tmp_path / "batches" / "b5.npz").symlink_to("none")
+    os.mkfifo(str(tmp_path / "batches" / "b6.npz"))
+    (tmp_path / "batches" / "b7.npz").mkdir()  # no file, as a pattern such as * may find
     done = command(*words(tmp_path))
     assert done.returncode == 2
     assert_right(tmp_path, 0, 3, 4)
-    assert "3 of 5" in done.stdout
-    assert "b1.npz" in lines(done.stderr)[-1]
-    assert "b2.npz" in lines(done.stderr)[-1]
+    assert "3 of 7" in done.stdout
+    assert all(f"b{number}.npz" in lines(done.stderr)[-1] for number in (1, 2, 5, 6))
     assert "\r" not in done.stderr  # it is no terminal
 
 

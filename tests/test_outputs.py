@@ -1,7 +1,9 @@
 """--output and --json: where they go, and that nothing half-written stays."""
 
+import errno
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -51,6 +53,37 @@ def test_a_report_on_stdout_comes_between_the_lines(model, tmp_path):
         assert len(lines(text.replace(report, ""))) == count
 
 
+@pytest.fixture(params=[True, False])
+def has_nameless(request, monkeypatch):
+    """Whether the file system has files without a name, as NFS hasn't."""
+    really_open = os.open
+
+    def on_nfs(path, flags, *mode, **more):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return really_open(path, flags, *mode, **more)
+
+    if not request.param:
+        monkeypatch.setattr(os, "open", on_nfs)
+    return request.param
+
+
+def test_nothing_is_left_of_an_output_whose_rank_is_killed(tmp_path):
+    """In the middle of the file."""
+    from suite import files
+
+    def interrupted(file):
+        file.write(bytes(1 << 20))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    rank = os.fork()
+    if not rank:
+        files.write(str(tmp_path / "out.npz"), interrupted)
+    assert os.waitpid(rank, 0)[1] == signal.SIGKILL
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("has_nameless")
 def test_an_output_keeps_its_mode_and_is_whole_or_as_it_was(tmp_path):
     import ranks as page_ranks
     from suite import files
@@ -77,6 +110,7 @@ def test_an_output_keeps_its_mode_and_is_whole_or_as_it_was(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "out.npz"]
 
 
+@pytest.mark.usefixtures("has_nameless")
 def test_a_temporary_name_that_is_a_link_is_not_followed(tmp_path, monkeypatch):
     """Even if somebody guesses the name."""
     import ranks as page_ranks
