@@ -84,13 +84,13 @@ class Service:
         return request.future
 
     def close(self):
-        """End the ranks; requests that are under way or wait fail."""
+        """End the ranks; requests that are under way or wait fail. Ranks that are being started end then."""
         with self._changed:
-            self._is_closed = True
+            self._is_closed, is_starting = True, self._down is not None
             self._changed.notify_all()
         self._model.close()
-        self._thread.join()
-        self._model.close()  # a new one, which has just been started
+        if not is_starting:  # which may take as long as a build
+            self._thread.join()
         self._fail_waiting(RuntimeError("this Service was closed before the predict ended"))
 
     def __enter__(self):
@@ -178,6 +178,8 @@ class Service:
             self._model.close()
             self._failures += 1
             with self._changed:
+                if self._is_closed:
+                    return False
                 self._down = error
                 waiting = [request for request in self._waiting if not request.future.done()]  # a part may have failed
                 self._waiting = collections.deque(waiting)
@@ -189,10 +191,12 @@ class Service:
                 return False
             print(f"{error}\nstarting the ranks again, {self._failures} of {self._starts}", file=sys.stderr, flush=True)
             try:
-                self._model = self._open_session()
+                model = self._open_session()
                 with self._changed:
-                    self._down = None
-                return True
+                    self._model, self._down = model, None
+                if self._is_closed:
+                    model.close()
+                return not self._is_closed
             except RankError as found:
                 error = found
             except Exception as found:  # such as no memory for another process
