@@ -10,8 +10,6 @@ answered with 503, the model isn't ready, and its ranks restart. Options that ar
 
 import asyncio
 import logging
-import os
-import signal
 import sys
 import warnings
 from pathlib import Path
@@ -44,9 +42,6 @@ class Sharded(Model):
     async def healthy(self):
         return self.service.is_ready
 
-    def load(self):
-        raise ModelNotReady(self.name, "its ranks are being started again: come back")
-
     def get_input_types(self):
         return [described(value) for value in self.service.inputs]
 
@@ -58,10 +53,12 @@ class Sharded(Model):
             raise InvalidInput(f"POST to /v2/models/{self.name}/infer, with Content-Type: application/json")
         try:
             arrays = {given.name: given.as_numpy() for given in payload.inputs}
+            if len(arrays) < len(payload.inputs):
+                raise InvalidInput(f"two inputs have one name: {', '.join(given.name for given in payload.inputs)}")
             outputs = await asyncio.wrap_future(self.service.submit(arrays))
         except RankError as error:
             raise ModelNotReady(self.name, str(error).splitlines()[-1]) from None
-        except (TypeError, ValueError) as error:
+        except (ArithmeticError, TypeError, ValueError) as error:  # of JSON's numbers, too: 300 as INT8
             raise InvalidInput(str(error)) from None
         is_binary, answers = payload.use_binary_outputs, []
         for name, array in outputs.items():
@@ -77,8 +74,7 @@ def described(value):
 
 def main():
     parser = new_parser(__doc__)
-    args, service = open_service(parser, OPTIONS, at_end=lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with service:
+    with open_service(parser, OPTIONS) as (args, service):
         warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # a problem of the server's own
         server = ModelServer(http_port=args.http_port, grpc_port=args.grpc_port, enable_latency_logging=False)
         levels = {"kserve": "CRITICAL", "kserve.trace": "ERROR", "uvicorn.access": "ERROR", "uvicorn.error": "ERROR"}
@@ -89,9 +85,6 @@ def main():
         where = f"REST on port {args.http_port}, gRPC on {args.grpc_port}"
         print(f"serve: {model.name}, {service}; {where}", file=sys.stderr, flush=True)
         server.start([model])
-    if service.error:
-        print(f"{service.error}\nserve: {args.starts} starts in a row have failed", file=sys.stderr)
-        sys.exit(service.error.status)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """The command lines of the suite's scripts. Standard library only: exporters run where nothing else is installed."""
 
 import argparse
+import contextlib
 import os
+import signal
+import socket
 import sys
 
 MODEL = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "Matmul.mindir")
@@ -30,12 +33,28 @@ def as_options(words):
     return options
 
 
-def open_service(parser, server, **more):
-    """Read a server's command line and start its model's ranks; return (the arguments, a Service).
+def check_ports(ports):
+    """Raise ValueError unless this process can listen at all of the ports, {option: number}."""
+    with contextlib.ExitStack() as stack:
+        for option, port in ports.items():
+            listening = stack.enter_context(socket.socket())
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else one that was just closed isn't free
+            try:
+                listening.bind(("", port))
+                listening.listen(1)  # two options may name the same one
+            except (OSError, OverflowError) as error:
+                why = getattr(error, "strerror", None) or "it goes up to 65535"
+                raise ValueError(f"{option} {port}: can't listen there: {why}: give another") from None
+
+
+@contextlib.contextmanager
+def open_service(parser, server):
+    """Read a server's command line and start its model's ranks; give (the arguments, a Service) to a `with` block.
 
     `server` are its own options, {name: (default, how a value is written, what it is)}, beside those of a Service and
-    run.sh's; `more` goes to the Service. If an option is wrong, or the ranks can't start, the process ends with the
-    message and the status of run.sh.
+    run.sh's; NAME_port is a port to listen at. If an option is wrong, or the ranks can't start, the process ends with
+    the message and the status of run.sh. A Service that gives up sends this process SIGTERM: the block has to end then,
+    and the process ends in the same way.
     """
     from suite import RankError, Service  # they need NumPy
 
@@ -44,10 +63,17 @@ def open_service(parser, server, **more):
         for name, (default, value, what) in options.items():
             group.add_argument(f"--{name}", type=type(default), default=default, metavar=value, help=what)
     args, words = parser.parse_known_args()
+    how = {"wait": args.wait / 1000, "starts": args.starts, "at_end": lambda: os.kill(os.getpid(), signal.SIGTERM)}
     try:
-        return args, Service(args.model_path, args.wait / 1000, args.starts, **more, **as_options(words))
-    except ValueError as error:
+        check_ports({f"--{name}": getattr(args, name) for name in server if name.endswith("_port")})
+        service = Service(args.model_path, **how, **as_options(words))
+    except (TypeError, ValueError) as error:  # an option that means nothing here, or isn't one
         parser.error(str(error))
     except RankError as error:
         print(error, file=sys.stderr)
         sys.exit(error.status)
+    with service:
+        yield args, service
+    if service.error:
+        print(f"{service.error}\n{args.starts} starts in a row have failed", file=sys.stderr)
+        sys.exit(service.error.status)

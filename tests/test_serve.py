@@ -48,9 +48,9 @@ class Served:
         text, _, status = done.stdout.rpartition("\n")
         return int(status), text
 
-    def infer(self, x, name="x", datatype="FP32"):
+    def infer(self, x, name="x", datatype="FP32", count=1):
         given = {"name": name, "datatype": datatype, "shape": list(x.shape), "data": x.ravel().tolist()}
-        words = ("-H", "Content-Type: application/json", "-d", json.dumps({"inputs": [given]}))
+        words = ("-H", "Content-Type: application/json", "-d", json.dumps({"inputs": [given] * count}))
         return self.get("models/Matmul/infer", *words)
 
     def wait_until(self, is_so, seconds=60):
@@ -138,8 +138,15 @@ def test_curl_eight_clients_and_a_rank_that_dies(served, tmp_path, nothing_left)
     assert (status, output["shape"], output["datatype"]) == (200, [6, 128], "FP32")
     error = np.max(np.abs(np.reshape(output["data"], (6, 128)) - product(x)))
     assert error <= 1e-5 * np.max(np.abs(product(x)))
-    for status, text in (served.infer(x, "y"), served.infer(x[:, 1:]), served.infer(x, datatype="FP64")):
+    far = served.infer(np.full((1, 256), 300), datatype="INT8")
+    for status, text in (
+        served.infer(x, "y"),
+        served.infer(x[:, 1:]),
+        served.infer(x, datatype="FP64"),
+        served.infer(x, count=2),
+    ):
         assert (status, "x" in json.loads(text)["error"]) == (400, True)
+    assert (far[0], "300" in far[1]) == (400, True)
     assert served.get("models/Other/infer", "-H", "Content-Type: application/json", "-d", '{"inputs": []}')[0] == 404
 
     _, (request, shown) = in_readme(served)
@@ -178,7 +185,7 @@ def test_the_end_of_a_server_whose_ranks_cannot_start_again(model, nothing_left)
     os.kill(rank_pids(nothing_left)[0], signal.SIGKILL)
     printed = server.process.communicate(timeout=100)[1].decode()
     assert server.process.returncode == 2, printed
-    assert printed.rstrip().endswith("serve: 2 starts in a row have failed")
+    assert printed.rstrip().endswith("2 starts in a row have failed")
     assert "Matmul0.mindir" in printed
 
 

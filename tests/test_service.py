@@ -3,6 +3,8 @@
 import collections
 import os
 import signal
+import socket
+import sys
 import threading
 import time
 
@@ -13,6 +15,7 @@ from conftest import MODEL
 from sessions import FIXTURES, is_near, product, rank_pids
 
 from suite import RankError, Service, Session, rows
+from suite.parsers import new_parser, open_service
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -157,6 +160,52 @@ def test_a_rank_that_dies(capfd, nothing_left, is_idle):
         assert is_near(next(iter(service.submit([x]).result(60).values())), product(x))
         assert service.error is None
     assert "SIGKILL" in capfd.readouterr().err
+
+
+def test_the_end_while_ranks_start_again(monkeypatch, nothing_left):
+    """It doesn't wait for them, which may build for long; and nothing is left of them, either."""
+    starting, may_go_on, really_open = threading.Event(), threading.Event(), Service._open_session
+
+    def slow(self):
+        starting.set()
+        may_go_on.wait(60)
+        return really_open(self)
+
+    service = Service(MODEL, backend="cpu")
+    monkeypatch.setattr(Service, "_open_session", slow)
+    os.kill(rank_pids(nothing_left)[0], signal.SIGKILL)
+    assert starting.wait(30)
+    closing = threading.Thread(target=service.close)
+    closing.start()
+    closing.join(10)
+    has_ended = not closing.is_alive()
+    may_go_on.set()
+    assert has_ended
+    service._thread.join(60)
+    assert not rank_pids(nothing_left)
+
+
+def test_a_command_line_that_cannot_be_right(capfd, monkeypatch):
+    """One line, status 2, and no rank is started."""
+    with socket.socket() as taken, socket.socket() as free:
+        for each in (taken, free):
+            each.bind(("", 0))
+        taken.listen(1)
+        port, other = (each.getsockname()[1] for each in (taken, free))
+        free.close()
+        for words, text in (
+            (["--http_port", port], f"--http_port {port}"),
+            (["--grpc_port", port], f"--grpc_port {port}"),
+            (["--http_port", other, "--grpc_port", other], f"--grpc_port {other}"),
+            (["--http_port=65536"], "--http_port 65536"),
+            (["--repeat=3"], "repeat"),
+        ):
+            monkeypatch.setattr(sys, "argv", ["serve.py", *map(str, words)])
+            options = dict.fromkeys(("http_port", "grpc_port"), (0, "PORT", "for something"))
+            with pytest.raises(SystemExit) as ended, open_service(new_parser(""), options):
+                pass
+            assert ended.value.code == 2
+            assert text in capfd.readouterr().err.splitlines()[-1]
 
 
 def test_ranks_that_cannot_start_again(model, nothing_left):
