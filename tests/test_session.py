@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import nets
 import numpy as np
 import pytest
 from ascend_server import Server
 from conftest import MODEL, ROOT, command
+from jobs import alive
 from sessions import FIXTURES, X, is_near, net, product, product_weight, program, rank_pids
 from test_pythons import pythons
 from test_servers import servers  # noqa: F401  (a fixture)
@@ -145,7 +147,8 @@ def test_open_dimensions_and_large_outputs_that_stay(nothing_left):
 
 
 @pytest.mark.parametrize("name, count", [("pipe_2", 2), ("pipe_tensor_4", 4)])
-def test_a_pipeline(name, count):
+def test_a_pipeline(name, count, nothing_left):
+    """Its stages work on several inputs at once."""
     folder = FIXTURES / "splits" / name
     given, right = (dict(np.load(str(folder / file))) for file in ("in.npz", "out.npz"))
     with Session(folder / "Net.mindir", backend="cpu", ranks=count) as model:
@@ -156,6 +159,18 @@ def test_a_pipeline(name, count):
             for found, expected in zip(future.result(60).values(), right.values()):
                 assert is_near(found, expected)
         assert model.check["result"] == "PASS"
+        before, memories = model._calls.number, [place.memory for place in model._calls.places if place.memory]
+        (last,) = [pid for pid in rank_pids(nothing_left) if pid in alive(f"OMPI_COMM_WORLD_RANK={count - 1}")]
+        os.kill(last, signal.SIGSTOP)
+        futures = [model.predict_async(list(given.values())) for _ in range(2)]
+        until = time.monotonic() + 30
+        while max(memory.marks[0] for memory in memories) < before + 2:  # the first stage has read both
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert not futures[0].done()
+        os.kill(last, signal.SIGCONT)
+        for future in futures:
+            assert is_near(*future.result(60).values(), *right.values())
 
 
 @pytest.mark.parametrize(
