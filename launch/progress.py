@@ -22,7 +22,8 @@ class Progress:
         if done == before:
             return f"{done} of {count} files"
         rate = (done - before) / max(now - since, 1e-3)
-        return f"{done} of {count} files, {rate:.3g} a second, {_clock((count - done) / rate)} left"
+        shown = f"{rate:.3g}" if rate < 999.5 else f"{rate:.0f}"
+        return f"{done} of {count} files, {shown} a second, {_clock((count - done) / rate)} left"
 
 
 def _clock(seconds):

@@ -10,6 +10,8 @@ import pytest
 from ascend_server import Server
 from conftest import ENVIRONMENT, ROOT, assert_refused, command, lines
 
+from launch.progress import Progress
+
 NET = ROOT / "tests" / "fixtures" / "two_inputs" / "2" / "Net.mindir"
 
 
@@ -59,6 +61,23 @@ def test_stop_at_first(tmp_path):
     assert done.returncode == 2
     assert_right(tmp_path, 0, 1)
     assert "b2.npz" in lines(done.stderr)[-1]
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (1, "2000 of 9000 files, 2000 a second, 0:04 left"),
+        (300, "2000 of 9000 files, 6.67 a second, 17:30 left"),
+        (40000, "2000 of 9000 files, 0.05 a second, 38:53:20 left"),
+    ],
+)
+def test_count_rate_and_time_left(monkeypatch, seconds, text):
+    progress, now = Progress(), [0]
+    monkeypatch.setattr("launch.progress.time.monotonic", lambda: now[0])
+    assert progress.text("build") == ""
+    assert progress.text("predict 1 of 9000") == "0 of 9000 files"
+    now[0] += seconds
+    assert progress.text("predict 2001 of 9000") == text
 
 
 def test_progress_on_a_terminal(tmp_path):
