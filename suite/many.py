@@ -32,7 +32,8 @@ def predict_all(args, comm, model, reference, everyone, found):
     if args.backend != "ascend":
         memory.keep_memory()
     for index, (path, target) in enumerate(found):
-        ranks.step(f"predict {index + 1} of {len(found)}")
+        step = f"predict {index + 1} of {len(found)}"
+        ranks.step(step)
         arrays, reason = comm.bcast(read(path, values, args.backend) if hub.is_first(comm) else None)
         if reason:
             wrong.append(reason)
@@ -41,10 +42,12 @@ def predict_all(args, comm, model, reference, everyone, found):
             continue
         outputs = Outputs(comm, everyone, model.predict(inputs.fill_by_name(model, arrays)))
         if verdict is None:
+            ranks.step("check")  # which has the time of a build: it may build the unsharded model
             whole = inputs.unsharded_inputs(reference, values, arrays, arrays) if reference else {}
             verdict = check.compared(args, comm, reference, whole, outputs)
             if verdict["result"] == "FAIL":
                 raise ranks.Stop(ranks.DIFFERENT, f"{path}: {verdict['reason']}")
+            ranks.step(step)
         write(comm, outputs, target)
     ranks.step("check")  # everything is written
     if hub.is_first(comm):

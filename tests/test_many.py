@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ascend_server import Server
 from conftest import ENVIRONMENT, ROOT, assert_refused, command, lines
+from jobs import FAULTS
 
 from launch.progress import Progress
 
@@ -127,6 +128,16 @@ def test_what_is_refused_before_anything_starts(tmp_path, more, text):
     done = command(*words(tmp_path, *[word.format(folder=tmp_path) for word in more]))
     assert_refused(done, 2, text)
     assert not (tmp_path / "logs").exists()
+
+
+def test_the_check_is_a_step_of_its_own(tmp_path):
+    """So it has the time that a build has, not a predict's; nothing is written before."""
+    write(tmp_path, 2)
+    fault = {"PYTHONPATH": str(FAULTS), "MS_FAULT": "0:check:raise", "MS_FAULT_FIRED": str(tmp_path / "fired")}
+    done = command(*words(tmp_path), **fault)
+    assert done.returncode == 1
+    assert "in check" in done.stderr
+    assert not os.listdir(str(tmp_path / "results"))
 
 
 def test_a_result_that_cannot_be_written_ends_the_job(tmp_path):
