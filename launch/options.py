@@ -109,6 +109,8 @@ def parse(words):
         args.command = [os.path.join(ROOT, "main.py"), *words]
     elif set(given) - {"backend", "config_file"}:
         name = min(set(given) - {"backend", "config_file"})
+        if args.input and args.program[0].endswith((".npz", ".npy")):  # the shell has put the names for a pattern
+            made.error(f"--input {args.input} {args.program[0]}: two files: quote the pattern, as in 'in/*.npz'")
         made.error(f"--{name} is for main.py, not for {args.program[0]}: put its own options after it")
     return args
 

@@ -119,6 +119,7 @@ def test_progress_on_a_terminal(tmp_path):
         (["--output={folder}/batches/b0.npz"], "b0.npz"),
         (["--input={folder}/*/b*.npz"], "b0.npz"),
         (["--input={folder}/batches/b0.npz", "--stop_at_first"], "--stop_at_first"),
+        (["--input", "{folder}/batches/b0.npz", "{folder}/batches/b1.npz"], "quote the pattern"),
     ],
 )
 def test_what_is_refused_before_anything_starts(tmp_path, more, text):
