@@ -113,20 +113,26 @@ def main():
     try:
         options = as_options(words)
         sentences = read_sentences(args.sentences, args.file)
-        if len(sentences) < 2:
-            parser.error(
-                f"{len(sentences)} sentences, but a pair takes 2: give them as arguments, --file or standard input"
-            )
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    if len(sentences) < 2:
+        parser.error(
+            f"{len(sentences)} sentences, but a pair takes 2: give them as arguments, --file or standard input"
+        )
+    for file in filter(None, (args.output, args.plot)):  # before the work is done
+        if not os.access(str(Path(file).absolute().parent), os.W_OK):
+            parser.error(f"{file}: can't be written: its folder isn't there, or can't be written to")
+    tokenizer = args.model_path[: -len(".mindir")] + ".tokenizer.json"
+    try:
         with Session(args.model_path, **options) as model:
-            length = model.inputs[0].shape[1]
-            ids, mask = tokenize(sentences, args.model_path[: -len(".mindir")] + ".tokenizer.json", length)
+            ids, mask = tokenize(sentences, tokenizer, model.inputs[0].shape[1])
             embeddings = embed(model, ids, mask)
             print(f"check: {model.check['result']}")
     except RankError as error:
         print(error, file=sys.stderr)
         sys.exit(error.status)
     except Exception as error:  # tokenizers raises no class of its own
-        parser.error(f"{error} (models/export_minilm.py makes the model and its tokenizer's file)")
+        parser.error(f"{args.model_path} and {tokenizer}: {error} (models/export_minilm.py makes both)")
     similarity = embeddings @ embeddings.T  # cosines, as the embeddings are of length 1
     print_pairs(sentences, similarity)
     if args.output:

@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import ROOT, command, lines, run_main, run_ranks
+from conftest import MODEL, ROOT, command, lines, run_main, run_ranks
 
 import mindir
 
@@ -154,6 +154,10 @@ def test_the_example_tokenizes_as_transformers_does(small):
         (["--model_path", "none/MiniLM.mindir", "a", "b"], "none/MiniLM0.mindir: no such file"),
         (["a"], "1 sentences, but a pair takes 2"),
         (["a", "b", "--backend=cpu", "--ranks=3"], "one of 2 shards"),
+        (["--file=none/sentences.txt"], "No such file or directory: 'none/sentences.txt'\n"),
+        (["a", "b", "--output=none/out.npz"], "none/out.npz: can't be written"),
+        (["a", "b", "--plot=none/out.png"], "none/out.png: can't be written"),
+        (["a", "b", f"--model_path={MODEL}"], "Matmul.tokenizer.json"),
     ],
 )
 def test_what_the_example_refuses(small, words, text):
