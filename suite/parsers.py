@@ -72,6 +72,8 @@ def open_service(parser, server):
     except RankError as error:
         print(error, file=sys.stderr)
         sys.exit(error.status)
+    except KeyboardInterrupt:  # a start may take minutes
+        sys.exit(128 + signal.SIGINT)
     with service:
         yield args, service
     if service.error:

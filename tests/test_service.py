@@ -208,6 +208,15 @@ def test_a_command_line_that_cannot_be_right(capfd, monkeypatch):
             assert text in capfd.readouterr().err.splitlines()[-1]
 
 
+def test_a_server_that_is_interrupted_as_its_ranks_start(capfd, monkeypatch, nothing_left):
+    monkeypatch.setattr(sys, "argv", ["serve.py", "--backend=cpu"])
+    threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(SystemExit) as ended, open_service(new_parser(""), {}):
+        pass
+    assert ended.value.code == 130
+    assert capfd.readouterr().err == ""
+
+
 def test_ranks_that_cannot_start_again(model, nothing_left):
     """They may restart so many times, then the service ends with the last status; an answer resets the count."""
     ended = threading.Event()
