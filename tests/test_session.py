@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ascend_server import Server
 from conftest import MODEL, ROOT, command
-from jobs import alive
+from jobs import living_pids
 from sessions import FIXTURES, X, is_near, net, product, product_weight, program, rank_pids
 from test_pythons import pythons
 from test_servers import servers  # noqa: F401  (a fixture)
@@ -160,7 +160,7 @@ def test_a_pipeline(name, count, nothing_left):
                 assert is_near(found, expected)
         assert model.check["result"] == "PASS"
         before, memories = model._calls.number, [place.memory for place in model._calls.places if place.memory]
-        (last,) = [pid for pid in rank_pids(nothing_left) if pid in alive(f"OMPI_COMM_WORLD_RANK={count - 1}")]
+        (last,) = [pid for pid in rank_pids(nothing_left) if pid in living_pids(f"OMPI_COMM_WORLD_RANK={count - 1}")]
         os.kill(last, signal.SIGSTOP)
         futures = [model.predict_async(list(given.values())) for _ in range(2)]
         until = time.monotonic() + 30
