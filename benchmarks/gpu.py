@@ -3,12 +3,12 @@
     .venv/bin/python benchmarks/gpu.py models/Matmul.mindir tests/fixtures/splits/*_2/Net.mindir --starts=5
     .venv/bin/python benchmarks/gpu.py FOLDER/decode/Matmul.mindir --starts=1 --engine_cache=engines    # and once more
 
-Each start is one of run.sh with the GPU back end, ended when it takes longer than --timeout seconds: TensorRT runs
-collectives while it builds, where ranks that don't do the same wait for each other for ever. In a model's folder,
-in.npz is its input, and out.npz what its outputs are compared with besides run.sh's own check. Options that aren't
-listed are run.sh's. Other sizes of the product: products.py.
+Each start is one of run.sh, ended when it takes longer than --timeout (120 seconds): TensorRT runs collectives while it
+builds, where ranks that don't do the same wait for each other for ever. In a model's folder, in.npz is its input, and
+out.npz what its outputs are compared with besides run.sh's own check. Options that aren't listed are run.sh's.
 """
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -16,8 +16,15 @@ from pathlib import Path
 import numpy as np
 import work
 
-FIGURES = ("max error", "in all s", "build s", "first predict ms", "p50 ms", "p90 ms", "p99 ms")
-FORMS = ("{:.1e}", "{:.1f}", "{:.1f}", "{:.0f}", "{:.3f}", "{:.3f}", "{:.3f}")
+FIGURES = {  # column: (how it's shown, where it stands in run.sh's report)
+    "max error": ("{:.1e}", lambda report: report["check"].get("max_error", np.nan)),
+    "in all s": ("{:.1f}", lambda report: report["seconds"]),
+    "build s": ("{:.1f}", lambda report: report["build_ms"] / 1e3),
+    "first predict ms": ("{:.0f}", lambda report: report["first_predict_ms"]),
+    "p50 ms": ("{:.3f}", lambda report: report["predict_ms"]["p50"]),
+    "p90 ms": ("{:.3f}", lambda report: report["predict_ms"]["p90"]),
+    "p99 ms": ("{:.3f}", lambda report: report["predict_ms"]["p99"]),
+}
 
 
 def difference(found, right):
@@ -27,45 +34,32 @@ def difference(found, right):
     return f"{max(np.max(np.abs(a - b)) for a, b in pairs):.1e}, {min(map(np.min, cosines)):.6f}"
 
 
-def shown(values, form):
-    """Return the values as text: one of them, or from the least to the most."""
-    least, most = form.format(min(values)), form.format(max(values))
-    return least if least == most else f"{least} to {most}"
-
-
-def row(model, count, words):
-    """Return the cells of so many starts of a set, from "starts" on."""
-    found, failures, given = [], [], model.with_name("in.npz")
-    right, against = model.with_name("out.npz"), ""
+def row(model, starts, words):
+    """Return the cells of so many starts of a set."""
+    given, right = model.with_name("in.npz"), model.with_name("out.npz")
     with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
         output = Path(folder, "out.npz")
         words = [f"--output={output}", *[f"--input={given}"] * given.exists(), *words]
-        for _ in range(count):
-            seconds, report, why = work.run_sh(model, *words)
-            failures += [why] * bool(why)
-            if "predict_ms" in report:
-                times = (report["predict_ms"][key] for key in ("p50", "p90", "p99"))
-                error, first = report["check"].get("max_error", np.nan), report["first_predict_ms"]
-                found.append([error, seconds, report["build_ms"] / 1e3, first, *times])
-        if right.exists() and output.exists():
-            against = difference(output, right)
-    figures = [shown(values, form) for values, form in zip(zip(*found), FORMS)] or [""] * len(FORMS)
-    return [str(count), str(count - len(failures)), against, *figures, "; ".join(sorted(set(failures)))]
+        reports = [work.run_sh(model, *words) for _ in range(starts)]
+        against = difference(output, right) if right.exists() and output.exists() else ""
+    failed = [report["failed"] for report in reports if report["failed"]]
+    figures = []
+    for form, figure in FIGURES.values():
+        values = sorted(figure(report) for report in reports if "predict_ms" in report)
+        figures.append(" to ".join(dict.fromkeys(form.format(value) for value in (*values[:1], *values[-1:]))))
+    return [model, starts, starts - len(failed), against, *figures, "; ".join(sorted(set(failed)))]
 
 
 def main():
-    args = work.options(__doc__, others=True, starts=5, timeout=120.0)
-    models = [Path(word).resolve() for word in args.others if not word.startswith("-")]
-    options = ["--backend=gpu", f"--timeout={args.timeout}", "--warmup=10", "--repeat=50"]
-    options += [word for word in args.others if word.startswith("-")]
-    head, failed = ["set", "starts", "ended well", "against out.npz, cosine", *FIGURES, "what failed"], False
-    print(f"| {' | '.join(head)} |\n{'|---' * len(head)}|")
-    for model in models:
-        cells = row(model, args.starts, options)
-        failed |= cells[0] != cells[1]
-        print(f"| {' | '.join([str(model).replace(f'{work.ROOT}/', ''), *cells])} |", flush=True)
-    sys.exit(failed)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--starts", type=int, default=5, help="of each set (5)")
+    args, others = parser.parse_known_args()
+    words = ["--backend=gpu", "--timeout=120", "--warmup=10", "--repeat=50"]
+    words += [word for word in others if word.startswith("-")]
+    models = [Path(word).resolve() for word in others if not word.startswith("-")]
+    head = ["set", "starts", "ended well", "against out.npz, cosine", *FIGURES, "what failed"]
+    rows = work.table(head, (row(model, args.starts, words) for model in models))
+    sys.exit(any(ended != starts for _, starts, ended, *_ in rows))
 
 
-if __name__ == "__main__":
-    main()
+main()

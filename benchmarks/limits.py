@@ -18,80 +18,70 @@ import torch.distributed as dist
 import work
 from mpi4py import MPI
 
-GPU = bool(os.environ.get("GPU"))
-comm = MPI.COMM_WORLD
+comm, GPU = MPI.COMM_WORLD, bool(os.environ.get("GPU"))
+done = torch.cuda.synchronize if GPU else int  # int(): nothing
 
 
-def best(function, least=20, seconds=0.2, done=torch.cuda.synchronize if GPU else int):  # int(): nothing
-    """Return the least seconds of a call."""
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < least or comm.bcast(time.perf_counter() < end):
+def best(function, *arguments, ranks=2):
+    """Return the least seconds of a call on so many of the ranks."""
+    times, end = [], time.perf_counter() + 0.3
+    while len(times) < 5 or comm.bcast(time.perf_counter() < end):
         done()
         comm.Barrier()
         start = time.perf_counter()
-        function()
+        if comm.rank < ranks:
+            function(*arguments)
         done()
         times.append(time.perf_counter() - start)
     return min(np.max(comm.allgather(times), axis=0))
 
 
-def collectives(exponents, ones, **kinds):
-    """Return {kind: {bytes: microseconds}}; each is called with the result, and a rank's whole and part of it."""
-    found = {kind: {} for kind in kinds}
-    for kind, function in kinds.items():
-        for size in (1 << exponent for exponent in exponents):
-            arrays = [ones(count) for count in (size // 4, size // 4, size // 4 // comm.size)]
-            found[kind][size] = best(lambda: function(*arrays)) * 1e6  # noqa: B023  (called here)
-    return found
-
-
-def of_cpus():
-    work.pin(comm.rank, comm.size)
-    torch.set_num_threads(1)
-    source, target = np.ones((2, 32 << 20))
-    a, b, c = np.ones((3, 2048, 2048), np.float32)
-    tensors = [torch.from_numpy(array) for array in (a, b)]
-
-    def of_one(function):
-        return best(int if comm.rank else function, 5)
-
+def microseconds(exponents, ones, allreduce, allgather):
+    """Return {"allreduce": {bytes of the result: microseconds}, "allgather": ...}."""
+    arrays = {2**n: (ones(2**n // 4), ones(2**n // 4), ones(2**n // 8)) for n in exponents}
     return {
-        "copy_gbs_one": 2 * source.nbytes / of_one(lambda: np.copyto(target, source)) / 1e9,
-        "copy_gbs_together": comm.size * 2 * source.nbytes / best(lambda: np.copyto(target, source), 5) / 1e9,
-        "numpy_gflops": 2 * 2048**3 / of_one(lambda: np.matmul(a, b, out=c)) / 1e9,
-        "torch_gflops": 2 * 2048**3 / of_one(lambda: tensors[0] @ tensors[1]) / 1e9,
-        **collectives(
-            range(6, 25, 2),
-            lambda count: np.ones(count, np.float32),
-            allreduce=lambda result, whole, part: comm.Allreduce(whole, result),
-            allgather=lambda result, whole, part: comm.Allgather(part, result),
-        ),
+        "allreduce": {size: best(allreduce, whole, result) * 1e6 for size, (whole, result, _) in arrays.items()},
+        "allgather": {size: best(allgather, part, result) * 1e6 for size, (_, result, part) in arrays.items()},
     }
 
 
-def of_gpus(folder):
+def of_cpus():
+    work.pin(comm)
+    torch.set_num_threads(1)
+    source, target = np.ones((2, 32 << 20))
+    a, b, c = np.ones((3, 2048, 2048), np.float32)
+    return {
+        "copy_gbs_one": 2 * source.nbytes / best(np.copyto, target, source, ranks=1) / 1e9,
+        "copy_gbs_together": 4 * source.nbytes / best(np.copyto, target, source) / 1e9,
+        "numpy_gflops": 2 * 2048**3 / best(np.matmul, a, b, c, ranks=1) / 1e9,
+        "torch_gflops": 2 * 2048**3 / best(torch.matmul, torch.from_numpy(a), torch.from_numpy(b), ranks=1) / 1e9,
+        **microseconds(range(6, 25, 2), lambda count: np.ones(count, np.float32), comm.Allreduce, comm.Allgather),
+    }
+
+
+def of_gpus(store):
     torch.cuda.set_device(comm.rank)
     torch.backends.cuda.matmul.allow_tf32 = True
-    dist.init_process_group("nccl", init_method=f"file://{folder}/store", rank=comm.rank, world_size=comm.size)
+    dist.init_process_group("nccl", init_method=f"file://{store}", rank=comm.rank, world_size=comm.size)
     a, b, c = torch.randn((3, 8192, 8192), device="cuda")
     host = torch.empty((8192, 8192), pin_memory=True)
     return {
         "nccl": ".".join(map(str, torch.cuda.nccl.version())),
-        "torch_gflops": 2 * 8192**3 / best(lambda: a @ b) / 1e9,
-        "copy_gbs": 2 * a.nbytes / best(lambda: c.copy_(a)) / 1e9,
-        "to_gpu_gbs": host.nbytes / best(lambda: a.copy_(host, non_blocking=True)) / 1e9,
-        "to_host_gbs": host.nbytes / best(lambda: host.copy_(a, non_blocking=True)) / 1e9,
-        **collectives(
+        "torch_gflops": 2 * 8192**3 / best(torch.matmul, a, b) / 1e9,
+        "copy_gbs": 2 * a.nbytes / best(c.copy_, a) / 1e9,
+        "to_gpu_gbs": host.nbytes / best(a.copy_, host, True) / 1e9,  # True: without waiting
+        "to_host_gbs": host.nbytes / best(host.copy_, a, True) / 1e9,
+        **microseconds(
             range(10, 29, 2),
             lambda count: torch.ones(count, device="cuda"),
-            allreduce=lambda result, whole, part: dist.all_reduce(result),
-            allgather=lambda result, whole, part: dist.all_gather_into_tensor(result, part),
+            lambda whole, result: dist.all_reduce(result),
+            lambda part, result: dist.all_gather_into_tensor(result, part),
         ),
     }
 
 
 with tempfile.TemporaryDirectory() as folder:
-    found = of_gpus(comm.bcast(folder)) if GPU else of_cpus()
+    found = of_gpus(comm.bcast(f"{folder}/store")) if GPU else of_cpus()
     comm.Barrier()
 if comm.rank == 0:
     print(json.dumps({"mpi": MPI.Get_library_version().split(",")[0], "torch": torch.__version__, **found}))

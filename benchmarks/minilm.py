@@ -1,37 +1,34 @@
 """all-MiniLM-L6-v2 on ranks, once for PyTorch and NumPy: stages, between which the ranks' sums are made."""
 
-from pathlib import Path
-
 import numpy as np
 from safetensors.numpy import load_file
 
 LAYERS, HEADS, WIDTH, INNER = 6, 12, 384, 1536
 
 
-def load(folder, rank, ranks):
+def load(models, rank, ranks):
     """Return (position embeddings (512, 384), [a stage's arrays, ...]): a rank's part of the weights.
 
     The stages are embedding, then attention and feed-forward in turn, and pooling. Each but the first begins with
     LayerNorm(x + sum + bias): its arrays are bias, gamma, beta, then those of its layers: weights (out, in) split by
     their rows with a bias, and by their columns without.
     """
-    weights = load_file(str(Path(folder) / "weights.safetensors"))
+    weights = load_file(f"{models}/weights.safetensors")
 
     def norm(bias, key):
-        return [bias, *(weights[f"{key}LayerNorm.{kind}"] for kind in ("weight", "bias"))]
+        return [bias, weights[f"{key}LayerNorm.weight"], weights[f"{key}LayerNorm.bias"]]
 
-    def part(keys, axis=0):
+    def part(*keys, axis=0):
         return np.ascontiguousarray(np.concatenate([np.split(weights[key], ranks, axis)[rank] for key in keys]))
 
-    table = part(["embeddings.word_embeddings.weight"])
-    stages = [[np.pad(table, ((1, 1), (0, 0)))]]  # zeros for the words before and after this rank's
+    words = part("embeddings.word_embeddings.weight")
+    stages = [[np.pad(words, ((1, 1), (0, 0)))]]  # zeros for the words before and after this rank's
     start = norm(weights["embeddings.token_type_embeddings.weight"][0], "embeddings.")
-    for index in range(LAYERS):
-        key = f"encoder.layer.{index}."
+    for key in (f"encoder.layer.{index}." for index in range(LAYERS)):
         qkv = [f"{key}attention.self.{name}." for name in ("query", "key", "value")]
         for up, down in ((qkv, f"{key}attention.output."), ([f"{key}intermediate.dense."], f"{key}output.")):
-            layers = [part([f"{layer}{kind}" for layer in up]) for kind in ("weight", "bias")]
-            stages.append([*start, *layers, part([f"{down}dense.weight"], 1)])
+            layers = [part(*(layer + kind for layer in up)) for kind in ("weight", "bias")]
+            stages.append([*start, *layers, part(f"{down}dense.weight", axis=1)])
             start = norm(weights[f"{down}dense.bias"], down)
     return weights["embeddings.position_embeddings.weight"], [*stages, start]
 
@@ -39,9 +36,9 @@ def load(folder, rank, ranks):
 def functions(F, rank):
     """Return the stages' functions, of their arrays and of what they are given; F: as torch.nn.functional."""
 
-    def embed(table, ids):
-        before = rank * (len(table) - 2) - 1
-        return F.embedding((ids - before).clip(0, len(table) - 1), table).reshape(-1, WIDTH)
+    def embed(words, ids):
+        before = rank * (len(words) - 2) - 1
+        return F.embedding((ids - before).clip(0, len(words) - 1), words).reshape(-1, WIDTH)
 
     def norm(x, total, bias, gamma, beta):
         return F.layer_norm(x + (total + bias), (WIDTH,), gamma, beta, 1e-12)

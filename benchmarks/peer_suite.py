@@ -1,4 +1,4 @@
-"""A rank of this suite, timed by compare.py: peer_suite.py ADDRESS WORK MODELS HOW
+"""A rank of this suite, timed by compare.py: peer_suite.py MODELS WORK HOW PIPE
 
 HOW is `suite` (as main.py runs it), `plain` (the tutorial's lines: memory neither kept nor locked), or, of the
 unsharded model on one rank, `unsharded` (mindspore_lite alone, on all cores) and `one` (a rank on one core). With
@@ -54,10 +54,9 @@ def timed(name, function):
 
     def run(*arguments, **options):
         start = time.perf_counter()
-        try:
-            return function(*arguments, **options)
-        finally:
-            spent[name] += time.perf_counter() - start
+        result = function(*arguments, **options)
+        spent[name] += time.perf_counter() - start
+        return result
 
     return run
 
@@ -69,7 +68,7 @@ def build(path, how):
     if how != "plain":
         memory.keep_memory()
     if not GPU and how != "unsharded":
-        work.pin(comm.rank, comm.size)
+        work.pin(comm)
     context = page.create_context(comm)
     mark("context")
     model = mslite.Model() if GPU or how == "unsharded" else cpu_model.Model(comm)
@@ -85,8 +84,8 @@ def build(path, how):
     return comm, shard, model, f"mindspore_lite {mslite.__version__}{threads}"
 
 
-def serve(address, name, folder, how):
-    comm, _, model, about = build(str(work.model_path(folder, name)), how)
+def serve(models, name, how, pipe):
+    comm, _, model, about = build(str(work.model_path(models, name)), how)
     arrays = dict(zip((model_inputs.short_name(tensor.name) for tensor in model.get_inputs()), work.inputs(name)))
     inputs, arrays = model_inputs.fill(model, arrays)
 
@@ -98,7 +97,7 @@ def serve(address, name, folder, how):
         memory.lock_pages(arrays)
         for _ in range(3):  # the outputs come to lie in two places in turn
             memory.lock_pages([predict()])
-    work.serve(address, comm.rank, comm.Barrier, predict, about)
+    work.serve(comm, predict, about, f"{models}/{name}/expected.npy", pipe)
 
 
 def watch(model):
@@ -106,10 +105,9 @@ def watch(model):
     mslite.Tensor.get_data_to_numpy = timed("engine", mslite.Tensor.get_data_to_numpy)
     for _, run, _, _ in model.steps:
         if isinstance(run, exchange.Exchange):
-            names = ("Allgather", "Allreduce", "Barrier", "Reduce_scatter_block", "Sendrecv")
-            comm = types.SimpleNamespace(**{name: timed("mpi", getattr(run.comm, name)) for name in names})
-            comm.rank, comm.bcast, comm.allgather = run.comm.rank, run.comm.bcast, run.comm.allgather
-            run.comm, run.put, run.ufunc = comm, timed("mpi", run.put), timed("sums", run.ufunc)
+            names = ("Allgather", "Allreduce", "Barrier")
+            run.comm = types.SimpleNamespace(**{name: timed("mpi", getattr(run.comm, name)) for name in names})
+            run.put, run.ufunc = timed("mpi", run.put), timed("sums", run.ufunc)
         else:
             run.stage.predict = timed("engine", run.stage.predict)
 
@@ -129,30 +127,23 @@ def parts(path, repeat):
     start_s = {name: end - start for (_, start, _), (name, end, _) in zip(started, started[1:])}
     start_s["build"] -= sum(spent.values()) * (not GPU)
     start_s.update(spent)
-    steps, seconds = getattr(model, "steps", []), []
-    if not GPU:
+    most_mib = {name: kib / 1024 for name, _, kib in marks}
+    found = {"ranks": comm.size, "steps": len(getattr(model, "steps", [])), "start_s": start_s}
+    found["shard_mib"] = os.path.getsize(shard) / 2**20
+    found.update(before_mib=most_mib["context"], peak_mib=most_mib["first predict"])
+    if found["steps"]:
         watch(model)
+    ms = []  # of each predict: in all, engine, MPI, sums, own
     for _ in range(repeat):
         comm.Barrier()
         spent.clear()
         start = time.perf_counter()
         model.predict(inputs)
-        seconds.append((time.perf_counter() - start, spent["engine"], spent["mpi"], spent["sums"]))
-    total, engine, mpi, sums = np.transpose(seconds)
-    memory_mib = {name: most / 1024 for name, _, most in marks}
-    found = {
-        "ranks": comm.size,
-        "steps": len(steps),
-        "predict_ms": float(np.median(comm.allgather(total), axis=1).max() * 1e3),
-        "engine_ms": float(np.median(engine) * 1e3),
-        "mpi_ms": float(np.median(mpi) * 1e3),
-        "sums_ms": float(np.median(sums) * 1e3),
-        "own_us": float(np.median(total - engine - mpi - sums) * 1e6),
-        "start_s": start_s,
-        "shard_mib": os.path.getsize(shard) / 2**20,
-        "before_mib": memory_mib["context"],
-        "peak_mib": memory_mib["first predict"],
-    }
+        total, known = time.perf_counter() - start, [spent[name] for name in ("engine", "mpi", "sums")]
+        ms.append([1e3 * second for second in (total, *known, total - sum(known))])
+    predict_ms, engine_ms, mpi_ms, sums_ms, own_ms = np.median(ms, axis=0)
+    found.update(engine_ms=engine_ms, mpi_ms=mpi_ms, sums_ms=sums_ms, own_us=own_ms * 1e3)
+    found["predict_ms"] = max(comm.allgather(predict_ms))
     if comm.rank == 0:
         print(json.dumps(found))
 

@@ -4,22 +4,20 @@ import mindspore as ms
 from mindspore import nn, ops
 from mindspore.common.initializer import Normal, initializer
 
-LAYERS, WIDTH = 12, 1024
-
 
 class Stage(nn.Cell):
     def __init__(self, name):
         super().__init__()
-        kind = (WIDTH, WIDTH), ms.float32
+        weights = [initializer(Normal(0.03), (1024, 1024), ms.float32) for _ in range(12)]
         self.weights = ms.ParameterTuple(
-            ms.Parameter(initializer(Normal(0.03), *kind), name=f"{name}.weight{index}") for index in range(LAYERS)
+            ms.Parameter(weight, f"{name}.weight{index}") for index, weight in enumerate(weights)
         )
-        self.products = [ops.MatMul().shard(((1, 1), (1, 1))) for _ in range(LAYERS)]
+        self.product = ops.MatMul().shard(((1, 1), (1, 1)))
         self.tanh = ops.Tanh().shard(((1, 1),))
 
     def construct(self, x):
-        for product, weight in zip(self.products, self.weights):
-            x = self.tanh(product(x, weight))
+        for weight in self.weights:
+            x = self.tanh(self.product(x, weight))
         return x
 
 
@@ -33,5 +31,4 @@ class Net(nn.Cell):
         return self.last(self.first(x))
 
 
-def make_net():
-    return Net()
+make_net = Net

@@ -8,26 +8,23 @@ import jinja2
 import matplotlib
 import minilm
 import numpy as np
+import pandas
 import work
 
 matplotlib.use("Agg")
-from matplotlib import pyplot, ticker
+from matplotlib import pyplot
 
-RANKS = 2
 ONE = "unsharded, one thread"
 NAMES = {name: "product {}×{}×{}".format(*shape) for name, shape in work.MATMULS.items()}
 NAMES.update({name: "MiniLM {} × {} tokens".format(*shape) for name, shape in work.MINILMS.items()})
-GOALS = [  # work, the peer whose time is divided by the suite's, at least
-    ("small", "PyTorch NCCL eager", 2.0),
-    ("large_gpu", "plain script", 2.5),
-    ("decode", "PyTorch NCCL eager", 1.0),
-    ("decode", "PyTorch NCCL compiled", 1.0),
-    ("large", "PyTorch gloo eager", 1.5),
-    ("large", "PyTorch gloo compiled", 1.5),
-    ("minilm_8x128", "PyTorch gloo eager", 1.2),
-    ("minilm_8x128", "PyTorch gloo compiled", 1.2),
-    ("large", ONE, 0.9),  # per rank: scaling
-    ("minilm_8x128", ONE, 0.85),
+GOALS = [  # work, the peers whose time is divided by the suite's (one thread's by the ranks, too), at least
+    ("small", ["PyTorch NCCL eager"], 2.0),
+    ("large_gpu", ["plain script"], 2.5),
+    ("decode", ["PyTorch NCCL eager", "PyTorch NCCL compiled"], 1.0),
+    ("large", ["PyTorch gloo eager", "PyTorch gloo compiled"], 1.5),
+    ("minilm_8x128", ["PyTorch gloo eager", "PyTorch gloo compiled"], 1.2),
+    ("large", [ONE], 0.9),
+    ("minilm_8x128", [ONE], 0.85),
 ]
 
 
@@ -37,40 +34,36 @@ def ratio(result, other):
 
 
 def demand(name):
-    """Return a predict's floating-point operations and bytes of weights, both of all ranks, and its collectives.
+    """Return a predict's floating-point operations, bytes of weights, of all ranks, and bytes from and to the host.
 
-    They are (how many, kind, bytes of the result).
+    And its collectives: how many, which kind, bytes of the result.
     """
     if name in work.MATMULS:
         m, k, n = work.MATMULS[name]
-        return 2.0 * m * k * n, 4.0 * k * n, (1, "allgather", 4 * m * n)
-    batch, length = work.MINILMS[name]
-    block = 4 * minilm.WIDTH * minilm.WIDTH + 2 * minilm.WIDTH * minilm.INNER
-    flops = minilm.LAYERS * 2.0 * batch * length * (block + 2 * length * minilm.WIDTH)
-    return flops, 4.0 * minilm.LAYERS * block, (1 + 2 * minilm.LAYERS, "allreduce", 4 * batch * length * minilm.WIDTH)
+        return 2.0 * m * k * n, 4.0 * k * n, (4 * m * k, 4 * m * n), (1, "allgather", 4 * m * n)
+    rows, block = np.prod(work.MINILMS[name]), minilm.WIDTH * (4 * minilm.WIDTH + 2 * minilm.INNER)
+    flops = minilm.LAYERS * 2.0 * rows * (block + 2 * work.MINILMS[name][1] * minilm.WIDTH)
+    collectives = 1 + 2 * minilm.LAYERS, "allreduce", 4 * rows * minilm.WIDTH
+    return flops, 4.0 * minilm.LAYERS * block, (4, 4), collectives
 
 
 def bound(found, name):
     """Return the milliseconds that a predict takes at least on two ranks, and those of its parts."""
-    limits, (flops, nbytes, (count, kind, size)) = found["limits"], demand(name)
-    sizes = sorted(map(int, limits[kind]))
-    parts = {"compute": flops / RANKS / peak(found) / 1e6}
-    parts["weights"] = nbytes / (limits["copy_gbs"] * RANKS if found["gpu"] else limits["copy_gbs_together"]) / 1e6
-    parts["collectives"] = count * np.interp(size, sizes, [limits[kind][str(known)] for known in sizes]) / 1e3
+    limits, (flops, weights, host, (count, kind, size)) = found["limits"], demand(name)
+    copy_gbs = 2 * limits["copy_gbs"] if found["gpu"] else limits["copy_gbs_together"]
+    known = {int(size): us for size, us in limits[kind].items()}
+    parts = {"compute": flops / 2 / found["peak"] / 1e6, "weights": weights / copy_gbs / 1e6}
+    parts["collectives"] = count * np.interp(size, list(known), list(known.values())) / 1e3
     if found["gpu"]:
-        m, k, n = work.MATMULS.get(name, (1, 1, 1))
-        parts["host"] = 4 * m * k / limits["to_gpu_gbs"] / 1e6 + 4 * m * n / limits["to_host_gbs"] / 1e6
+        parts["host"] = (host[0] / limits["to_gpu_gbs"] + host[1] / limits["to_host_gbs"]) / 1e6
     return {"least": sum(parts.values()) - min(parts["compute"], parts["weights"]), "parts": parts}
 
 
 def peak(found):
     """Return the GFLOP/s of a core, or a GPU: the best that any library reached."""
-    seen = [found["limits"]["torch_gflops"]]
-    if not found["gpu"]:
-        one = found["works"].get("large", {}).get("unsharded, one thread", {})
-        seen += [demand("large")[0] / np.min(np.concatenate(one["ms"])) / 1e6] if "ms" in one else []
-        seen.append(found["limits"]["numpy_gflops"])
-    return max(seen)
+    one = found["works"].get("large", {}).get(ONE, {}).get("ms", [])
+    reached = [demand("large")[0] / min(map(min, one)) / 1e6] if one else []
+    return max([found["limits"]["torch_gflops"], found["limits"].get("numpy_gflops", 0), *reached])
 
 
 def load(source):
@@ -78,93 +71,67 @@ def load(source):
     found = json.loads(source.read_text())
     found["limits"].update(found.get("limits_torch", {}))  # of earlier files
     own, works = found.get("own", {}), found["works"]
-    found.update(stem=source.stem, names=NAMES, peak=peak(found), run_sh=own.get("run.sh", {}).get("seconds"))
+    found.update(stem=source.stem, names=NAMES, peak=peak(found), run_sh=own.pop("run.sh", {}).get("seconds"), own=own)
     found["bounds"] = {name: bound(found, name) for name in works}
-    results = [(result, peers["suite"]) for peers in works.values() for result in peers.values()]
-    found["about"] = sorted({result["about"] for result, _ in results if "about" in result})
-    timed = [(result, suite) for result, suite in results if "ms" in result]
+    timed = [(result, peers["suite"]) for peers in works.values() for result in peers.values() if "ms" in result]
     for result, suite in timed:
         result["percentiles"] = tuple(np.percentile(np.concatenate(result["ms"]), [50, 90, 99]))
-        result["ratio"] = ratio(result, suite) if "ms" in suite else None
+        result["ratio"] = ratio(result, suite)
+    found["about"] = sorted({result["about"] for result, _ in timed})
     found["turns"] = max(len(result["ms"]) for result, _ in timed)
     found["most"] = max(len(turn) for result, _ in timed for turn in result["ms"])
     found["goals"] = []
-    for name, peer, least in GOALS:
-        value, scaling = works.get(name, {}).get(peer, {}).get("ratio"), peer == ONE
-        what = "scaling from one rank to two" if scaling else f"{peer}'s time ÷ the suite's"
-        found["goals"] += [(name, what, least, value / RANKS if scaling else value)] if value else []
-    found["own"] = {name: cost for name, cost in own.items() if "steps" in cost}  # the others failed
-    for cost in found["own"].values():
+    for name, peer, least in ((name, peer, least) for name, peers, least in GOALS for peer in peers):
+        value = works.get(name, {}).get(peer, {}).get("ratio", 0) / (2 if peer == ONE else 1)
+        what = "scaling from one rank to two" if peer == ONE else f"{peer}'s time ÷ the suite's"
+        found["goals"] += [(name, what, least, value)] if value else []
+    for cost in own.values():
         cost.update(own_ms=cost["own_us"] / 1e3, memory_mib=cost["peak_mib"] - cost["before_mib"])
-        cost["shares"] = tuple(
-            ms / cost["predict_ms"] * 100 for ms in (cost["own_ms"], cost["own_ms"] + cost["sums_ms"])
-        )
+        cost["shares"] = tuple(np.cumsum([cost["own_ms"], cost["sums_ms"]]) / cost["predict_ms"] * 100)
     return found
 
 
-# Plots
-
-
 def draw_peers(found):
-    works = found["works"]
-    figure, axes = pyplot.subplots(figsize=(11, 4.5), layout="constrained")
-    peers = [peer for peer in next(iter(works.values())) if peer != "suite"]
-    for index, peer in enumerate(peers):
-        values = np.array([peers.get(peer, {}).get("ratio") or np.nan for peers in works.values()])
-        places = np.arange(len(works)) + (index - len(peers) / 2 + 0.5) * 0.8 / len(peers)
-        axes.bar(places, values - 1, 0.8 / len(peers), bottom=1, label=peer)  # from 1, up or down
+    ratios = {name: {peer: cost.get("ratio") for peer, cost in peers.items()} for name, peers in found["works"].items()}
+    frame = pandas.DataFrame(ratios).drop(index="suite").rename(columns=NAMES).T
+    axes = (frame - 1).plot.bar(bottom=1, width=0.8, rot=20, figsize=(11, 4.5))  # from 1, up or down
     axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log", base=2)
-    axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylabel("time ÷ the suite's (above 1: the suite is faster)")
-    axes.set_xticks(range(len(works)), [NAMES[name] for name in works], rotation=20, ha="right")
-    return figure
 
 
 def draw_collectives(found):
-    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
-    for kind in ("allreduce", "allgather"):
-        axes.loglog(*zip(*sorted((int(size), time) for size, time in found["limits"][kind].items())), "o-", label=kind)
-    axes.set_xlabel("bytes of the result")
-    axes.set_ylabel("µs")
-    axes.grid(alpha=0.3)
-    return figure
+    frame = pandas.DataFrame({kind: found["limits"][kind] for kind in ("allreduce", "allgather")})
+    frame.index = frame.index.astype(int)
+    frame.plot(style="o-", loglog=True, grid=True, figsize=(8, 4), xlabel="bytes of the result", ylabel="µs")
 
 
 def draw_own(found):
     """What a predict of MiniLM takes and what a rank holds, by the number of ranks."""
     models = [cost for name, cost in found["own"].items() if name.startswith("minilm_8x128")]
-    models.sort(key=lambda cost: cost["ranks"])
-    places, bottom = np.arange(len(models)), np.zeros(len(models))
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for key, name in (("engine_ms", "engine"), ("mpi_ms", "MPI and waiting"), ("sums_ms", "sums"), ("own_ms", "own")):
-        values = [cost[key] for cost in models]
-        left.bar(places, values, 0.6, bottom, label=name)
-        bottom += values
-    for shift, key, name in ((-0.2, "shard_mib", "shard"), (0.2, "memory_mib", "memory at its peak")):
-        right.bar(places + shift, [cost[key] for cost in models], 0.4, label=name)
-    for axes, what in ((left, "ms of a predict, MiniLM 8 × 128"), (right, "MiB of a rank")):
-        axes.set_xticks(places, [cost["ranks"] for cost in models])
-        axes.set_xlabel(f"ranks ({found['cores']} cores)")
-        axes.set_ylabel(what)
-    return figure
+    frame = pandas.DataFrame(models).set_index("ranks").sort_index()
+    _, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
+    style = {"rot": 0, "xlabel": f"ranks ({found['cores']} cores)"}
+    times = {"engine_ms": "engine", "mpi_ms": "MPI and waiting", "sums_ms": "sums", "own_ms": "own"}
+    sizes = {"shard_mib": "shard", "memory_mib": "memory at its peak"}
+    what = "ms of a predict, MiniLM 8 × 128"
+    frame[list(times)].rename(columns=times).plot.bar(ax=left, stacked=True, ylabel=what, **style)
+    frame[list(sizes)].rename(columns=sizes).plot.bar(ax=right, ylabel="MiB of a rank", **style)
 
 
 def main():
     source = Path(sys.argv[1])
     found = load(source)
-    pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(Path(__file__).parent)),
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    source.with_suffix(".md").write_text(pages.get_template("page.md.j2").render(found), encoding="utf-8")
-    for name, draw in (("peers", draw_peers), ("collectives", draw_collectives), ("own", draw_own)):
-        if found.get(name, True):
-            figure = draw(found)
-            for axes in figure.axes:
-                axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
-            figure.savefig(str(source.with_name(f"{source.stem}-{name}.png")), dpi=110)
+    page = Path(__file__).with_name("page.md.j2").read_text()
+    template = jinja2.Template(page, trim_blocks=True, keep_trailing_newline=True)
+    source.with_suffix(".md").write_text(template.render(found))
+    draws = {"peers": draw_peers, "collectives": draw_collectives, **({"own": draw_own} if found["own"] else {})}
+    for name, draw in draws.items():
+        draw(found)
+        for axes in pyplot.gcf().axes:
+            axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
+        pyplot.savefig(source.with_name(f"{source.stem}-{name}.png"), dpi=110, bbox_inches="tight")
 
 
 main()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import work
@@ -23,37 +24,35 @@ PEER = """
 import sys, numpy as np, torch
 from sentence_transformers import SentenceTransformer
 
-folder, sentences, output, length = sys.argv[1:]
+package, sentences, output, length = sys.argv[1:]
 torch.set_num_threads(2)
-model = SentenceTransformer(folder, device="cpu")
+model = SentenceTransformer(package, device="cpu")
 model.max_seq_length = int(length)
 np.savez(output, embeddings=model.encode(open(sentences, encoding="utf-8").read().splitlines(), batch_size=32))
 """
 
 
 def main():
-    args = work.options(__doc__, model=str, package=str, peers=str, length=128, words=12, count=1000, rounds=3)
+    args = work.options(model="", package="", peers="", length=128, words=12, count=1000, rounds=3)
     draw, model, package = np.random.RandomState(1), os.path.abspath(args.model), os.path.abspath(args.package)
+    os.environ["PYTHON"] = sys.executable  # the ranks': nothing is installed
+    counts = (draw.randint(args.words // 2, args.words * 3 // 2 + 1) for _ in range(args.count))
     with tempfile.TemporaryDirectory() as folder:
-        with open(f"{folder}/all.txt", "w", encoding="utf-8") as file:
-            for _ in range(args.count):
-                words = draw.choice(WORDS.split(), draw.randint(args.words // 2, args.words * 3 // 2 + 1))
-                file.write(" ".join(words).capitalize() + ".\n")
+        text = "".join(f"{' '.join(draw.choice(WORDS.split(), count)).capitalize()}.\n" for count in counts)
+        Path(folder, "all.txt").write_text(text, encoding="utf-8")
 
-        def seconds(*command):
-            environment = {**os.environ, "PYTHON": sys.executable}  # the ranks': nothing is installed
+        def ms(*command):
             start = time.perf_counter()
-            subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
             return 1e3 * (time.perf_counter() - start) / args.count
 
-        embed = [sys.executable, str(work.ROOT / "examples" / "embed.py"), f"--model_path={model}"]
+        embed = [sys.executable, work.ROOT / "examples" / "embed.py", f"--model_path={model}"]
         embed += ["--file=all.txt", "--output=embed.npz", "--backend=cpu", "--check=off"]
         peer = [args.peers, "-c", PEER, package, "all.txt", "peer.npz", str(args.length)]
-        peers = {"embed": lambda: seconds(*embed), "sentence-transformers": lambda: seconds(*peer)}
-        work.in_turns(f"{args.count} sentences", "ms a sentence", args.rounds, **peers)
+        peers = {"embed": lambda: ms(*embed), "sentence-transformers": lambda: ms(*peer)}
+        work.compare(f"{args.count} sentences", "ms a sentence", args.rounds, **peers)
         mine, theirs = (np.load(f"{folder}/{name}.npz")["embeddings"] for name in ("embed", "peer"))
     print(f"the embeddings differ by {np.max(np.abs(mine - theirs)):.1e} at most")
 
 
-if __name__ == "__main__":
-    main()
+main()

@@ -7,18 +7,14 @@
 # takes from PyPI, unpacked; MODELS has 32/MiniLM.mindir and 128/MiniLM.mindir, eight sentences of so many tokens.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=.venv/bin/python
 : "${PEERS:?}" "${PACKAGE:?}" "${MODELS:?}"
+common=(--package="$PACKAGE" --rounds="${ROUNDS:-3}")
 
-date --utc +%FT%R && uptime
-$python benchmarks/session.py --minilm="$MODELS/128/MiniLM.mindir" --rounds="${ROUNDS:-3}"
+.venv/bin/python benchmarks/session.py --minilm="$MODELS/128/MiniLM.mindir" --rounds="${ROUNDS:-3}"
 for length in 128 32; do
-  echo "the server, sentences of $length tokens"
-  "$PEERS" benchmarks/server.py --model="$MODELS/$length/MiniLM.mindir" --package="$PACKAGE" --length="$length" \
-    --seconds="${SECONDS_OF_A_TURN:-10}" --rounds="${ROUNDS:-3}"
+  echo "sentences of $length tokens"
+  common+=(--model="$MODELS/$length/MiniLM.mindir" --length="$length")
+  "$PEERS" benchmarks/server.py "${common[@]}" --seconds="${SECONDS_OF_A_TURN:-10}"
+  .venv/bin/python benchmarks/sentences.py "${common[@]}" --peers="$PEERS" --count="${COUNT:-1000}" \
+    --words=$((length == 32 ? 12 : 140))
 done
-for length in 32 128; do
-  $python benchmarks/sentences.py --model="$MODELS/$length/MiniLM.mindir" --length="$length" --package="$PACKAGE" \
-    --peers="$PEERS" --words=$((length == 32 ? 12 : 140)) --count="${COUNT:-1000}" --rounds="${ROUNDS:-3}"
-done
-date --utc +%FT%R && uptime

@@ -10,16 +10,15 @@ FOLDER has what these make, with the Python of models/ in .venv-export:
         --output FOLDER/search/MiniLM.mindir
     models/export_minilm.py --ranks 2 --batch 8 --length 128 --output FOLDER/layers/MiniLM.mindir
 
-Everything runs in turns on two cores, a rank on each, and the middle of the rounds is shown.
+Everything runs in turns on two cores, a rank on each, and the middle of five rounds is shown.
 """
 
-import json
-import os
+import functools
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import work
 
@@ -28,67 +27,41 @@ import mindir
 from mindir.graph import attribute
 from mindir.schema import PROTO
 
-ROUNDS = 5
-
-
-def start(model, ranks, cores, repeat=200):
-    """Return (p50 of a predict in ms, peak memory of a rank in MiB) of main.py on so many CPU ranks."""
-    environment = dict(os.environ, GLOG_v="3", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-    with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        command = ["taskset", "-c", cores, *work.mpirun(sys.executable, ranks), f"{work.ROOT}/main.py"]
-        words = [f"--model_path={model}", "--backend=cpu", "--warmup=20", f"--repeat={repeat}", f"--json={report.name}"]
-        process = subprocess.Popen([*command, *words], env=environment, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise SystemExit(f"{model}: status {status}")
-        with open(report.name) as written:  # another file by now: main.py puts it there whole
-            return json.load(written)["predict_ms"]["p50"], usage.ru_maxrss / 1024
-
-
-def in_turns(runs):
-    """Return {name: (middle p50, largest peak)} of runs {name: arguments of start}."""
-    found = {name: [] for name in runs}
-    for _ in range(ROUNDS):
-        for name, arguments in runs.items():
-            found[name].append(start(*arguments))
-    return {name: (statistics.median(p50s), max(peaks)) for name, (p50s, peaks) in
-            ((name, zip(*pairs)) for name, pairs in found.items())}  # fmt: skip
-
 
 def in_a_group(model, folder):
     """Write the set of two shards again, its collectives among ranks 0 and 1 by name; return its path."""
     for number in range(2):
-        shard = mindir.load(model.replace(".mindir", f"{number}.mindir"))
+        shard = mindir.load(str(model).replace(".mindir", f"{number}.mindir"))
         for primitive in shard.model.primitives:
             group = attribute(primitive, "group")
             if group is not None:
                 group.s = b"2-0123456789"
-                text = PROTO["Attribute"](name="group_ranks", type=group.type, s=b"0-1")
-                primitive.attribute.append(text)
-        with open(os.path.join(folder, f"MiniLM{number}.mindir"), "wb") as file:
-            file.write(shard.model.SerializeToString())
-    shutil.copy(model, folder)
-    return os.path.join(folder, "MiniLM.mindir")
+                primitive.attribute.append(PROTO["Attribute"](name="group_ranks", type=group.type, s=b"0-1"))
+        Path(folder, f"MiniLM{number}.mindir").write_bytes(shard.model.SerializeToString())
+    return shutil.copy(str(model), folder)
 
 
 def main():
     names = ("search/MiniLM.mindir", "layers/MiniLM.mindir", "pipeline/Net.mindir")
-    search, layers, pipeline = (os.path.abspath(f"{sys.argv[1]}/{name}") for name in names)
-    with tempfile.TemporaryDirectory() as folder:
-        os.mkdir(f"{folder}/one")
+    search, layers, pipeline = (Path(sys.argv[1], name).resolve() for name in names)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as one:
         for name in ("Net.mindir", "Net0.mindir"):
-            os.symlink(pipeline, f"{folder}/one/{name}")
-        runs = {
-            "pipeline, one rank of one thread": (f"{folder}/one/Net.mindir", 1, "0", 60),
-            "pipeline, two stages of one thread": (pipeline, 2, "0,1", 60),
-            "MiniLM 8 x 128 by layers": (layers, 2, "0,1", 30),
-            "MiniLM 8 x 128 by layers, in a group": (in_a_group(layers, folder), 2, "0,1", 30),
-            "MiniLM 8 x 128 by MindSpore's search": (search, 2, "0,1", 30),
+            Path(one, name).symlink_to(pipeline)  # unsharded
+        runs = {  # name: (model, cores and ranks, predicts)
+            "pipeline, one rank of one thread": (f"{one}/Net.mindir", 1, 60),
+            "pipeline, two stages of one thread": (pipeline, 2, 60),
+            "MiniLM 8 x 128 by layers": (layers, 2, 30),
+            "MiniLM 8 x 128 by layers, in a group": (in_a_group(layers, folder), 2, 30),
+            "MiniLM 8 x 128 by MindSpore's search": (search, 2, 30),
         }
-        print("| | p50 ms | a rank's peak MiB |\n|-|-|-|")
-        for name, (p50, peak) in in_turns(runs).items():
-            print(f"| {name} | {p50:.2f} | {peak:.0f} |")
+        starts, rows = {}, []
+        for name, (model, cores, repeat) in runs.items():
+            words, under = ["--backend=cpu", "--warmup=20", f"--repeat={repeat}"], ["taskset", "-c", f"0-{cores - 1}"]
+            starts[name] = functools.partial(work.run_sh, model, *words, under=under)
+        for name, reports in work.in_turns(5, starts).items():
+            p50 = statistics.median(report["predict_ms"]["p50"] for report in reports)
+            rows.append([name, f"{p50:.2f}", f"{max(report['peak_mib'] for report in reports):.0f}"])
+        work.table(["", "p50 ms", "a rank's peak MiB"], rows)
 
 
-if __name__ == "__main__":
-    main()
+main()

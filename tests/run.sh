@@ -41,7 +41,7 @@ exec 9<&-
 
 .venv/bin/ruff check --quiet .
 .venv/bin/ruff format --quiet --check .
-.venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/run.sh benchmarks/session_and_server.sh examples/serve .ci/run
+.venv/bin/shellcheck -x run.sh tests/run.sh benchmarks/*.sh examples/serve .ci/run
 mark=(-m 'not slow and not gpu')
 case " $* " in *' -m '*) mark=() ;; esac
 # each file on one worker; three workers on two cores, as tests wait more than they compute
