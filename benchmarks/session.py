@@ -8,7 +8,6 @@ CPU ranks. --minilm measures two shards of MiniLM as well. The ranks of the one 
 
 import sys
 import tempfile
-import time
 
 import numpy as np
 import work
@@ -30,12 +29,7 @@ def in_ranks(model_path, given, count):
 
 def median_ms(function, count):
     """Return the median milliseconds of a call."""
-    times = []
-    for _ in range(count // 10 + count):
-        start = time.perf_counter()
-        function()
-        times.append((time.perf_counter() - start) * 1e3)
-    return float(np.median(times[-count:]))
+    return float(np.median([work.ms(function) for _ in range(count // 10 + count)][-count:]))
 
 
 def measure(title, model_path, given, count, rounds):
@@ -51,7 +45,7 @@ def measure(title, model_path, given, count, rounds):
 
 
 def main():
-    args, draw = work.options(minilm="", rounds=5), np.random.RandomState(1)
+    args, draw = work.options(__doc__, minilm="", rounds=5), np.random.RandomState(1)
     product, large = (draw.standard_normal(shape).astype(np.float32) for shape in ((4, 256), (2 << 20, 8)))
     measure("product 4x256x128", work.ROOT / "models" / "Matmul.mindir", {"x": product}, 1000, args.rounds)
     if args.minilm:

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-import __main__
-
 ROOT = Path(__file__).resolve().parent.parent
 MATMULS = {  # name: (M, K, N) of x (M, K) w (K, N), w's columns over the ranks, the result whole on each of them
     "small": (4, 256, 128),
@@ -26,13 +24,21 @@ MATMULS = {  # name: (M, K, N) of x (M, K) w (K, N), w's columns over the ranks,
 MINILMS = {"minilm_8x128": (8, 128), "minilm_8x32": (8, 32), "minilm_1x128": (1, 128), "minilm_1x32": (1, 32)}
 
 
-def options(**defaults):
-    """Return the command line's --name=value over these defaults, as attributes."""
+def options(text, **defaults):
+    """Return the command line's --name=value over these defaults; a type has to be given. `text` is the help."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__main__.__doc__, formatter_class=form, allow_abbrev=False)
+    parser = argparse.ArgumentParser(description=text, formatter_class=form, allow_abbrev=False)
     for name, default in defaults.items():
-        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"({default})")
+        kind = default if isinstance(default, type) else type(default)
+        parser.add_argument(f"--{name}", type=kind, default=default, required=kind is default, help=f"({default})")
     return parser.parse_args()
+
+
+def ms(function, *arguments, **options):
+    """Return the milliseconds of a call."""
+    start = time.perf_counter()
+    function(*arguments, **options)
+    return 1e3 * (time.perf_counter() - start)
 
 
 def run_sh(model_path, *words, under=()):
@@ -128,12 +134,10 @@ def serve(comm, predict, about, expected, pipe):
         print(json.dumps({"about": about, "ranks": comm.size, "error": error}), flush=True)
     with open(f"{pipe}.{comm.rank}") as counts:
         for count in counts:
-            ms = []
+            times = []
             for _ in range(int(count)):
                 comm.Barrier()
-                start = time.perf_counter()
-                predict()
-                ms.append(round(1e3 * (time.perf_counter() - start), 4))
-            slowest = np.max(comm.allgather(ms), axis=0)
+                times.append(round(ms(predict), 4))
+            slowest = np.max(comm.allgather(times), axis=0)
             if comm.rank == 0:
                 print(json.dumps({"ms": slowest.tolist()}), flush=True)
