@@ -139,9 +139,9 @@ def _open_special(file):
 
 
 def _new_for(target):
-    """Return (open binary file in the folder of `target`, the path that it has, or is to get before it is `target`).
+    """Return (open binary file in the folder of `target`, the path that it has or gets before it becomes `target`).
 
-    It has none where the file system can do without, so that nothing is left of it if this process is killed.
+    If the file system allows that, it has no name yet, so that nothing is left of it if this process is killed.
     """
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "is a directory")

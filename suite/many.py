@@ -42,7 +42,7 @@ def predict_all(args, comm, model, reference, everyone, found):
             continue
         outputs = Outputs(comm, everyone, model.predict(inputs.fill_by_name(model, arrays)))
         if verdict is None:
-            ranks.step("check")  # which has the time of a build: it may build the unsharded model
+            ranks.step("check")  # it has a build's time limit, as it may build the unsharded model
             whole = inputs.unsharded_inputs(reference, values, arrays, arrays) if reference else {}
             verdict = check.compared(args, comm, reference, whole, outputs)
             if verdict["result"] == "FAIL":

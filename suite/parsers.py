@@ -67,7 +67,7 @@ def open_service(parser, server):
     try:
         check_ports({f"--{name}": getattr(args, name) for name in server if name.endswith("_port")})
         service = Service(args.model_path, **how, **as_options(words))
-    except (TypeError, ValueError) as error:  # an option that means nothing here, or isn't one
+    except (TypeError, ValueError) as error:  # an option that isn't for a Session, or isn't one at all
         parser.error(str(error))
     except RankError as error:
         print(error, file=sys.stderr)

@@ -84,12 +84,12 @@ class Service:
         return request.future
 
     def close(self):
-        """End the ranks; requests that are under way or wait fail. Ranks that are being started end then."""
+        """End the ranks; requests that are under way or wait fail. Ranks that are still starting end once they can."""
         with self._changed:
             self._is_closed, is_starting = True, self._down is not None
             self._changed.notify_all()
         self._model.close()
-        if not is_starting:  # which may take as long as a build
+        if not is_starting:  # a start may take as long as a build
             self._thread.join()
         self._fail_waiting(RuntimeError("this Service was closed before the predict ended"))
 

@@ -55,7 +55,7 @@ def test_a_report_on_stdout_comes_between_the_lines(model, tmp_path):
 
 @pytest.fixture(params=[True, False])
 def has_nameless(request, monkeypatch):
-    """Whether the file system has files without a name, as NFS hasn't."""
+    """Whether the file system has files without a name; NFS, for example, doesn't."""
     really_open = os.open
 
     def on_nfs(path, flags, *mode, **more):

@@ -188,10 +188,10 @@ def test_the_end_while_ranks_start_again(monkeypatch, nothing_left):
 def test_a_command_line_that_cannot_be_right(capfd, monkeypatch):
     """One line, status 2, and no rank is started."""
     with socket.socket() as taken, socket.socket() as free:
-        for each in (taken, free):
-            each.bind(("", 0))
+        for listener in (taken, free):
+            listener.bind(("", 0))
         taken.listen(1)
-        port, other = (each.getsockname()[1] for each in (taken, free))
+        port, other = (listener.getsockname()[1] for listener in (taken, free))
         free.close()
         for words, text in (
             (["--http_port", port], f"--http_port {port}"),

@@ -60,7 +60,7 @@ def test_the_shipped_model(capfd, nothing_left):
         for wrong in ([out.astype(np.float64)], [out[:2]], {"other": out}, [], [read_only], [list(out)]):
             with pytest.raises(ValueError) as refused:
                 model.predict([X], out=wrong)
-            assert "takes" not in str(refused.value)  # which are inputs
+            assert "takes" not in str(refused.value)  # that would be about inputs
         threads_predict(model, name)
         futures = [(scale, model.predict_async([X * scale])) for scale in range(1, 30)]
         for scale, future in futures:
