@@ -49,18 +49,22 @@ def is_taken(name, has_servers):
     return not PLACING.fullmatch(name) and (has_servers or not REACHING.fullmatch(name))
 
 
-def check(backend):
+def check(backend, session=""):
     """Raise Stop (status 2) in one of the processes, and end the others, where a launcher has started this one.
 
-    On Ascend one run.sh per server is right.
+    On Ascend one run.sh per server is right. A `session` is a program's own job: it says why in whatever process.
     """
     launcher, rank, size, spread = find_launcher() or ("", "", 0, True)
     if not launcher or spread and backend == "ascend":
         return
-    if rank not in ("", "0") and LAUNCHERS[launcher][1] in os.environ:  # process 0 prints the reason
+    if rank not in ("", "0") and LAUNCHERS[launcher][1] in os.environ and not session:  # process 0 prints the reason
         time.sleep(1)
         raise SystemExit(REFUSED)
-    started = f"{launcher} has started run.sh {size} time{'s'[: size != 1]}, but run.sh starts the ranks itself"
+    times = f"{size} time{'s'[: size != 1]}"
+    if session:
+        started = f"{launcher} has started the program {times}, but a Session starts the ranks itself"
+        raise Stop(REFUSED, f"{started}: leave {launcher} out")
+    started = f"{launcher} has started run.sh {times}, but run.sh starts the ranks itself"
     other = f"mpirun -n {max(size, 2)} python3 main.py" if backend != "ascend" else "one run.sh per server"
     other = "./run.sh --launcher=srun" if launcher == "srun" and backend != "ascend" else other
     raise Stop(REFUSED, f"{started}: leave {launcher} out, or use {other}")

@@ -92,7 +92,7 @@ def parse(words):
     options.expand_home(args)
     check_launcher_options(args, made.error)
     args.backend, args.why = backends.find_backend(args.backend)
-    around.check(args.backend)
+    around.check(args.backend, args.session)
     if args.backend == "ascend" and (args.hostfile or args.launcher):
         made.error("--hostfile and --launcher are for cpu and gpu: on ascend start run.sh on each server")
     if args.backend != "ascend" and args.server_id:

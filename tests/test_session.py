@@ -191,6 +191,14 @@ def test_what_cannot_start(options, status, text):
     assert text in str(failed.value)
 
 
+def test_a_program_that_mpirun_has_started_is_told_so_in_each_process(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    with pytest.raises(RankError, match="mpirun has started the program 2 times") as failed:
+        Session(MODEL, backend="cpu")
+    assert failed.value.status == 2
+
+
 def test_options_that_mean_nothing_here():
     for name in ("repeat", "help"):
         with pytest.raises(TypeError, match=name):
