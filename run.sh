@@ -172,6 +172,7 @@ main() {
   export PATH # in an empty environment bash has one that it doesn't pass on
   unset PYTHONINSPECT # else Python would wait for input at its end
   unset LAUNCH_FOLDER LAUNCH_RANK LAUNCH_LOCAL_RANK LAUNCH_SIZE # in case a rank starts a job of its own
+  pwd -P >/dev/null 2>&1 || die 2 "the current folder has been removed: cd to one that is there"
   [ -e /dev/fd/1 ] || die 2 "stdout is closed: there is nowhere to show the results"
   [[ ${PYTHON:-} != */* ]] || PYTHON=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
   if [ -n "${PYTHONHOME:-}" ] && [ -z "${PYTHON:-}" ]; then

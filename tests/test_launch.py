@@ -24,6 +24,14 @@ def test_no_log_folder_nothing_starts(tmp_path):
     assert_refused(done, 2, "--log_dir", "can't be written: Not a directory")
 
 
+def test_a_current_folder_that_has_been_removed(tmp_path):
+    (tmp_path / "gone").mkdir()
+    done = command("bash", "-c", 'rmdir "$PWD" && exec "$0"', ROOT / "run.sh", cwd=tmp_path / "gone")
+    assert done.returncode == 2
+    assert "has been removed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_closed_stdout_of_run_sh(tmp_path):
     done = command("bash", "-c", f"./run.sh --backend=cpu --log_dir={tmp_path} >&-")
     assert_refused(done, 2, "stdout is closed")
