@@ -236,13 +236,18 @@ def test_any_python_with_numpy_alone(version, python):
     assert done.stdout.split() == ["open", "2", "PASS", "True"]
 
 
-def test_on_ascend(tmp_path, nothing_left, monkeypatch):
-    """On the double: four ranks of one server."""
-    server = Server(tmp_path)
-    server.write_table(4)
+def options_of_ascend(folder, monkeypatch, *devices):
+    """Return a Session's options on the double, with so many devices on each server."""
+    server = Server(folder)
+    server.write_table(*devices)
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    options = {"backend": "ascend", "config_file": server.config, "build_timeout": 60}
+    return {"backend": "ascend", "config_file": server.config, "build_timeout": 60}
+
+
+def test_on_ascend(tmp_path, nothing_left, monkeypatch):
+    """On the double: four ranks of one server."""
+    options = options_of_ascend(tmp_path, monkeypatch, 4)
     with Session(FIXTURES / "mlp-reduce_scatter" / "4" / "Net.mindir", **options) as model:
         for seed in (1, 2, 3):
             given = nets.inputs("mlp-reduce_scatter", seed)
@@ -253,6 +258,25 @@ def test_on_ascend(tmp_path, nothing_left, monkeypatch):
         with pytest.raises(RankError) as failed:
             model.predict(given)
         assert failed.value.status == 137
+
+
+def test_on_two_ascend_servers(tmp_path, monkeypatch):
+    """On the double: a program on each of them, both with the same inputs, and both get the outputs."""
+    options, found = options_of_ascend(tmp_path, monkeypatch, 2, 2), {}
+    given = nets.inputs("mlp-reduce_scatter", 1)
+
+    def predict(server_id):
+        with Session(FIXTURES / "mlp-reduce_scatter" / "4" / "Net.mindir", server_id=server_id, **options) as model:
+            found[server_id] = [*model.predict(given).values(), *model.predict(given).values()], model.check["result"]
+
+    threads = [threading.Thread(target=predict, args=(f"10.0.0.{number}",)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+    right = nets.expected("mlp-reduce_scatter", given, 4)[0]
+    assert [check for _, check in found.values()] == ["PASS", "PASS"]
+    assert all(is_near(array, right) for arrays, _ in found.values() for array in arrays)
 
 
 def test_ranks_on_another_server(tmp_path, servers, nothing_left):  # noqa: F811  (the fixture)
