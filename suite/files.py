@@ -148,9 +148,7 @@ def _new_for(target):
     path = f"{target}.{secrets.token_hex(8)}.tmp"
     try:
         file = os.open(os.path.dirname(target), os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):  # on NFS, and before Linux 3.11
-            raise
+    except OSError:  # on NFS, for example; if the folder can't be written to, this says so
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     return os.fdopen(file, "wb"), path
 
