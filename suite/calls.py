@@ -230,12 +230,13 @@ class Calls:
 
     def _collect(self):
         for call, future in iter(self.queue.get, None):
-            try:
-                outputs = self.wait_for(call)
-            except Exception as error:
-                future.set_exception(error)
-            else:
-                future.set_result(outputs)
+            with contextlib.suppress(SystemExit):  # raised by a caller's callback: later futures want results, too
+                try:
+                    outputs = self.wait_for(call)
+                except Exception as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(outputs)
 
 
 def reuse_memory(lent, freed, reference):

@@ -18,6 +18,7 @@ from test_pythons import pythons
 from test_servers import servers  # noqa: F401  (a fixture)
 
 from suite import RankError, Session, backends
+from suite.calls import new_future
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -66,6 +67,10 @@ def test_the_shipped_model(capfd, nothing_left):
         for scale, future in futures:
             assert is_near(future.result(60)[name], product(X * scale))
         assert not futures[0][1].cancel()
+        ending = new_future()
+        ending.add_done_callback(lambda future: sys.exit(1))
+        model._collector.put((model._submit([X], None), ending))
+        assert model.predict_async([X]).result(60)
         assert rank_pids(nothing_left) == ranks_before
     with pytest.raises(RuntimeError, match="closed"):
         model.predict([X])
