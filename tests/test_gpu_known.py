@@ -5,6 +5,8 @@ from conftest import ROOT
 from graphs import build
 
 import mindir
+from mindir.constants import decode
+from mindir.graph import Graph
 from suite import reading
 
 NETS = ROOT / "tests" / "fixtures" / "lower" / "nets"
@@ -67,3 +69,16 @@ def test_of_newer_files_only_what_is_known_on_gpus_goes_through(name):
 @pytest.mark.parametrize("name", ["attention", "batchnorm", "conv", "mint_layer_norm"])
 def test_newer_files_that_were_right_on_gpus_go_through(name):
     mindir.repair(reading.load(str(NETS / f"{name}.mindir")), "gpu")
+
+
+def test_a_slice_to_the_end_says_how_much_it_takes(tmp_path):
+    """TensorRT's plug-in would take all of the dimension from where the part begins, and build nothing."""
+    path = tmp_path / "Net.mindir"
+    build(path, {"x": X}, lambda net, x: [net.make("Slice", x, (1, 2), (1, -1), kind=(F, (1, 2)))])
+    sizes = {}
+    for back_end in ("cpu", "gpu"):
+        net = Graph(str(path), mindir.repair(mindir.load(str(path)), back_end).model)
+        (value,) = (value for value, op in net.op.items() if op == "Slice")
+        (attribute,) = net.nodes[net.inputs[value][2]].attribute
+        sizes[back_end] = decode(attribute)
+    assert sizes == {"cpu": (1, -1), "gpu": (1, 2)}

@@ -35,8 +35,9 @@ ON_GPUS = {
     **products.RULES,
     **products.PARTED,
     **erf.RULES,
+    "Slice": indexing.whole_sizes,
     "Transpose": shapes.transpose,
-}  # what both get wrong, as both read a file
+}  # what both get wrong, as both read a file, and what is TensorRT's own
 
 
 def repair(shard, back_end="cpu"):

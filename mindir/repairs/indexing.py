@@ -114,3 +114,9 @@ def one_hot(net, indices, depth, on, off):
     made = net.make("OneHot", indices, int(net.number(depth)), on, off, kind=("float32", net.out[1]), axis=axis)
     net.result("Cast", made, Type(net.numpy_dtype(dtype)))
     return None
+
+
+def whole_sizes(net, x, begin, size):
+    """TensorRT's plug-in takes a size of -1 for all of the dimension, wherever the part begins."""
+    if net.known(size) is not UNKNOWN and -1 in net.ints(size) and min(net.out[1], default=0) >= 0:
+        net.result("Slice", x, begin, net.out[1])
