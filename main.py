@@ -83,8 +83,9 @@ def create_context(args, comm):
         return page.create_context(comm), Model(comm, args.engine_cache)
     if args.backend == "gpu":
         import gpu_trt_distributed as page
+        from suite.gpu_model import Model
 
-        return page.create_context(comm), mslite.Model()
+        return page.create_context(comm), Model()
     import ascend_ge_distributed as page
 
     device_id = args.rank_id if args.device_id is None else args.device_id
@@ -142,8 +143,6 @@ def timed_predict(args, comm, model, tensors, everyone):
         outputs = model.predict(tensors)
         stop = time.perf_counter()
         times.append((stop - start) * 1e3)
-        if args.backend == "gpu" and index < 3:  # the outputs are in two places in turn
-            memory.lock_pages([output.get_data_to_numpy() for output in outputs])
     outputs = Outputs(comm, everyone, outputs)
     mine = None if pipeline and outputs.mine is None else np.array(times)
     known = [one for one in comm.allgather(mine) if one is not None]  # empty if the last stage is on another server

@@ -37,7 +37,7 @@ mark("mindspore_lite")
 sys.path.insert(0, str(work.ROOT))
 import mindir
 import ranks
-from suite import cpu_model, exchange, memory, stages, tensorrt
+from suite import cpu_model, exchange, gpu_model, memory, stages, tensorrt
 from suite import inputs as model_inputs
 
 GPU = bool(os.environ.get("GPU"))
@@ -71,7 +71,11 @@ def build(path, how):
         work.pin(comm)
     context = page.create_context(comm)
     mark("context")
-    model = mslite.Model() if GPU or how == "unsharded" else cpu_model.Model(comm)
+    model = mslite.Model()
+    if how != "plain" and GPU:
+        model = gpu_model.Model()
+    elif not GPU and how != "unsharded":
+        model = cpu_model.Model(comm)
     shard = path if how in ("unsharded", "one") else ranks.shard_path(path, comm.rank, comm.size)
     files = contextlib.nullcontext((shard, ""))
     if GPU:
@@ -95,8 +99,6 @@ def serve(models, name, how, pipe):
 
     if GPU and how == "suite":
         memory.lock_pages(arrays)
-        for _ in range(3):  # the outputs come to lie in two places in turn
-            memory.lock_pages([predict()])
     work.serve(comm, predict, about, f"{models}/{name}/expected.npy", pipe)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import mindir
 import ranks
-from suite import hub, nets, reading
+from suite import hub, memory, nets, reading
 from suite.backends import BACKENDS
 from suite.generation import Writer
 
@@ -60,7 +60,10 @@ def load(model_path, comm, config_file="", engine_cache=""):
         del paths[0]  # the prompt is read token by token
     models = nets.build(comm, paths, config_file, engine_cache)
     ranks.step("predict: the first")
-    return Writer(models, filled_each_time=nets.backend() != "cpu")
+    writer = Writer(models, filled_each_time=nets.backend() == "ascend")
+    if nets.backend() == "gpu":
+        memory.lock_pages(writer.cache.values())  # all of it goes to the GPU at every token
+    return writer
 
 
 class Record:

@@ -18,8 +18,7 @@ def keep_memory():
 def lock_pages(arrays):
     """Lock the arrays' pages, so that an NVIDIA GPU reads and writes them itself: they must exist to the end.
 
-    Outputs' pages do after keep_memory(): later predicts write to the same pages. Small arrays stay as they are; arrays
-    that can't be locked are slower, but no less right.
+    Small arrays stay as they are; arrays that can't be locked are slower, but no less right.
     """
     try:
         cudart = ctypes.CDLL("libcudart.so.11.0")

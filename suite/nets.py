@@ -48,8 +48,9 @@ def _on_gpu(comm, names, config_file, engine_cache):
     """Each net is a separate engine with its own weights: TensorRT's plug-in can't share them."""
     from gpu_trt_distributed import create_context
     from suite import tensorrt
+    from suite.gpu_model import Model
 
-    context, models = create_context(comm), [mslite.Model() for _ in names]
+    context, models = create_context(comm), [Model() for _ in names]
     for model, name in zip(models, names):
         ranks.step(f"build {name}")
         with tensorrt.prepared(comm, context, name, config_file, cache=engine_cache) as (path, configuration):

@@ -1,0 +1,80 @@
+"""The GPU's Model without a GPU: on a Context of the CPU, whose outputs lie elsewhere but are the same."""
+
+import mindspore_lite as mslite
+import numpy as np
+import pytest
+from conftest import MODEL, ROOT
+
+from suite.gpu_model import Model
+
+
+OPEN = ROOT / "tests" / "fixtures" / "dynamic" / "2" / "Net.mindir"  # 8 columns, any number of rows
+
+
+def built(kind, path=MODEL):
+    context, model = mslite.Context(), kind()
+    context.target = ["cpu"]
+    model.build_from_file(str(path), mslite.ModelType.MINDIR, context)
+    return model
+
+
+def expected(array, path=MODEL):
+    model = built(mslite.Model, path)
+    model.resize(model.get_inputs(), [list(array.shape)])
+    tensors = model.get_inputs()
+    tensors[0].set_data_from_numpy(array)
+    return model.predict(tensors)[0].get_data_to_numpy().copy()
+
+
+@pytest.fixture
+def arrays():
+    return np.random.RandomState(4).standard_normal((3, 4, 256)).astype(np.float32)
+
+
+def test_what_changes_in_an_inputs_memory_is_predicted(arrays):
+    model, given = built(Model), arrays[0].copy()
+    tensors = model.get_inputs()
+    tensors[0].set_data_from_numpy(given)
+    for array in (*arrays, *arrays):
+        given[:] = array
+        (output,) = model.predict(tensors)
+        assert np.array_equal(output.get_data_to_numpy(), expected(array))
+
+
+def test_another_array_takes_the_place_of_the_first(arrays):
+    model = built(Model)
+    for array in (*arrays, *arrays):
+        (tensor,) = model.get_inputs()
+        tensor.set_data_from_numpy(array)
+        assert np.array_equal(tensor.get_data_to_numpy(), array)
+        assert np.array_equal(model.predict([tensor])[0].get_data_to_numpy(), expected(array))
+
+
+def test_tensors_of_the_callers_own_are_taken_too(arrays):
+    model, own = built(Model), mslite.Tensor()
+    (tensor,) = model.get_inputs()
+    own.name, own.dtype, own.shape = tensor.name, tensor.dtype, tensor.shape
+    for array in arrays:
+        tensor.set_data_from_numpy(arrays[0])
+        own.set_data_from_numpy(array)
+        assert np.array_equal(model.predict([own])[0].get_data_to_numpy(), expected(array))
+        assert np.array_equal(model.predict([tensor])[0].get_data_to_numpy(), expected(arrays[0]))
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x.astype(np.float64), lambda x: x[:2], lambda x: x.T])
+def test_an_array_that_does_not_fit_is_refused(arrays, wrong):
+    (tensor,) = built(Model).get_inputs()
+    with pytest.raises(RuntimeError, match="takes float32, 4096 bytes"):
+        tensor.set_data_from_numpy(wrong(arrays[0]))
+
+
+def test_a_resized_model_predicts_in_its_new_shape():
+    model = built(Model, OPEN)
+    for rows in (2, 5, 2):
+        array = np.arange(rows * 8, dtype=np.float32).reshape(rows, 8)
+        model.resize(model.get_inputs(), [[rows, 8]])
+        tensors = model.get_inputs()
+        tensors[0].set_data_from_numpy(array)
+        for _ in range(2):
+            assert np.array_equal(model.predict(tensors)[0].get_data_to_numpy(), expected(array, OPEN))
+    assert {shape for _, shape in model.arrays} == {(2, 8), (5, 8)}  # one memory for each, whenever it comes back
