@@ -56,8 +56,9 @@ class Model(mslite.Model):
         super().resize(inputs, dims)
 
     def predict(self, inputs):
-        if any(not hasattr(tensor, "array") for tensor in inputs):
-            self.outputs = []
+        pairs = zip(inputs, self.inputs)
+        if len(inputs) != len(self.inputs) or not all(one is own and hasattr(own, "array") for one, own in pairs):
+            self.outputs = []  # which forget their memory then
             return super().predict(inputs)
         if not self.outputs:
             found = super().predict(inputs)

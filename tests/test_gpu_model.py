@@ -7,7 +7,6 @@ from conftest import MODEL, ROOT
 
 from suite.gpu_model import Model
 
-
 OPEN = ROOT / "tests" / "fixtures" / "dynamic" / "2" / "Net.mindir"  # 8 columns, any number of rows
 
 
@@ -48,6 +47,16 @@ def test_another_array_takes_the_place_of_the_first(arrays):
         tensor.set_data_from_numpy(array)
         assert np.array_equal(tensor.get_data_to_numpy(), array)
         assert np.array_equal(model.predict([tensor])[0].get_data_to_numpy(), expected(array))
+
+
+def test_as_many_tensors_as_inputs_are_wanted(arrays):
+    model = built(Model)
+    (tensor,) = model.get_inputs()
+    tensor.set_data_from_numpy(arrays[0])
+    for _ in range(3):
+        model.predict([tensor])
+        with pytest.raises(RuntimeError):
+            model.predict([])
 
 
 def test_tensors_of_the_callers_own_are_taken_too(arrays):
