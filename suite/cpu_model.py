@@ -78,6 +78,7 @@ class Model:
         ]
         self.seen = None  # the inputs' shapes and dtypes in the last predict
         self.compared = False  # whether the ranks' inputs have been compared
+        self.converts = [True, True]  # whether inputs, and outputs, come in other dtypes than mindspore_lite's
 
     def get_inputs(self):
         """Return the inputs as new mslite.Tensors, in the dtypes that the file gives them.
@@ -116,7 +117,8 @@ class Model:
             names = [value.name for value in self.inputs]
             model_inputs.check_same(self.comm, dict(zip(names, (tensor.get_data_to_numpy() for tensor in tensors))))
             self.compared = True
-        tensors = [as_dtype(tensor, value.dtype) for tensor, value in zip(tensors, self.inputs)]
+        if new or self.converts[0]:
+            tensors = self._as_dtypes(0, tensors, [value.dtype for value in self.inputs])
         values = {**self.constants, **dict(zip(self.taken, tensors))}
         for (place, run, names, made), done in zip(self.steps, self.done):
             ranks.place(place)
@@ -127,7 +129,14 @@ class Model:
             for name in done:
                 del values[name]
         self.seen = seen
-        return [as_dtype(values[name], dtype) for name, dtype in zip(self.given, self.dtypes)]
+        outputs = [values[name] for name in self.given]
+        return self._as_dtypes(1, outputs, self.dtypes) if new or self.converts[1] else outputs
+
+    def _as_dtypes(self, which, tensors, dtypes):
+        """Return the Tensors in these dtypes, and keep whether any had another: it isn't asked of each every time."""
+        converted = [as_dtype(tensor, dtype) for tensor, dtype in zip(tensors, dtypes)]
+        self.converts[which] = any(after is not before for before, after in zip(tensors, converted))
+        return converted
 
     def _check(self, tensors):
         """Raise Stop (status 2) unless the Tensors are what the model takes."""
