@@ -7,8 +7,8 @@ PEERS is a Python, 3.10 or later, with torch, transformers, accelerate, gguf, on
 llama-cpp-python, built for this processor; FOLDER is where the model lies as they read it. The suite's is a set for two
 ranks of one thread, with a context of 512; the peers have two threads. All are float32, greedy, and started anew in
 each turn: 128 tokens behind a prompt of 16, and the time until the first token behind 512. The limit is what both
-cores read together, measured in each turn, by the weights, which are read for each token. --record=FILE keeps the turns
-in a file, and adds to those that are there. Started by itself under run.sh, with MODEL CACHE TOKENS.
+cores read together, measured before each start, by the weights, which are read for each token. --record=FILE keeps the
+turns in a file, and adds to those that are there. Started by itself under run.sh, with MODEL CACHE TOKENS.
 """
 
 import json
@@ -81,8 +81,9 @@ def turn(args, tokens):
     starts = {"suite": [*suite, __file__, args.model, args.folder / "engines", tokens]}
     for name in peer.PEERS:
         starts[name] = [args.peers, peer.__file__, name, args.folder, tokens]
-    found = {"gbs": bandwidth()}
+    found = {"gbs": []}
     for name, words in starts.items():
+        found["gbs"].append(bandwidth())
         made = subprocess.check_output(["timeout", "-k", "5", "300", *map(str, words)], universal_newlines=True)
         found[name] = json.loads(made.splitlines()[-1])
     return found
@@ -106,7 +107,7 @@ def rows(turns, expected, weights):
             goals[1],
             f"{same} of {len(expected)}",
         ]
-    gbs = np.array([one["gbs"] for one in turns])
+    gbs = np.array([np.median(one["gbs"]) for one in turns])
     limit, about = gbs * 1e9 / weights, f"the limit: {weights / 1e6:.0f} MB at {shown(gbs, '.1f')} GB/s"
     yield [about, shown(limit, ".1f"), f"{np.median(decode['suite'] / limit):.2f}", "0.8", "", "", "", ""]
 
