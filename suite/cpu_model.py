@@ -16,7 +16,7 @@ from suite import kept, reading, stages
 from suite.arrays import array_dtype
 from suite.exchange import Exchange, communicators
 from suite.pipeline import Receive, Send
-from suite.tensors import as_dtype, as_tensor, new_tensor
+from suite.tensors import Views, as_dtype, as_tensor, new_tensor
 
 
 class Model:
@@ -197,10 +197,10 @@ class _Copy:
     """
 
     def __init__(self):
-        self.array = self.tensor = None
+        self.views, self.array, self.tensor = Views(), None, None
 
     def __call__(self, tensor):
-        data = tensor.get_data_to_numpy()
+        data = self.views.of(tensor)
         if self.array is None or self.array.shape != data.shape:
             self.array = np.empty(data.shape, data.dtype)
             self.tensor = new_tensor(self.array, tensor.name)

@@ -194,12 +194,14 @@ sizes = [(12, 1), (12, 3000), (24, 40, 7), (12,)]
 cases = [("AllGather", "", shape, dtype) for shape in sizes for dtype in ("float16", "float32", "int32", "bool")]
 cases += itertools.product(("AllReduce", "ReduceScatter"), numpy, sizes, ("float16", "float32", "int32"))
 cases += [("AllReduce", "sum", (5, 997), "float32"), ("AllReduce", "max", (7, 5003), "int32")]
-for op, reduction, shape, dtype in cases:
-    exchange = Exchange(comm, mindir.Collective(op, reduction, comm.size, "", dtype, shape, "", "", ""), "name")
-    for attempt, shape in enumerate((shape, shape, (2 * shape[0],) + shape[1:])):  # again, and of another size
+for op, reduction, size, dtype in cases:
+    exchange = Exchange(comm, mindir.Collective(op, reduction, comm.size, "", dtype, size, "", "", ""), "name")
+    for attempt, times in enumerate((1, 1, 1, 2, 1)):  # in memory, again, in another, larger, and smaller there
+        shape = (times * size[0],) + size[1:]
         random = [np.random.RandomState(rank + attempt) for rank in range(comm.size)]
         everyone = [generator.uniform(-3, 3, shape).astype(dtype) for generator in random]
-        given = everyone[comm.rank].copy()
+        given = np.empty(shape, dtype) if attempt in (0, 2, 3) else given[: shape[0]]
+        given[...] = everyone[comm.rank]
         (found,) = exchange([new_tensor(given)])
         shared += exchange.in_shared_memory
         found = found.get_data_to_numpy()
