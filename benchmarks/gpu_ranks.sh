@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that a machine with N GPUs is asked, in one run of ten minutes at most.
 #
-#   benchmarks/gpu_ranks.sh N FOLDER RESULTS
+#   PEERS=PYTHON benchmarks/gpu_ranks.sh N FOLDER RESULTS
 #
 # FOLDER has one folder per set, each with the unsharded X.mindir and N shards beside it, and in.npz where ones won't do:
 #
@@ -10,24 +10,19 @@
 #   models/export_smollm.py --ranks N --only decode --output FOLDER/decode/SmolLM2.mindir
 #   cp -r tests/fixtures/splits/conv_auto_recursive_programming_N FOLDER/split
 #
-# and minilm_1, minilm_2 for the memory of fewer ranks. RESULTS gets starts.md, memory.txt, kills.txt. With BACKEND=cpu
-# the same runs on CPU ranks, to try it where there are no GPUs.
+# and what benchmarks/run.sh exports as MODELS=FOLDER/1 with RANKS=1, and so on for 2 and N, for PyTorch beside it; PEERS is
+# a Python with benchmarks/requirements.txt. RESULTS gets starts.md, N.md and N.png for each N, and kills.txt. With
+# BACKEND=cpu the same runs on CPU ranks, to try it where there are no GPUs.
 set -euo pipefail
 shopt -s nullglob
-sets=$2 results=$3 backend=${BACKEND:-gpu}
+ranks=$1 sets=$2 results=$3 backend=${BACKEND:-gpu} peers=${PEERS:?a Python with benchmarks/requirements.txt}
 here=$(cd "$(dirname "$0")/.." && pwd)
+export PYTHON=${PYTHON:-$here/.venv/bin/python} OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 mkdir -p "$results"
 
 unsharded() { # FOLDER: its X.mindir, whose shards are X0.mindir, ...
   local shards=("$1"/*0.mindir)
   [ ${#shards[@]} = 0 ] || echo "${shards[0]%0.mindir}.mindir"
-}
-
-start() { # FOLDER SECONDS: predict without end in the background, and wait so long
-  model=$(unsharded "$1")
-  "$here/run.sh" "--backend=$backend" "--model_path=$model" --check=off --repeat=1000000000 "--log_dir=$results/logs" \
-    >"$results/log" 2>&1 &
-  sleep "$2"
 }
 
 ranks_of() { # MODEL: the process ids of the ranks that run it, without what starts and watches them
@@ -36,24 +31,23 @@ ranks_of() { # MODEL: the process ids of the ranks that run it, without what sta
 
 # five starts of each set, checked against the unsharded model
 mapfile -t models < <(for set in product minilm split decode; do unsharded "$sets/$set"; done)
-timeout 400 "${PYTHON:-$here/.venv/bin/python}" "$here/benchmarks/gpu.py" "${models[@]}" --starts=5 --timeout=100 \
-  "--backend=$backend" >"$results/starts.md" || echo "a start failed: see $results/starts.md" >&2
+timeout 330 "$PYTHON" "$here/benchmarks/gpu.py" "${models[@]}" --starts=5 --timeout=100 "--backend=$backend" \
+  >"$results/starts.md" || echo "a start failed: see $results/starts.md" >&2
 
-# memory while it predicts, on 1, 2 and N ranks
-for folder in "$sets"/minilm*; do
-  start "$folder" 35
-  {
-    echo "$model:"
-    nvidia-smi --query-gpu=index,memory.used --format=csv,noheader || :
-    for pid in $(ranks_of "$model"); do grep -H -E 'VmHWM|VmRSS' "/proc/$pid/status" || :; done
-  } >>"$results/memory.txt"
-  kill $!
-  wait $! || :
+# times and memory on 1, 2 and N ranks, beside PyTorch's
+[ "$backend" = cpu ] || export GPU=1
+for count in $(printf '%s\n' 1 2 "$ranks" | sort -nu); do
+  timeout 90 "$peers" "$here/benchmarks/compare.py" --models="$sets/$count" --works=minilm_8x128 --ranks="$count" \
+    --peers=suite,eager --turns=4 --plot="$results/$count.png" >"$results/$count.md" ||
+    echo "the comparison on $count ranks failed" >&2
 done
 
 # a rank killed in the build and in a predict
+model=$(unsharded "$sets/minilm")
 for seconds in 4 30; do
-  start "$sets/minilm" "$seconds"
+  "$here/run.sh" "--backend=$backend" "--model_path=$model" --check=off --repeat=1000000000 "--log_dir=$results/logs" \
+    >"$results/log" 2>&1 &
+  sleep "$seconds"
   began=$(date +%s.%N) status=0
   kill -9 "$(ranks_of "$model" | tail -n 1)"
   wait $! || status=$?

@@ -1,13 +1,16 @@
-"""all-MiniLM-L6-v2 on ranks, once for PyTorch and NumPy: stages, between which the ranks' sums are made."""
+"""all-MiniLM-L6-v2 on ranks, in PyTorch: stages, between which the ranks' sums are made."""
+
+import functools
 
 import numpy as np
 from safetensors.numpy import load_file
+from torch.nn import functional as F
 
-LAYERS, HEADS, WIDTH, INNER = 6, 12, 384, 1536
+LAYERS, HEADS, WIDTH = 6, 12, 384
 
 
 def load(models, rank, ranks):
-    """Return (position embeddings (512, 384), [a stage's arrays, ...]): a rank's part of the weights.
+    """Return (position embeddings (512, 384), [(a stage's function, a rank's part of its weights), ...]).
 
     The stages are embedding, then attention and feed-forward in turn, and pooling. Each but the first begins with
     LayerNorm(x + sum + bias): its arrays are bias, gamma, beta, then those of its layers: weights (out, in) split by
@@ -21,7 +24,8 @@ def load(models, rank, ranks):
     def part(*keys, axis=0):
         return np.ascontiguousarray(np.concatenate([np.split(weights[key], ranks, axis)[rank] for key in keys]))
 
-    words = part("embeddings.word_embeddings.weight")
+    words = weights["embeddings.word_embeddings.weight"]
+    words = np.split(np.pad(words, ((0, -len(words) % ranks), (0, 0))), ranks)[rank]
     stages = [[np.pad(words, ((1, 1), (0, 0)))]]  # zeros for the words before and after this rank's
     start = norm(weights["embeddings.token_type_embeddings.weight"][0], "embeddings.")
     for key in (f"encoder.layer.{index}." for index in range(LAYERS)):
@@ -30,46 +34,43 @@ def load(models, rank, ranks):
             layers = [part(*(layer + kind for layer in up)) for kind in ("weight", "bias")]
             stages.append([*start, *layers, part(f"{down}dense.weight", axis=1)])
             start = norm(weights[f"{down}dense.bias"], down)
-    return weights["embeddings.position_embeddings.weight"], [*stages, start]
+    functions = [functools.partial(embed, rank=rank), *(attend, feed_forward) * LAYERS, pool]
+    return weights["embeddings.position_embeddings.weight"], list(zip(functions, [*stages, start]))
 
 
-def functions(F, rank):
-    """Return the stages' functions, of their arrays and of what they are given; F: as torch.nn.functional."""
+def embed(words, ids, rank):
+    before = rank * (len(words) - 2) - 1
+    return F.embedding((ids - before).clip(0, len(words) - 1), words).reshape(-1, WIDTH)
 
-    def embed(words, ids):
-        before = rank * (len(words) - 2) - 1
-        return F.embedding((ids - before).clip(0, len(words) - 1), words).reshape(-1, WIDTH)
 
-    def norm(x, total, bias, gamma, beta):
-        return F.layer_norm(x + (total + bias), (WIDTH,), gamma, beta, 1e-12)
+def norm(x, total, bias, gamma, beta):
+    return F.layer_norm(x + (total + bias), (WIDTH,), gamma, beta, 1e-12)
 
-    def attend(bias, gamma, beta, qkv_weight, qkv_bias, out, x, total, hidden):
-        x = norm(x, total, bias, gamma, beta)
-        qkv = F.linear(x, qkv_weight, qkv_bias).reshape(len(hidden), hidden.shape[-1], 3, -1, WIDTH // HEADS)
-        q, k, v = (qkv[:, :, index].swapaxes(1, 2) for index in range(3))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=hidden)
-        return x, F.linear(y.swapaxes(1, 2).reshape(x.shape[0], -1), out)
 
-    def feed_forward(bias, gamma, beta, up_weight, up_bias, down, x, total):
-        x = norm(x, total, bias, gamma, beta)
-        return x, F.linear(F.gelu(F.linear(x, up_weight, up_bias)), down)
+def attend(bias, gamma, beta, qkv_weight, qkv_bias, out, x, total, hidden):
+    x = norm(x, total, bias, gamma, beta)
+    qkv = F.linear(x, qkv_weight, qkv_bias).reshape(len(hidden), hidden.shape[-1], 3, -1, WIDTH // HEADS)
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=hidden)
+    return x, F.linear(y.swapaxes(1, 2).reshape(x.shape[0], -1), out)
 
-    def pool(bias, gamma, beta, x, total, real):
-        x = norm(x, total, bias, gamma, beta).reshape(len(real), -1, WIDTH)
-        return F.normalize((x * real).sum(1) / real.sum(1), dim=1)
 
-    return [embed, *(attend, feed_forward) * LAYERS, pool]
+def feed_forward(bias, gamma, beta, up_weight, up_bias, down, x, total):
+    x = norm(x, total, bias, gamma, beta)
+    return x, F.linear(F.gelu(F.linear(x, up_weight, up_bias)), down)
+
+
+def pool(bias, gamma, beta, x, total, real):
+    x = norm(x, total, bias, gamma, beta).reshape(len(real), -1, WIDTH)
+    return F.normalize((x * real).sum(1) / real.sum(1), dim=1)
 
 
 def predict(stages, positions, total, ids, mask):
-    """Return the embeddings (batch, 384): the stages in turn, total(x) summing up over the ranks what they give.
-
-    ids (batch, length) are integers, mask the same in floating point, positions (batch * length, 384).
-    """
-    first, *blocks, last = stages
+    """Return the embeddings (batch, 384) of ids (batch, length): total(x) sums up over the ranks between two stages."""
     hidden, real = (mask[:, None, None, :] - 1) * 1e4, mask[:, :, None]
-    x, sums = positions, total(first(ids))
-    for index, block in enumerate(blocks):
-        x, sums = block(x, sums) if index % 2 else block(x, sums, hidden)
+    x, sums = positions, total(stages[0](ids))
+    for attention, feed in zip(stages[1:-1:2], stages[2:-1:2]):
+        x, sums = attention(x, sums, hidden)
+        x, sums = feed(x, total(sums))
         sums = total(sums)
-    return last(x, sums, real)
+    return stages[-1](x, sums, real)

@@ -1,8 +1,9 @@
-"""A rank of what a user would pick instead, timed by compare.py: peers.py MODELS WORK HOW [PIPE]
+"""A rank of what a user would pick instead, timed by compare.py: peers.py MODELS WORK HOW PIPE
 
 HOW is `eager` or `compiled` (PyTorch, torch.compile of what lies between the collectives; gloo on the CPU, with GPU=1
 NCCL, data from and to the host's locked memory), `onnx` (the same stages exported to ONNX Runtime, with mpi4py),
-`numpy` (with mpi4py), or `expected`: NumPy in float64 on one rank writes MODELS/WORK/expected.npy.
+`numpy` (the products, with mpi4py), `expected`: PyTorch in float64 on one rank writes MODELS/WORK/expected.npy, or
+`limits`: what the machine can do at most, all ranks at once, each on a core or a GPU of its own.
 """
 
 import functools
@@ -17,49 +18,14 @@ import numpy as np
 import onnxruntime
 import torch
 import torch.distributed as dist
-import torch.nn.functional
 import work
 from mpi4py import MPI
-from scipy.special import erf
 
-comm, GPU = MPI.COMM_WORLD, bool(os.environ.get("GPU"))
-models, name, how, *pipe = sys.argv[1:]
-dtype = np.float64 if how == "expected" else np.float32
-TORCH = ("eager", "compiled")
+comm = MPI.COMM_WORLD
+models, name, how, pipe = sys.argv[1:]
+TORCH, GPU = how not in ("onnx", "numpy"), bool(os.environ.get("GPU")) and how in ("eager", "compiled", "limits")
 device = f"cuda:{comm.rank}" if GPU else "cpu"
-
-
-class F:
-    """What minilm.py takes of torch.nn.functional, in NumPy, some of it in place."""
-
-    def embedding(ids, table):
-        return table[ids]
-
-    def linear(x, weight, bias=None):
-        y = x @ weight.T
-        return y if bias is None else np.add(y, bias, out=y)
-
-    def layer_norm(x, shape, gamma, beta, epsilon):
-        x -= x.mean(-1, keepdims=True)
-        x *= 1 / np.sqrt((x * x).mean(-1, keepdims=True) + epsilon)
-        x *= gamma
-        return np.add(x, beta, out=x)
-
-    def scaled_dot_product_attention(q, k, v, attn_mask):
-        score = q @ k.swapaxes(2, 3)
-        score *= q.shape[-1] ** -0.5
-        score += attn_mask
-        score -= score.max(-1, keepdims=True)
-        np.exp(score, out=score)
-        score /= score.sum(-1, keepdims=True)
-        return score @ v
-
-    def gelu(x):
-        x *= (erf(x * 0.5**0.5) + 1) * 0.5
-        return x
-
-    def normalize(x, dim):
-        return x / np.linalg.norm(x, axis=dim, keepdims=True)
+dtype = torch.float64 if how == "expected" else torch.float32
 
 
 class Stage(torch.nn.Module):
@@ -68,16 +34,16 @@ class Stage(torch.nn.Module):
     def __init__(self, function, arrays):
         super().__init__()
         self.function = function
-        self.weights = torch.nn.ParameterList(map(torch.tensor, arrays)).to(device)
+        self.weights = torch.nn.ParameterList(map(torch.tensor, arrays)).to(device, dtype)
 
     def forward(self, *given):
         return self.function(*self.weights, *given)
 
 
 def stage(function, arrays):
-    """Return the stage as HOW runs it, on tensors with PyTorch, otherwise on arrays."""
-    if how in ("numpy", "expected"):
-        return functools.partial(function, *(array.astype(dtype) for array in arrays))
+    """Return the stage as HOW runs it: on arrays with `numpy` and `onnx`, otherwise on tensors."""
+    if how == "numpy":
+        return functools.partial(function, *arrays)
     made = Stage(function, arrays).eval()
     if how == "onnx":
         return on_onnx_runtime(made)
@@ -104,54 +70,73 @@ def on_onnx_runtime(made):
 
 def total(x):
     """Sum up over the ranks."""
-    if isinstance(x, np.ndarray):
-        comm.Allreduce(MPI.IN_PLACE, x)
-    else:
+    if TORCH:
         dist.all_reduce(x)
+    else:
+        comm.Allreduce(MPI.IN_PLACE, x)
     return x
 
 
 def gather(x):
     """Return all ranks' columns (M, N) side by side."""
     shape = comm.size, *x.shape
-    if isinstance(x, np.ndarray):
+    if TORCH:
+        everyone = x.new_empty(shape)
+        dist.all_gather_into_tensor(everyone.flatten(0, 1), x)
+    else:
         everyone = np.empty(shape, x.dtype)
         comm.Allgather(x, everyone)
-    else:
-        everyone = torch.empty(shape, device=device)
-        dist.all_gather_into_tensor(everyone.flatten(0, 1), x)
     return everyone.swapaxes(0, 1).reshape(len(x), -1)
 
 
-def product():
-    made = stage(lambda w, x: x @ w, [work.columns(name, comm.rank, comm.size)])
-    return lambda x: gather(made(x))
+def load():
+    """Return this rank's model, a function of the inputs."""
+    if name.startswith("matmul"):
+        whole = np.random.RandomState(2023).standard_normal(work.shape(name)[1:])  # as models/export_matmul.py
+        columns = np.split(whole, comm.size, axis=1)[comm.rank].astype(np.float32, order="C")
+        product = stage(lambda w, x: x @ w, [columns])
+        return lambda x: gather(product(x))
+    positions, stages = minilm.load(models, comm.rank, comm.size)
+    batch, length = work.shape(name)
+    positions = np.tile(positions[:length], (batch, 1))
+    positions = torch.from_numpy(positions).to(device, dtype) if TORCH else positions
+    return functools.partial(minilm.predict, [stage(*one) for one in stages], positions, total)
 
 
-def embeddings():
-    positions, arrays = minilm.load(models, comm.rank, comm.size)
-    batch, length = work.MINILMS[name]
-    positions = np.tile(positions[:length], (batch, 1)).astype(dtype)
-    if how in TORCH:
-        positions = torch.from_numpy(positions).to(device)
-    functions = minilm.functions(F if how in ("numpy", "expected") else torch.nn.functional, comm.rank)
-    return functools.partial(minilm.predict, list(map(stage, functions, arrays)), positions, total)
-
-
-def from_host(function, arrays):
+def from_host(function, tensors):
     """Return predict() of a function of tensors on the GPU, from and to the host's locked memory."""
-    locked = [torch.from_numpy(array).pin_memory() for array in arrays]
-
-    def on_gpu():
-        return function(*(tensor.to(device, non_blocking=True) for tensor in locked))
+    locked, result = [tensor.pin_memory() for tensor in tensors], None
 
     def predict():
-        result.copy_(on_gpu(), non_blocking=True)
+        nonlocal result
+        made = function(*(tensor.to(device, non_blocking=True) for tensor in locked))
+        result = torch.empty(made.shape, pin_memory=True) if result is None else result
+        result.copy_(made, non_blocking=True)
         torch.cuda.synchronize()
         return result.numpy()
 
-    result = torch.empty(on_gpu().shape, pin_memory=True)
     return predict
+
+
+def least(function, *arguments):
+    """Return the seconds of the fastest of 20 calls, which all ranks make."""
+    return min(work.ms(lambda: (function(*arguments), GPU and torch.cuda.synchronize())) for _ in range(20)) / 1e3
+
+
+def limits():
+    """Yield lines about the machine."""
+    size = 8192 if GPU else 2048
+    a, b = torch.randn((2, size, size), device=device)
+    yield f"- product of two {size}×{size} matrices: {2e-9 * size**3 / least(torch.matmul, a, b):.0f} GFLOP/s each"
+    a, b = torch.ones((2, 1 << 26), device=device)
+    yield f"- copy, read and written: {2e-9 * a.nbytes / least(a.copy_, b):.1f} GB/s each"
+    if GPU:
+        host = torch.empty(1 << 26, pin_memory=True)
+        rates = [1e-9 * host.nbytes / least(*copy) for copy in ((a.copy_, host), (host.copy_, a))]
+        yield "- from and to locked memory of the host: {:.1f} and {:.1f} GB/s each".format(*rates)
+    for count in (1 << 8, 1 << 18, 1 << 22):
+        what = (dist.all_reduce, a[:count]) if GPU else (comm.Allreduce, MPI.IN_PLACE, a[:count].numpy())
+        yield f"- sum of {4 * count >> 10} KiB over the ranks: {1e6 * least(*what):.1f} µs"
 
 
 def main():
@@ -161,22 +146,24 @@ def main():
     if GPU:
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_tf32 = True  # as TensorRT does
-    if how in TORCH:
-        store = f"file://{pipe[0]}.store"
+    if TORCH:
+        store = f"file://{pipe}.store"
         dist.init_process_group("nccl" if GPU else "gloo", init_method=store, rank=comm.rank, world_size=comm.size)
-    else:  # gloo's own threads want another core: pinned it took four times as long
+    if how not in ("eager", "compiled"):  # gloo's own threads want another core: pinned it took four times as long
         work.pin(comm)
-    arrays, expected = work.inputs(name), f"{models}/{name}/expected.npy"
-    arrays[-1] = arrays[-1].astype(dtype)  # the mask, too
-    function = product() if name in work.MATMULS else embeddings()
-    given = [torch.from_numpy(array) for array in arrays] if how in TORCH else arrays
-    predict = from_host(function, arrays) if GPU and how in TORCH else lambda: np.asarray(function(*given))
-    about = {"onnx": f"ONNX Runtime {onnxruntime.__version__}, mpi4py", "numpy": f"NumPy {np.__version__}, mpi4py"}
-    if how == "expected":
-        np.save(expected, function(*arrays))
+    if how == "limits":
+        for line in limits():
+            print(line, file=sys.stdout if comm.rank == 0 else io.StringIO(), flush=True)
     else:
-        work.serve(comm, predict, about.get(how, f"PyTorch {torch.__version__}"), expected, *pipe)
-    if how in TORCH:
+        function, (*given, last) = load(), work.inputs(name)
+        given.append(last.astype(str(dtype).split(".")[1]))  # the mask, too
+        given = [torch.from_numpy(array) for array in given] if TORCH else given
+        if how == "expected":
+            np.save(f"{models}/{name}/expected.npy", function(*given))
+        else:
+            predict = from_host(function, given) if GPU else lambda: np.asarray(function(*given))
+            work.serve(comm, predict, f"{models}/{name}/expected.npy", pipe)
+    if TORCH:
         dist.destroy_process_group()
 
 

@@ -5,6 +5,8 @@ import contextlib
 import itertools
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,14 +16,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-MATMULS = {  # name: (M, K, N) of x (M, K) w (K, N), w's columns over the ranks, the result whole on each of them
-    "small": (4, 256, 128),
-    "large": (256, 4096, 4096),
-    "large_gpu": (2048, 8192, 8192),
-    "decode": (16, 16384, 8192),
-}
-# name: (batch, tokens) of all-MiniLM-L6-v2, sums over the ranks after attention and feed-forward
-MINILMS = {"minilm_8x128": (8, 128), "minilm_8x32": (8, 32), "minilm_1x128": (1, 128), "minilm_1x32": (1, 32)}
+SMI = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
 
 
 def options(text, **defaults):
@@ -44,16 +39,13 @@ def ms(function, *arguments, **options):
 def run_sh(model_path, *words, under=()):
     """Run run.sh; return its --json report, with "seconds", "peak_mib" of its largest process, and "failed", or why."""
     with tempfile.TemporaryDirectory(prefix="run-") as folder, open(f"{folder}/stderr", "w+") as stderr:
-        command = [*under, f"{ROOT}/run.sh", f"--model_path={model_path}", f"--json={folder}/report.json"]
-        start = time.monotonic()
-        process = subprocess.Popen(
-            [*command, f"--log_dir={folder}/logs", *words], stdout=subprocess.DEVNULL, stderr=stderr
-        )
+        files = [f"--model_path={model_path}", f"--json={folder}/report.json", f"--log_dir={folder}/logs"]
+        start, command = time.monotonic(), [*under, f"{ROOT}/run.sh", *files, *words]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
         _, status, usage = os.wait4(process.pid, 0)
         found = {"seconds": time.monotonic() - start, "peak_mib": usage.ru_maxrss / 1024, "failed": ""}
         if status:
-            stderr.seek(0)
-            lines = stderr.read().splitlines()
+            lines = Path(stderr.name).read_text().splitlines()
             why = next((line for line in lines if line.startswith("rank ")), lines[-1])
             found["failed"] = f"{os.WEXITSTATUS(status)}: {why}"
             print(found["failed"], file=sys.stderr)
@@ -98,25 +90,25 @@ def mpirun(python, ranks):
     return [str(own if own.exists() else "mpirun"), "--quiet", *more, "--bind-to", "none", "-n", str(ranks), python]
 
 
-def model_path(models, work):
-    """Return the path of the model X.mindir whose shards are X0.mindir, X1.mindir, ..."""
-    return Path(models, work, f"{'MiniLM' if work in MINILMS else 'Matmul'}.mindir")
-
-
-def columns(work, rank, ranks):
-    """Return the columns (K, N / ranks) of a product's w that a rank has, as models/export_matmul.py draws it."""
-    whole = np.random.RandomState(2023).standard_normal(MATMULS[work][1:])
-    return np.split(whole, ranks, axis=1)[rank].astype(np.float32, order="C")
+def shape(work):
+    """Return a piece of work's numbers. matmul_MxKxN: x (M, K) w (K, N), w's columns over the ranks, the result whole
+    on each of them; minilm_BxL: all-MiniLM-L6-v2 of B sentences of L tokens, sums after attention and feed-forward.
+    """
+    return [int(number) for number in work.split("_")[1].split("x")]
 
 
 def inputs(work):
     """Return the model's inputs in their order: x, or the tokens and their mask."""
-    if work in MATMULS:
-        return [np.random.default_rng(1).standard_normal(MATMULS[work][:2], dtype=np.float32)]
-    batch, length = MINILMS[work]
-    random = np.random.RandomState(2)
+    if work.startswith("matmul"):
+        return [np.random.default_rng(1).standard_normal(shape(work)[:2], dtype=np.float32)]
+    (batch, length), random = shape(work), np.random.RandomState(2)
     mask = (np.arange(length) < random.randint(length // 2, length + 1, (batch, 1))).astype(np.int32)
     return [(random.randint(1000, 30522, (batch, length)) * mask).astype(np.int32), mask]
+
+
+def gpu_mib():
+    """Return the memory in use on each NVIDIA GPU of this server."""
+    return [float(mib) for mib in subprocess.check_output(SMI).split()] if shutil.which(SMI[0]) else []
 
 
 def pin(comm):
@@ -126,18 +118,19 @@ def pin(comm):
         os.sched_setaffinity(0, {cores[comm.rank]})
 
 
-def serve(comm, predict, about, expected, pipe):
-    """Show compare.py how far this is from what is expected; then predict as often as it asks, until it hangs up."""
+def serve(comm, predict, expected, pipe):
+    """Tell compare.py a rank's most memory and largest error; then predict as often as it asks, until it hangs up."""
     result, right = [np.array(predict()) for _ in range(3)][-1], np.load(expected)  # compiled in the first ones
-    error = np.max(comm.allgather(float(np.max(np.abs(result - right)) / np.max(np.abs(right)))))
+    error = float(np.max(np.abs(result - right)) / np.max(np.abs(right)))
+    error, mib = np.max(comm.allgather((error, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)), axis=0)
     if comm.rank == 0:
-        print(json.dumps({"about": about, "ranks": comm.size, "error": error}), flush=True)
+        print(json.dumps({"error": error, "mib": mib}), flush=True)
     with open(f"{pipe}.{comm.rank}") as counts:
         for count in counts:
             times = []
             for _ in range(int(count)):
                 comm.Barrier()
-                times.append(round(ms(predict), 4))
+                times.append(ms(predict))
             slowest = np.max(comm.allgather(times), axis=0)
             if comm.rank == 0:
                 print(json.dumps({"ms": slowest.tolist()}), flush=True)
