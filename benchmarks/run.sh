@@ -5,7 +5,7 @@
 #
 # Writes benchmarks/results/NAME.md and its plot, in about 20 minutes on a CPU, and the first time as many to install peers
 # and MindSpore. $RANKS: 2. $PEERS: a Python (3.10 or later) with benchmarks/requirements.txt. $MODELS: a folder for what is
-# exported here, which isn't exported again where it is there.
+# exported here, which isn't exported again where it is there. Versions and the processor are added to the page by hand.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=run.sh

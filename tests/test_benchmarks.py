@@ -1,10 +1,12 @@
-"""benchmarks/server.py measures the server that it started, and a failure in one of its clients fails the run."""
+"""What benchmarks/ measures is what it says: its own server, answers without failures, the suite's right results."""
 
 import contextlib
 import http.server
+import json
 import threading
 
-from conftest import ROOT, command
+import numpy as np
+from conftest import ROOT, command, lines, run_ranks
 
 PYTHON = ROOT / ".venv-serve" / "bin" / "python"  # tests/run.sh makes it
 
@@ -58,3 +60,23 @@ def test_what_fails_in_a_client_fails_the_run():
         )
     assert done.returncode == 1 and "measured" not in done.stdout
     assert "InferenceServerException" in done.stderr
+
+
+def test_the_suites_ranks_say_how_far_they_are_off_and_predict_as_often_as_they_are_asked(tmp_path):
+    """Those that benchmarks/compare.py times: with main.py's own functions, on the product that models/ has."""
+    work = tmp_path / "matmul_4x256x128"
+    work.mkdir()
+    for number in ("", 0, 1):
+        (work / f"Model{number}.mindir").symlink_to(ROOT / "models" / f"Matmul{number}.mindir")
+    given = np.random.default_rng(1).standard_normal((4, 256), dtype=np.float32)
+    right = given @ np.random.RandomState(2023).standard_normal((256, 128))
+    np.save(str(work / "expected.npy"), right + 0.01 * np.max(np.abs(right)))
+    for rank in range(2):
+        (tmp_path / f"pipe.{rank}").write_text("3\n2\n")
+    done = run_ranks(2, ROOT / "benchmarks" / "peer_suite.py", tmp_path, work.name, "suite", tmp_path / "pipe")
+    assert done.returncode == 0, done.stderr
+    first, *answers = [json.loads(line) for line in lines(done.stdout) if line.startswith("{")]
+    assert abs(first["error"] - 0.01) < 1e-3
+    assert first["mib"] > 10
+    assert [len(answer["ms"]) for answer in answers] == [3, 2]
+    assert all(ms > 0 for answer in answers for ms in answer["ms"])
