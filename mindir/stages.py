@@ -7,6 +7,7 @@ from typing import List
 import numpy as np
 
 from mindir.collectives import PEERS, check_collective
+from mindir.constants import encode
 from mindir.dtypes import describe, nbytes
 from mindir.errors import MindIRError
 from mindir.graph import SIDE_EFFECT, Graph, attribute, check_stateless, label, primitive_name, times_taken
@@ -16,11 +17,12 @@ from mindir.repairs import repair
 from mindir.schema import PROTO, TENSORS, TUPLE
 
 MOST_MORE = 1 << 30  # bytes by which all stages together may exceed the file, not counting weights
+RESHAPES = ("Reshape", "ExpandDims", "Squeeze", "Flatten")
 MADE_AGAIN = ("Constant", "MakeTuple")  # copied to each stage that needs them, not passed on between stages
 
 
-def cut(shard, in_order=None):
-    """Return the Plan that runs the shard.
+def cut(shard, in_order=None, resized=False):
+    """Return the Plan that runs the shard; `resized` if its stages will take other shapes than the file says.
 
     Stage k holds the nodes with k collectives before them, so collectives that don't wait for each other follow the
     same stage. With `in_order` they stay in the model's order, too; None stands for needs_order() of this shard alone.
@@ -42,6 +44,7 @@ def cut(shard, in_order=None):
     order = {value: place for place, value in enumerate([*net.parameters, *net.nodes])}
     budget = 16 * sum(1 + len(inputs) for inputs in net.inputs.values()) + len(order)  # values in all stages
     size = os.path.getsize(net.path) + MOST_MORE  # the file's own: ByteSize() would write the weights once more
+    resized = resized or any(-1 in net.kind[value.name][1] for value in net.model.graph.input)
     steps: List[object] = []
     for here in reversed(range(len(handed_on))):  # earlier stages have to pass on what a stage takes
         steps += reversed(exchanged[here])
@@ -55,7 +58,7 @@ def cut(shard, in_order=None):
             if value in net.nodes and value not in collectives:
                 handed_on[level[value]].add(value)
         inside = sorted(inside, key=order.__getitem__)
-        steps.append(_stage(net, inside, sorted(inputs), sorted(handed_on[here])))
+        steps.append(_stage(net, inside, sorted(inputs), sorted(handed_on[here]), resized))
         size -= steps[-1].model.ByteSize()
     constants = {
         collective.input: _constant(net, collective.input)
@@ -145,21 +148,41 @@ def _checked_collectives(net):
         if value not in net.kind:
             raise MindIRError(f"{net.path}: output {net.full_name(value)} isn't a tensor")
     taken = times_taken(net)
+    takers = {value: node for node, inputs in net.inputs.items() if taken[node] for value in inputs}
     found = {collective.output: collective for collective in net.collectives}
     for collective in net.collectives:
         first = found.get(collective.input)
         joined = first and (collective.op, first.op) == ("AllGather", "ReduceScatter")
         if joined and first.members == collective.members and taken[first.output] == 1:
             node = f"{first.node} + {collective.node}"
-            found[collective.output] = first._replace(op="AllReduce", node=node, output=collective.output)
-            del found[first.output]
+            whole = first._replace(op="AllReduce", node=node, output=collective.output)
+            del found[first.output], found[collective.output]
+            if taken[whole.output] == 1:
+                whole = _without_reshapes(net, whole, takers.get(whole.output))
+            found[whole.output] = whole
     return found
 
 
-def _stage(net, inside, inputs, outputs):
+def _without_reshapes(net, collective, result):
+    """Return the AllReduce of what is reshaped for it and reshaped back after it, as sums of any number of rows are.
+
+    It adds number by number, whatever the shape: two nodes less. `result` is all that takes what it makes.
+    """
+    if not net.op.get(collective.input) == net.op.get(result) == "Reshape":
+        return collective
+    value = "".join(net.inputs[collective.input][:1])
+    kinds = net.kind.get(value), net.kind.get(result)
+    if value not in net.nodes or not kinds[0] or kinds[0] != kinds[1] or kinds[0][1].count(-1) > 1:
+        return collective
+    return collective._replace(input=value, output=result, shape=kinds[0][1])
+
+
+def _stage(net, inside, inputs, outputs, resized):
     """Return the Stage that computes the values `outputs` from the values `inputs`.
 
-    `inside` are the values that are made in it: parameters, then nodes, both in the model's order.
+    `inside` are the values that are made in it: parameters, then nodes, both in the model's order. If it will be
+    `resized`, what is reshaped is never an input itself: mindspore_lite 2.0 then keeps the memory for fewer numbers,
+    and writes beyond it when there are more again.
     """
     model = PROTO["Model"](
         ir_version=net.model.ir_version, producer_name=net.model.producer_name, model_version=net.model.model_version,
@@ -169,15 +192,20 @@ def _stage(net, inside, inputs, outputs):
     graph.name = "stage"
     for value in inputs:  # mindspore_lite shortens names at ':', so a stage's values get new names
         describe(graph.input.add(name=names[value]).tensor.add(), net.kind[value])
-    primitives = {}
+    primitives, copied = {}, {}  # input: its copy
     for value in inside:
         if value in net.parameters:  # write() adds where the values are
             parameter = net.parameters[value]
             graph.parameter.add(name=value, dims=parameter.dims, data_type=parameter.data_type)
             continue
+        first = "".join(net.inputs[value][:1]) if net.op[value] in RESHAPES and resized else ""
+        if first in names and first not in copied and net.kind[first][0] in ("float32", "int32") and net.kind[first][1]:
+            copied[first] = _copy(model, names[first], net.kind[first])
         made, name = graph.node.add(), primitive_name(net.nodes[value])
         made.CopyFrom(net.nodes[value])
         made.input[:] = [names.get(taken, taken) for taken in net.inputs[value]]
+        if first in copied:
+            made.input[0] = copied[first]
         if name in net.primitives:
             primitives[name] = net.primitives[name]
     model.primitives.extend(primitives.values())
@@ -186,6 +214,20 @@ def _stage(net, inside, inputs, outputs):
     else:
         _end_in_tuple(model, outputs, [net.kind[value] for value in outputs])
     return Stage(model, inputs, outputs)
+
+
+def _copy(model, name, kind):
+    """Add nodes that copy an input, whatever its shape turns out to be; return the copy's name."""
+    copy, dimensions = f"{name}-copy", len(kind[1])
+    if not any(primitive.name == "Slice:stage" for primitive in model.primitives):
+        model.primitives.add(name="Slice:stage", op_type="Slice")
+    ends = {f"{copy}-first": (0,) * dimensions, f"{copy}-sizes": (-1,) * dimensions}
+    for end, numbers in ends.items():
+        node = model.graph.node.add(name=end, output=[end], op_type="Constant")
+        node.attribute.add().CopyFrom(encode("value", numbers))
+    node = model.graph.node.add(name=copy, input=[name, *ends], output=[copy], op_type="REF::Slice:stage")
+    describe(node.attribute.add(name="shape", type=TENSORS).tensors.add(), kind)
+    return copy
 
 
 def _end_in_tuple(model, outputs, kinds):

@@ -6,6 +6,7 @@ import nets
 import numpy as np
 import pytest
 from conftest import ROOT, assert_refused, command, run_ranks
+from graphs import build
 
 import mindir
 
@@ -63,6 +64,52 @@ def steps(name, count, rank=0):
 def test_reduce_scatter_and_all_gather_are_one_all_reduce():
     assert steps("mlp-reduce_scatter", 2) == ["stage", "AllReduce", "stage"]
     assert steps("mlp-reduce_scatter", 2) == steps("mlp-all_reduce", 2)
+
+
+@pytest.mark.parametrize("after, both, shape", [((4, 6), False, (4, 6)), ((6, 4), False, (24,)), ((4, 6), True, (24,))])
+def test_a_sum_of_what_is_reshaped_for_it_is_done_without(tmp_path, after, both, shape):
+    """As long as it gets its shape back, and nobody takes it without."""
+    group = {"group": "hccl_world_group", "rank_size": 2}
+
+    def make(net, x):
+        flat = net.make("Reshape", net.make("Add", x, x), (-1,), kind=("float32", (24,)))
+        mine = net.make("ReduceScatter", flat, kind=("float32", (12,)), **group)
+        (primitive,) = (one for one in net.model.primitives if one.op_type == "ReduceScatter")
+        primitive.attribute.add(name="op", type=8, s=b"sum")
+        whole = net.make("AllGather", mine, kind=("float32", (24,)), **group)
+        return [net.make("Reshape", whole, after, kind=("float32", after))] + ([net.make("Add", whole, whole)] * both)
+
+    build(tmp_path / "X0.mindir", {"x": ("float32", (4, 6))}, make)
+    plan = mindir.cut(mindir.load(str(tmp_path / "X0.mindir")))
+    assert [step.shape for step in plan.steps if isinstance(step, mindir.Collective)] == [shape]
+    assert len(plan.steps) == (2 if shape == (4, 6) else 3)
+
+
+def test_what_is_reshaped_first_may_become_less_and_then_more(tmp_path):
+    """mindspore_lite 2.0 itself is wrong there, and writes where it shouldn't."""
+    kind = ("float32", (-1, 6))
+
+    def make(net, x):
+        y = net.make("Reshape", x, (-1, 3), kind=("float32", (-1, 3)))
+        return [net.make("Mul", y, y, kind=("float32", (-1, 3)))]
+
+    build(tmp_path / "X0.mindir", {"x": kind}, make)
+    program = """
+import sys
+import numpy as np, mindspore_lite as mslite
+import ranks
+from cpu_mpi_distributed import create_context
+from suite.cpu_model import Model
+comm = ranks.world()
+model = Model(comm)
+model.build_from_file(sys.argv[1], mslite.ModelType.MINDIR, create_context(comm))
+for rows in (120, 2, 120, 7, 1000, 1):
+    x = np.arange(rows * 6, dtype=np.float32).reshape(-1, 6)
+    (y,) = (output.get_data_to_numpy() for output in model.predict([x]))
+    assert np.array_equal(y, x.reshape(-1, 3) ** 2), rows
+"""
+    done = run_ranks(1, "-c", program, tmp_path / "X0.mindir", PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
 
 
 def test_collectives_that_do_not_wait_for_each_other_share_a_stage():
