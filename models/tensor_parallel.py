@@ -63,12 +63,13 @@ def parameter(array, name):
 class Sum(nn.Cell):
     """The sum over the ranks of x (M, ...), on all of them.
 
-    Rows that can't be scattered evenly are scattered as numbers: the size of x has to be a multiple of the ranks.
+    Rows that can't be scattered evenly are scattered as numbers: the size of x has to be a multiple of the ranks. So
+    are all without `by_rows`: the nodes are then the same for any M.
     """
 
-    def __init__(self, collective=COLLECTIVES[0]):
+    def __init__(self, collective=COLLECTIVES[0], by_rows=True):
         super().__init__()
-        self.ranks, self.at_once = here.ranks, collective == "all_reduce"
+        self.ranks, self.at_once, self.by_rows = here.ranks, collective == "all_reduce", by_rows
         if self.ranks > 1:
             self.all_reduce = ops.AllReduce(group=GROUP)
             self.reduce_scatter, self.all_gather = ops.ReduceScatter(group=GROUP), ops.AllGather(group=GROUP)
@@ -79,12 +80,12 @@ class Sum(nn.Cell):
             return x
         if self.at_once:
             return self.all_reduce(x)
-        if x.shape[0] % self.ranks == 0:
+        if self.by_rows and x.shape[0] % self.ranks == 0:
             return self.all_gather(self.reduce_scatter(x))
         if x.size % self.ranks:
             raise ValueError(f"{x.size} numbers can't be scattered evenly over {self.ranks} ranks: change either")
-        flat = self.reshape(x, (self.ranks, -1))
-        return self.reshape(self.all_gather(self.reduce_scatter(flat)), x.shape)
+        flat = self.reshape(x, (-1,))
+        return self.reshape(self.all_gather(self.reduce_scatter(flat)), (-1,) + x.shape[1:])
 
 
 class GatherColumns(nn.Cell):
@@ -125,15 +126,15 @@ class RowParallel(nn.Cell):
     """x weight + bias + residual, where a rank has columns of x: (M, K / ranks) -> (M, N).
 
     weight (K, N), bias (N), residual (M, N). Rank 0 alone adds the latter two, before the sum: engines add a bias as
-    they multiply, and no stretch between collectives needs a residual of an earlier one.
+    they multiply, and no stretch between collectives needs a residual of an earlier one. `by_rows` is Sum's.
     """
 
-    def __init__(self, weight, bias=None, collective=COLLECTIVES[0]):
+    def __init__(self, weight, bias=None, collective=COLLECTIVES[0], by_rows=True):
         super().__init__()
         self.weight = parameter(part(weight, 0, "rows"), "weight")
         self.first = here.rank == 0
         self.bias = None if bias is None or here.rank else parameter(bias, "bias")
-        self.matmul, self.sum = ops.MatMul(), Sum(collective)
+        self.matmul, self.sum = ops.MatMul(), Sum(collective, by_rows)
 
     def construct(self, x, residual=None):
         y = self.matmul(x, self.weight)
