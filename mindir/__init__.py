@@ -6,6 +6,7 @@ and similar nodes where ranks exchange values.
 """
 
 from mindir import foreign
+from mindir.alike import fingerprint
 from mindir.collectives import COLLECTIVES, PEERS, REDUCTIONS, WORLD
 from mindir.dtypes import DTYPES
 from mindir.errors import MindIRError, printable
@@ -47,6 +48,7 @@ __all__ = [
     "cut",
     "data_file",
     "find",
+    "fingerprint",
     "foreign",
     "in_two_dimensions",
     "label",

@@ -12,7 +12,7 @@ import numpy as np
 import mindir
 import ranks
 from suite import inputs as model_inputs
-from suite import kept, reading, stages
+from suite import kept, reading, stages, threads
 from suite.arrays import array_dtype
 from suite.exchange import Exchange, communicators
 from suite.pipeline import Receive, Send
@@ -25,10 +25,13 @@ class Model:
     `comm` is mpi4py's communicator of the ranks, such as ranks.world(). All ranks build and predict together; a method
     raises ranks.Stop on the rank that can't go on, and ranks.run() ends the others with it. In the folder
     `engine_cache`, if one is given, the stages are kept as they are built from: the next build is shorter.
+
+    Models that are given the same dict as `family`, an empty one at first, share what they are built of: where a net is
+    the same as an earlier one but for the shapes that go in, it has that one's stages and weights, resized in turn.
     """
 
-    def __init__(self, comm, engine_cache=""):
-        self.comm, self.engine_cache = comm, engine_cache
+    def __init__(self, comm, engine_cache="", family=None):
+        self.comm, self.engine_cache, self.family = comm, engine_cache, family
 
     def build_from_file(self, model_path, model_type, context, config_path=""):
         """Cut the shard at `model_path` at its collectives and build the stages.
@@ -38,47 +41,42 @@ class Model:
         if self.engine_cache:
             kept.make_folder(self.engine_cache)
         shard = reading.load(model_path)
-        in_order = mindir.needs_order(self.comm.allgather(shard.summary()))
-        self.long = [(index, value.name) for index, value in enumerate(shard.inputs) if value.dtype == "int64"]
-        self.ranges = mindir.Ranges(shard) if self.long else None
-        plan = mindir.cut(shard, in_order)
+        self.shards = self.comm.allgather(shard.summary())
+        self._note(shard)
+        mark = "" if self.family is None else mindir.fingerprint(shard, threads.BY_SHAPE)
+        if self.family and all(self.comm.allgather(mark in self.family)):
+            mindir.check_set(self.shards)
+            self.net = self.family[mark]
+            return
+        plan = mindir.cut(shard, mindir.needs_order(self.shards), resized=self.family is not None)
         collectives = [step for step in plan.steps if isinstance(step, mindir.Collective)]
         self.shards = self.comm.allgather(shard.summary()._replace(collectives=collectives))  # of all ranks
         mindir.check_set(self.shards)
         groups = communicators(self.comm, [collective for summary in self.shards for collective in summary.collectives])
-        areas = {}  # memory that a group's ranks see together
-        self.inputs = [value._replace(shape=list(value.shape)) for value in shard.inputs]
-        self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
-        outputs = [] if shard.passes_on else shard.outputs
-        self.dtypes = [value.dtype for value in outputs]
-        self.constants = {name: new_tensor(array.copy()) for name, array in plan.constants.items()}
-        named = dict(zip(plan.outputs, (value.name for value in outputs)))
+        moments = mindir.moments(self.shards)[self.comm.rank]
+        names = dict(zip(plan.outputs, (value.name for value in shard.outputs)))
         with tempfile.TemporaryDirectory(prefix="stages-") as folder:
             sources = stages.write(plan, shard, folder, self.engine_cache)
             del shard  # the weights are in the files
             built = stages.build(model_path, plan.steps, sources, model_type, context, config_path)
-        taken = {name for step, stage in zip(plan.steps, built) if stage for name in step.inputs}
-        made = {name for step, stage in zip(plan.steps, built) if stage for name in step.outputs}
-        self.copies = {name: _Copy() for name in made & taken}
-        self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
-        moments, now = iter(mindir.moments(self.shards)[self.comm.rank]), 0  # to be compared with those of other ranks
-        for step, stage in zip(plan.steps, built):
-            if stage:
-                run = _StageRun(stage)
-                self.steps.append((f"stage {2 * now + 1}".encode(), run, step.inputs, step.outputs))
-            else:
-                now = next(moments)
-                run = exchange(groups[step.members], step, named.get(step.output, ""), areas)
-                taken, made = [step.input][: step.op != "Receive"], [step.output][: step.op != "Send"]
-                self.steps.append((f"collective {2 * now}".encode(), run, taken, made))
-        last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
-        self.done = [  # what no later step takes
-            [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
-            for index, (_, _, names, _) in enumerate(self.steps)
-        ]
+        self.net = _Net(plan, built, groups, moments, names)
+        if self.family is not None:
+            self.family[mark] = self.net
+
+    def _note(self, shard):
+        """Note what the model takes and gives."""
+        self.inputs = [value._replace(shape=list(value.shape)) for value in shard.inputs]
+        self.dtypes = [] if shard.passes_on else [value.dtype for value in shard.outputs]
+        self.long = [(index, value.name) for index, value in enumerate(shard.inputs) if value.dtype == "int64"]
+        self.ranges = mindir.Ranges(shard) if self.long else None
         self.seen = None  # the inputs' shapes and dtypes in the last predict
         self.compared = False  # whether the ranks' inputs have been compared
         self.converts = [True, True]  # whether inputs, and outputs, come in other dtypes than mindspore_lite's
+
+    @property
+    def steps(self):
+        """What predict() does one after the other: see _Net."""
+        return self.net.steps
 
     def get_inputs(self):
         """Return the inputs as new mslite.Tensors, in the dtypes that the file gives them.
@@ -119,17 +117,8 @@ class Model:
             self.compared = True
         if new or self.converts[0]:
             tensors = self._as_dtypes(0, tensors, [value.dtype for value in self.inputs])
-        values = {**self.constants, **dict(zip(self.taken, tensors))}
-        for (place, run, names, made), done in zip(self.steps, self.done):
-            ranks.place(place)
-            if new and isinstance(run, _StageRun):
-                run.prepare([values[name] for name in names])
-            for name, tensor in zip(made, run([values[name] for name in names])):
-                values[name] = self.copies[name](tensor) if name in self.copies else tensor
-            for name in done:
-                del values[name]
+        outputs = self.net(tensors, seen)
         self.seen = seen
-        outputs = [values[name] for name in self.given]
         return self._as_dtypes(1, outputs, self.dtypes) if new or self.converts[1] else outputs
 
     def _as_dtypes(self, which, tensors, dtypes):
@@ -158,6 +147,50 @@ class Model:
             self.ranges.check(found)
 
 
+class _Net:
+    """A plan with its stages built: the inputs, Tensors, go in, and Tensors come out."""
+
+    def __init__(self, plan, built, groups, moments, names):
+        """`groups` are communicators, `moments` when this rank's collectives are, `names` those of the outputs."""
+        areas, moments, now = {}, iter(moments), 0  # memory that a group's ranks see together
+        self.taken, self.given = plan.inputs, plan.outputs  # the graph's own names of inputs and outputs
+        self.constants = {name: new_tensor(array.copy()) for name, array in plan.constants.items()}
+        taken = {name for step, stage in zip(plan.steps, built) if stage for name in step.inputs}
+        made = {name for step, stage in zip(plan.steps, built) if stage for name in step.outputs}
+        self.copies = {name: _Copy() for name in made & taken}
+        self.steps = []  # (where predict() is, for the launcher; function; names of what it takes and of what it gives)
+        for step, stage in zip(plan.steps, built):
+            if stage:
+                run = _StageRun(stage)
+                self.steps.append((f"stage {2 * now + 1}".encode(), run, step.inputs, step.outputs))
+            else:
+                now = next(moments)  # to be compared with those of other ranks
+                run = exchange(groups[step.members], step, names.get(step.output, ""), areas)
+                taken, made = [step.input][: step.op != "Receive"], [step.output][: step.op != "Send"]
+                self.steps.append((f"collective {2 * now}".encode(), run, taken, made))
+        last_use = {name: index for index, (_, _, names, _) in enumerate(self.steps) for name in names}
+        self.done = [  # what no later step takes
+            [name for name in dict.fromkeys(names) if last_use[name] == index and name not in self.given]
+            for index, (_, _, names, _) in enumerate(self.steps)
+        ]
+        self.ready = None  # the inputs' shapes and dtypes that the stages are ready for
+
+    def __call__(self, tensors, kinds):
+        """Return the outputs for the Tensors, whose shapes and dtypes are `kinds`."""
+        new, self.ready = kinds != self.ready, None
+        values = {**self.constants, **dict(zip(self.taken, tensors))}
+        for (place, run, names, made), done in zip(self.steps, self.done):
+            ranks.place(place)
+            if new and isinstance(run, _StageRun):
+                run.prepare([values[name] for name in names])
+            for name, tensor in zip(made, run([values[name] for name in names])):
+                values[name] = self.copies[name](tensor) if name in self.copies else tensor
+            for name in done:
+                del values[name]
+        self.ready = kinds
+        return [values[name] for name in self.given]
+
+
 def exchange(comm, collective, name, areas):
     """Return a function that does a Collective among the ranks of `comm`: Tensors in, Tensors out."""
     if collective.op == "Send":
@@ -181,7 +214,7 @@ class _StageRun:
         self.converted = self.dtypes != [ranks.dtype(tensor) for tensor in tensors]
         shapes = [tensor.shape for tensor in tensors]
         if shapes != self.shapes:
-            self.stage.resize(self.stage.get_inputs(), shapes)
+            self.stage.resize(tensors, shapes)  # its own inputs would get memory, which stays
             self.shapes = shapes
 
     def __call__(self, tensors):

@@ -32,11 +32,13 @@ def build(comm, paths, config_file="", engine_cache=""):
 
 
 def _on_cpu(comm, names, _, engine_cache):
+    """Nets that are the same but for their lengths have one set of stages, and one of weights."""
     from cpu_mpi_distributed import create_context
     from suite.cpu_model import Model
 
     memory.share_cores(comm)
-    context, models = create_context(comm), [Model(comm, engine_cache) for _ in names]
+    context, family = create_context(comm), {} if len(names) > 1 else None
+    models = [Model(comm, engine_cache, family) for _ in names]
     for model, name in zip(models, names):
         ranks.step(f"build {name}")
         model.build_from_file(name, mslite.ModelType.MINDIR, context)

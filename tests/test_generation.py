@@ -140,6 +140,26 @@ def test_a_cache_that_does_not_fit_is_refused_by_main(tiny, tmp_path, shape, tex
     assert all(text in line for text in (name, "2, 2, 16, 32", *texts)), line
 
 
+def test_prefill_and_decode_are_built_once_on_cpu_ranks(tiny, tmp_path):
+    """What a start keeps is one set of stages, which serve both lengths, in turns; other weights are another net's."""
+    folder, cache = tmp_path / "set", tmp_path / "engines"
+    shutil.copytree(str(tiny / "2"), str(folder))
+    shards = [
+        [mindir.load(str(folder / f"Tiny.{net}{rank}.mindir")) for net in ("prefill", "decode")] for rank in (0, 1)
+    ]
+    marks = [[mindir.fingerprint(shard) for shard in both] for both in shards]
+    assert marks[0][0] == marks[0][1] != marks[1][0] == marks[1][1]
+    steps = [step for both in shards for step in mindir.cut(both[0]).steps]
+    done = generated(folder, 2, "--engine_cache", cache)
+    assert done.returncode == 0, done.stderr
+    with_weights = [step for step in steps if isinstance(step, mindir.Stage) and step.model.graph.parameter]
+    assert len(list(cache.glob("*.ms"))) == len(with_weights)
+    decode = shards[0][1]
+    table = max(decode.model.graph.parameter, key=lambda tensor: len(tensor.raw_data))
+    table.raw_data = bytes(reversed(table.raw_data))
+    assert mindir.fingerprint(decode) != marks[0][0]
+
+
 # The example
 
 

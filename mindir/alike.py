@@ -1,0 +1,43 @@
+"""Nets that are the same but for the shapes of what they compute: an engine that can be resized builds one for all."""
+
+import hashlib
+
+from mindir.graph import Graph, primitive_name
+from mindir.parameters import values
+from mindir.repairs import repair
+
+SHAPE = "shape"  # the attribute that says a node's result's dtype and shape
+NAMES = ("input_names", "output_names")  # of a primitive's inputs and outputs
+
+
+def fingerprint(shard, by_shape=()):
+    """Return a SHA-256, as text, of what the shard's net computes by which values, whatever the shapes that go in.
+
+    Nets in which it is the same take and give the same things in the same order, and have the same nodes, weights and
+    constants, under whatever names. The results of the operators `by_shape` have the same shapes, too.
+    """
+    net = Graph(shard.path, repair(shard).model)
+    sums = {value.name: _sum("input", index) for index, value in enumerate(net.model.graph.input)}
+    for name, parameter in net.parameters.items():
+        sums[name] = _sum("parameter", net.kind[name], content=values(net.path, parameter))
+    primitives = {name: _primitive(primitive) for name, primitive in net.primitives.items()}
+    for value, node in net.nodes.items():
+        dtype, shape = net.kind.get(value, ("", ()))
+        said = [net.op[value], dtype, shape if net.op[value] in by_shape else len(shape)]
+        said += [primitives.get(primitive_name(node)), [sums.get(taken, taken) for taken in net.inputs[value]]]
+        said += [item.SerializeToString(deterministic=True) for item in node.attribute if item.name != SHAPE]
+        sums[value] = _sum(*said)
+    exchanged = [sums[collective.output] for collective in net.collectives]
+    kinds = [(net.kind[value.name][0], len(net.kind[value.name][1])) for value in net.model.graph.input]
+    return _sum(kinds, exchanged, [sums[value] for value in net.outputs])
+
+
+def _primitive(primitive):
+    attributes = [item for item in primitive.attribute if item.name not in NAMES]
+    return primitive.op_type, sorted(item.SerializeToString(deterministic=True) for item in attributes)
+
+
+def _sum(*said, content=b""):
+    digest = hashlib.sha256(repr(said).encode())
+    digest.update(content)
+    return digest.hexdigest()
