@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from conftest import command
-from untrusted import HUGE, OUTSIDE, PROTO, Builder
+from untrusted import HUGE, OUTSIDE, PROTO, Builder, everything
 
 import mindir
 
@@ -51,6 +51,16 @@ def test_an_input_or_a_value_of_an_impossible_shape_is_refused(tmp_path, dims):
         builder.output(builder.node("ReLU", "y", ["x"], dims if place == "node" else (4, 8)))
         with pytest.raises(mindir.MindIRError, match=place):
             mindir.load(builder.write(tmp_path / "Net.mindir"))
+
+
+def test_a_node_without_inputs(tmp_path):
+    """A repair that is refused leaves the model as it was: everything() sees to that."""
+    builder = Builder()
+    builder.input("x")
+    builder.node("Tanh", "y", ["x"])  # which is rewritten
+    builder.node("ReLU", "nothing", [], None)
+    builder.output(builder.node("ReLU", "z", ["nothing"]), "y")
+    assert everything(builder.write(tmp_path / "Net.mindir"), tmp_path)["load done"]
 
 
 def model_with_values_in(location, path):

@@ -210,7 +210,7 @@ class EngineRewriter(Rewriter):
         self.sequence, self._numbers = [], {}  # not a Constant, which may come later
         for self.node in nodes:
             value = self.node.output[0]
-            x = self.node.input[0] if self.op_of.get(value) in ("ReLU", "ReLU6") else None
+            x = next(iter(self.node.input), None) if self.op_of.get(value) in ("ReLU", "ReLU6") else None
             if x in self.kind and taken[x] > 1:
                 self.node.input[0] = self.make("Reshape", x, self.target(x, self.shape(x)), kind=self.kind[x])
             self.sequence.append(self.node)
