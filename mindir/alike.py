@@ -16,6 +16,7 @@ def fingerprint(shard, by_shape=()):
     Nets in which it is the same take and give the same things in the same order, and have the same nodes, weights and
     constants, under whatever names. The results of the operators `by_shape` have the same shapes, too.
     """
+    kinds = [(value.dtype, len(value.shape)) for value in shard.inputs]  # in the file: a collective may take it
     net = Graph(shard.path, repair(shard).model)
     sums = {value.name: _sum("input", index) for index, value in enumerate(net.model.graph.input)}
     for name, parameter in net.parameters.items():
@@ -23,12 +24,15 @@ def fingerprint(shard, by_shape=()):
     primitives = {name: _primitive(primitive) for name, primitive in net.primitives.items()}
     for value, node in net.nodes.items():
         dtype, shape = net.kind.get(value, ("", ()))
-        said = [net.op[value], dtype, shape if net.op[value] in by_shape else len(shape)]
+        said = [net.op[value], dtype, len(shape)]
         said += [primitives.get(primitive_name(node)), [sums.get(taken, taken) for taken in net.inputs[value]]]
-        said += [item.SerializeToString(deterministic=True) for item in node.attribute if item.name != SHAPE]
+        said += [
+            item.SerializeToString(deterministic=True)
+            for item in node.attribute
+            if item.name != SHAPE or net.op[value] in by_shape  # a LayerNorm's is that of a tuple
+        ]
         sums[value] = _sum(*said)
     exchanged = [sums[collective.output] for collective in net.collectives]
-    kinds = [(net.kind[value.name][0], len(net.kind[value.name][1])) for value in net.model.graph.input]
     return _sum(kinds, exchanged, [sums[value] for value in net.outputs])
 
 

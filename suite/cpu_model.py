@@ -44,9 +44,10 @@ class Model:
         self.shards = self.comm.allgather(shard.summary())
         self._note(shard)
         mark = "" if self.family is None else mindir.fingerprint(shard, threads.BY_SHAPE)
-        if self.family and all(self.comm.allgather(mark in self.family)):
+        marks = tuple(self.comm.allgather(mark))  # one net may be like different earlier ones on different ranks
+        if self.family and marks in self.family:
             mindir.check_set(self.shards)
-            self.net = self.family[mark]
+            self.net = self.family[marks]
             return
         plan = mindir.cut(shard, mindir.needs_order(self.shards), resized=self.family is not None)
         collectives = [step for step in plan.steps if isinstance(step, mindir.Collective)]
@@ -61,7 +62,7 @@ class Model:
             built = stages.build(model_path, plan.steps, sources, model_type, context, config_path)
         self.net = _Net(plan, built, groups, moments, names)
         if self.family is not None:
-            self.family[mark] = self.net
+            self.family[marks] = self.net
 
     def _note(self, shard):
         """Note what the model takes and gives."""
@@ -92,7 +93,7 @@ class Model:
     def resize(self, inputs, dims):
         """Give the inputs the shapes `dims`, which the next get_inputs() has; predict() resizes the stages."""
         self.inputs = [value._replace(shape=list(shape)) for value, shape in zip(self.inputs, dims)]
-        self.compared = False
+        self.seen, self.compared = None, False  # what was predicted before may no longer fit
 
     def predict(self, inputs):
         """Return the outputs, a list of mslite.Tensor, for `inputs`, a list of mslite.Tensor or of arrays.

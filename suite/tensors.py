@@ -9,6 +9,7 @@ import mindir
 import ranks
 
 PLACES = 16  # of a Tensor's data that are remembered: seven have been seen
+SMALL = 1 << 18  # bytes up to which they are: of a caller's Tensor, the array keeps the data in memory
 _POINTER = ctypes.pythonapi.PyCapsule_GetPointer
 _POINTER.restype, _POINTER.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
 
@@ -44,7 +45,7 @@ class Views:
             array = tensor.get_data_to_numpy()
             if len(self.arrays) == PLACES:
                 self.arrays.clear()
-            if array.ctypes.data == place[0]:  # or it is a copy, made anew each time
+            if array.nbytes <= SMALL and array.ctypes.data == place[0]:  # or it is a copy, made anew each time
                 self.arrays[place] = array
         return array
 
