@@ -33,6 +33,19 @@ class Input(mslite.Tensor):
         self.array = numpy_obj  # kept, as the tensor has its address alone
 
 
+class Output(mslite.Tensor):
+    """One of the Model's own outputs, in an array's memory, which stays as long as anybody has either."""
+
+    def __init__(self, tensor, array):
+        super().__init__(tensor)
+        self.array = array
+        place(tensor, array)
+
+    def get_data_to_numpy(self):
+        found = super().get_data_to_numpy()  # of an address: it doesn't hold the array
+        return self.array if found.ctypes.data == self.array.ctypes.data else found
+
+
 class Model(mslite.Model):
     """As mslite.Model, but every predict writes to the same memory: copy what has to stay."""
 
@@ -79,11 +92,11 @@ class Model(mslite.Model):
         outputs = [mslite.Tensor(bound) for bound in self._model.get_outputs()]
         if [output.name for output in outputs] != [output.name for output in found]:
             return
-        for index, (output, shown) in enumerate(zip(outputs, found)):
+        for index, shown in enumerate(found):
             shape, dtype = tuple(shown.shape), ranks.dtype(shown)
             array = self.arrays.setdefault((index, shape), np.empty(shape, dtype))
             memory.lock_pages([array])
-            place(output._tensor, array)
+            outputs[index] = Output(outputs[index]._tensor, array)
         self.outputs = outputs
 
 

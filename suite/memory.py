@@ -3,7 +3,7 @@
 import ctypes
 import os
 
-LOCKED = set()  # addresses of arrays whose pages are locked
+LOCKED = {}  # address: the array whose pages are locked there, held to the end
 WORTH = 1 << 16  # it pays to lock the pages of arrays from so many bytes on
 
 
@@ -16,7 +16,7 @@ def keep_memory():
 
 
 def lock_pages(arrays):
-    """Lock the arrays' pages, so that an NVIDIA GPU reads and writes them itself: they must exist to the end.
+    """Lock the arrays' pages, so that an NVIDIA GPU reads and writes them itself, and hold the arrays to the end.
 
     Small arrays stay as they are; arrays that can't be locked are slower, but no less right.
     """
@@ -27,7 +27,7 @@ def lock_pages(arrays):
     for array in arrays:
         address, size = array.ctypes.data, array.nbytes
         if size >= WORTH and address not in LOCKED:
-            LOCKED.add(address)
+            LOCKED[address] = array
             cudart.cudaHostRegister(ctypes.c_void_p(address), ctypes.c_size_t(size), 0)
             cudart.cudaGetLastError()  # else mindspore_lite would take the error for its own
 

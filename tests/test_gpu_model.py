@@ -1,11 +1,15 @@
 """The GPU's Model without a GPU: on a Context of the CPU, whose outputs lie elsewhere but are the same."""
 
+import weakref
+from unittest import mock
+
 import mindspore_lite as mslite
 import numpy as np
 import pytest
 from conftest import MODEL, ROOT
 
-from suite.gpu_model import Model
+from suite import memory
+from suite.gpu_model import Model, Output
 
 OPEN = ROOT / "tests" / "fixtures" / "dynamic" / "2" / "Net.mindir"  # 8 columns, any number of rows
 
@@ -38,6 +42,31 @@ def test_what_changes_in_an_inputs_memory_is_predicted(arrays):
         given[:] = array
         (output,) = model.predict(tensors)
         assert np.array_equal(output.get_data_to_numpy(), expected(array))
+
+
+def test_an_output_holds_its_memory(arrays):
+    """Somebody may read it after the Model is gone."""
+    array, tensor = arrays[0].copy(), mslite.Tensor()
+    tensor.dtype, tensor.shape = mslite.DataType.FLOAT32, list(array.shape)
+    output, place = Output(tensor._tensor, array), weakref.ref(array)
+    del array
+    found = output.get_data_to_numpy()
+    del output, tensor
+    assert place() is not None
+    assert np.array_equal(found, arrays[0])
+    del found
+    assert place() is None
+
+
+def test_locked_pages_stay(monkeypatch):
+    """Another array at the same address would be taken for one whose pages are locked."""
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: mock.Mock())
+    monkeypatch.setattr(memory, "LOCKED", type(memory.LOCKED)())
+    array = np.ones(memory.WORTH, np.uint8)
+    place = weakref.ref(array)
+    memory.lock_pages([array])
+    del array
+    assert place() is not None
 
 
 def test_another_array_takes_the_place_of_the_first(arrays):
