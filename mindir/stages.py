@@ -18,6 +18,7 @@ from mindir.schema import PROTO, TENSORS, TUPLE
 
 MOST_MORE = 1 << 30  # bytes by which all stages together may exceed the file, not counting weights
 RESHAPES = ("Reshape", "ExpandDims", "Squeeze", "Flatten")
+COPIED = {"float32": "Slice", "int32": "Slice", "bool": "LogicalOr"}  # dtype: what copies such a value
 MADE_AGAIN = ("Constant", "MakeTuple")  # copied to each stage that needs them, not passed on between stages
 
 
@@ -199,7 +200,7 @@ def _stage(net, inside, inputs, outputs, resized):
             graph.parameter.add(name=value, dims=parameter.dims, data_type=parameter.data_type)
             continue
         first = "".join(net.inputs[value][:1]) if net.op[value] in RESHAPES and resized else ""
-        if first in names and first not in copied and net.kind[first][0] in ("float32", "int32") and net.kind[first][1]:
+        if first in names and first not in copied and net.kind[first][0] in COPIED and net.kind[first][1]:
             copied[first] = _copy(model, names[first], net.kind[first])
         made, name = graph.node.add(), primitive_name(net.nodes[value])
         made.CopyFrom(net.nodes[value])
@@ -218,14 +219,15 @@ def _stage(net, inside, inputs, outputs, resized):
 
 def _copy(model, name, kind):
     """Add nodes that copy an input, whatever its shape turns out to be; return the copy's name."""
-    copy, dimensions = f"{name}-copy", len(kind[1])
-    if not any(primitive.name == "Slice:stage" for primitive in model.primitives):
-        model.primitives.add(name="Slice:stage", op_type="Slice")
-    ends = {f"{copy}-first": (0,) * dimensions, f"{copy}-sizes": (-1,) * dimensions}
+    copy, dimensions, op = f"{name}-copy", len(kind[1]), COPIED[kind[0]]
+    if not any(primitive.name == f"{op}:stage" for primitive in model.primitives):
+        model.primitives.add(name=f"{op}:stage", op_type=op)
+    ends = {f"{copy}-first": (0,) * dimensions, f"{copy}-sizes": (-1,) * dimensions} if op == "Slice" else {}
     for end, numbers in ends.items():
         node = model.graph.node.add(name=end, output=[end], op_type="Constant")
         node.attribute.add().CopyFrom(encode("value", numbers))
-    node = model.graph.node.add(name=copy, input=[name, *ends], output=[copy], op_type="REF::Slice:stage")
+    inputs = [name, *(ends or [name])]
+    node = model.graph.node.add(name=copy, input=inputs, output=[copy], op_type=f"REF::{op}:stage")
     describe(node.attribute.add(name="shape", type=TENSORS).tensors.add(), kind)
     return copy
 

@@ -85,15 +85,15 @@ def test_a_sum_of_what_is_reshaped_for_it_is_done_without(tmp_path, after, both,
     assert len(plan.steps) == (2 if shape == (4, 6) else 3)
 
 
-def test_what_is_reshaped_first_may_become_less_and_then_more(tmp_path):
+@pytest.mark.parametrize("dtype, op", [("float32", "Mul"), ("int32", "Mul"), ("bool", "LogicalAnd")])
+def test_what_is_reshaped_first_may_become_less_and_then_more(tmp_path, dtype, op):
     """mindspore_lite 2.0 itself is wrong there, and writes where it shouldn't."""
-    kind = ("float32", (-1, 6))
 
     def make(net, x):
-        y = net.make("Reshape", x, (-1, 3), kind=("float32", (-1, 3)))
-        return [net.make("Mul", y, y, kind=("float32", (-1, 3)))]
+        y = net.make("Reshape", x, (-1, 3), kind=(dtype, (-1, 3)))
+        return [net.make(op, y, y, kind=(dtype, (-1, 3)))]
 
-    build(tmp_path / "X0.mindir", {"x": kind}, make)
+    build(tmp_path / "X0.mindir", {"x": (dtype, (-1, 6))}, make)
     program = """
 import sys
 import numpy as np, mindspore_lite as mslite
@@ -104,11 +104,11 @@ comm = ranks.world()
 model = Model(comm)
 model.build_from_file(sys.argv[1], mslite.ModelType.MINDIR, create_context(comm))
 for rows in (120, 2, 120, 7, 1000, 1):
-    x = np.arange(rows * 6, dtype=np.float32).reshape(-1, 6)
+    x = np.arange(rows * 6).reshape(-1, 6).astype(sys.argv[2])
     (y,) = (output.get_data_to_numpy() for output in model.predict([x]))
-    assert np.array_equal(y, x.reshape(-1, 3) ** 2), rows
+    assert np.array_equal(y, x.reshape(-1, 3) * x.reshape(-1, 3)), rows
 """
-    done = run_ranks(1, "-c", program, tmp_path / "X0.mindir", PYTHONPATH=str(ROOT))
+    done = run_ranks(1, "-c", program, tmp_path / "X0.mindir", dtype, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
 
 
