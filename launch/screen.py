@@ -90,8 +90,11 @@ class Screen:
         return None
 
     def flush_all(self, is_interrupted=lambda: False):
-        """Show everything, however slowly it is read; return the reason if that fails."""
+        """Show everything, however slowly it is read; once interrupted, what is taken at once. Return why it failed."""
         reason = None
-        while self.waiting() and not is_interrupted():
-            reason = self.flush(0.2) or reason
+        while self.waiting():
+            before = sum(map(len, self.pending.values()))
+            reason = self.flush(0 if is_interrupted() else 0.2) or reason
+            if is_interrupted() and before == sum(map(len, self.pending.values())):
+                break
         return reason

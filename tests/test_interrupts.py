@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -32,6 +33,19 @@ def test_an_interrupt_ends_everything(tmp_path, number, status, step):
     assert done.returncode == status
     assert f"interrupted ({signal.Signals(number).name})" in done.stderr
     assert job.ended_at - start < 5
+
+
+def test_after_an_interrupt_what_the_reader_takes_at_once_is_shown():
+    """If all processes have ended when the launcher looks, it shows why it ends and nothing more."""
+    code = "from launch.screen import Screen; screen = Screen(); screen.show_message('interrupted' + 'x' * {})\n"
+    code += "screen.flush_all(lambda: True)"
+    for length, shown in ((0, 1), (1 << 20, 0)):  # more than a pipe holds, which nobody reads
+        reading, writing = os.pipe()
+        start = [sys.executable, "-c", code.format(length)]
+        subprocess.run(start, cwd=str(ROOT), stderr=writing, check=True, timeout=30)
+        os.close(writing)
+        with open(reading, "rb") as file:
+            assert file.read().endswith(b"interrupted\n") == shown
 
 
 def test_a_stubborn_rank_is_killed_at_last(tmp_path):
