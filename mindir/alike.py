@@ -14,7 +14,7 @@ def fingerprint(shard, by_shape=()):
     """Return a SHA-256, as text, of what the shard's net computes by which values, whatever the shapes that go in.
 
     Nets in which it is the same take and give the same things in the same order, and have the same nodes, weights and
-    constants, under whatever names. The results of the operators `by_shape` have the same shapes, too.
+    constants, under whatever names. The results of the operators `by_shape` also have the same shapes.
     """
     kinds = [(value.dtype, len(value.shape)) for value in shard.inputs]  # in the file: a collective may take it
     net = Graph(shard.path, repair(shard).model)
@@ -24,14 +24,14 @@ def fingerprint(shard, by_shape=()):
     primitives = {name: _primitive(primitive) for name, primitive in net.primitives.items()}
     for value, node in net.nodes.items():
         dtype, shape = net.kind.get(value, ("", ()))
-        said = [net.op[value], dtype, len(shape)]
-        said += [primitives.get(primitive_name(node)), [sums.get(taken, taken) for taken in net.inputs[value]]]
-        said += [
+        facts = [net.op[value], dtype, len(shape)]
+        facts += [primitives.get(primitive_name(node)), [sums.get(taken, taken) for taken in net.inputs[value]]]
+        facts += [
             item.SerializeToString(deterministic=True)
             for item in node.attribute
             if item.name != SHAPE or net.op[value] in by_shape  # a LayerNorm's is that of a tuple
         ]
-        sums[value] = _sum(*said)
+        sums[value] = _sum(*facts)
     exchanged = [sums[collective.output] for collective in net.collectives]
     return _sum(kinds, exchanged, [sums[value] for value in net.outputs])
 
@@ -41,7 +41,7 @@ def _primitive(primitive):
     return primitive.op_type, sorted(item.SerializeToString(deterministic=True) for item in attributes)
 
 
-def _sum(*said, content=b""):
-    digest = hashlib.sha256(repr(said).encode())
+def _sum(*facts, content=b""):
+    digest = hashlib.sha256(repr(facts).encode())
     digest.update(content)
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """Layers of a decoder, a language model that writes, split over ranks as tensor_parallel.py does it.
 
 Nets for several lengths L have the same weights under the same names, so that a device can share them: one that reads
-a prompt, many tokens at a time, and one that writes, a token at a time. They have the same nodes, too, with nothing in
+a prompt, many tokens at a time, and one that writes, a token at a time. They also have the same nodes, with nothing in
 them that depends on L: CPU ranks, whose engine takes other shapes as it runs, build one net for all lengths.
 
 B sentences of L tokens, H wide; a head is W wide; T is the context, the room in the cache. float32 but for what is

@@ -32,7 +32,7 @@ def muls(net, x, y):
 
 @of("Divs", "Div")
 def divide(net, x, y):
-    """A fraction for whole numbers, too, which 2.0's Div rounds."""
+    """A fraction even for whole numbers, whose quotient 2.0's Div rounds."""
     arithmetic(net, "RealDiv", x, y)
 
 

@@ -120,7 +120,7 @@ def erf_from_1(net, x):
 
 @of("Sinh", "Cosh")
 def hyperbolic(net, x):
-    """exp(x) / 2 -+ exp(-x) / 2, which is finite for an x of 89, too."""
+    """exp(x) / 2 -+ exp(-x) / 2, which is still finite for an x of 89."""
     up, down = exponential(net, x, 0.5), exponential(net, net.make("Neg", x), 0.5)
     net.result("Sub" if net.op == "Sinh" else "Add", up, down)
 

@@ -1,4 +1,4 @@
-"""Products whose weights or results are used by other nodes, too."""
+"""Products whose weights or results other nodes use as well."""
 
 from mindir.graph import Graph, times_taken
 from mindir.rules import rules

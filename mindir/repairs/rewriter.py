@@ -201,7 +201,7 @@ class EngineRewriter(Rewriter):
         return merged
 
     def _part_from_products(self, nodes, outputs):
-        """Make `nodes` the sequence, with a Reshape before each ReLU of a product that others use, too.
+        """Make `nodes` the sequence, with a Reshape before each ReLU of a product that other nodes also use.
 
         The engine fuses a ReLU with the product before it, even if others use that product.
         """
